@@ -1,0 +1,115 @@
+package driver
+
+import (
+	"context"
+	"time"
+)
+
+// Driver opens connections of one protocol. It is registered by name; see
+// [Register].
+type Driver interface {
+	// Open returns a new connection to what dsn names. It blocks, and no
+	// context can end it: implement [DriverContext] to do better. The pool
+	// does not call Open on a driver that does.
+	Open(dsn string) (Conn, error)
+}
+
+// DriverContext is implemented by a [Driver] that parses a DSN once, and then
+// connects as often as needed.
+type DriverContext interface {
+	// OpenConnector checks dsn and returns a Connector for it. It does not
+	// dial. Its error names the field that is wrong and what is allowed, and
+	// shows no secret.
+	OpenConnector(dsn string) (Connector, error)
+}
+
+// Connector makes connections to one place, configured once. Any number of
+// goroutines may use it at a time.
+type Connector interface {
+	// Connect returns a new, ready connection: dialed, encrypted and logged
+	// in, as the protocol wants it. It returns soon after ctx ends, and leaves
+	// nothing open when it fails. ctx bounds Connect alone, not the life of
+	// the connection.
+	Connect(ctx context.Context) (Conn, error)
+
+	// Driver returns the driver that the Connector belongs to.
+	Driver() Driver
+}
+
+// Conn is a connection. One goroutine uses it at a time.
+//
+// What else it can do, it says by implementing [Pinger], [SessionResetter],
+// [Validator] or [Binder].
+type Conn interface {
+	// Close ends the connection. It may come from another goroutine than the
+	// one that uses the connection, and then unblocks its I/O. A second Close
+	// does no harm.
+	Close() error
+}
+
+// Pinger is implemented by a [Conn] that can ask its peer for a sign of life.
+// It is the pool's keepalive, and its check of a connection that nobody used
+// for a while.
+type Pinger interface {
+	// Ping makes a round trip to the peer. Any error means that the
+	// connection is of no more use, whatever its class.
+	Ping(ctx context.Context) error
+}
+
+// SessionResetter is implemented by a [Conn] that keeps state between
+// requests: deadlines, a selected mailbox, a transaction.
+type SessionResetter interface {
+	// ResetSession puts the connection back into the state in which Connect
+	// returned it. It is called before a connection that was in use is handed
+	// out again. After any error the connection is discarded; one that is
+	// [IsBad] makes the pool try the next connection, any other goes to the
+	// caller of Acquire as well.
+	ResetSession(ctx context.Context) error
+}
+
+// Validator is implemented by a [Conn] that knows by itself whether it is
+// still of use.
+type Validator interface {
+	// IsValid reports whether the connection may be pooled. It is called when
+	// a lease ends, looks at local state alone, and never blocks.
+	IsValid() bool
+}
+
+// Binder is implemented by a [Conn] whose blocked I/O can be made to obey
+// a context.
+type Binder interface {
+	// Bind makes the I/O of the connection fail soon after ctx ends, until
+	// unbind is called. unbind waits for a cancellation that is under way;
+	// after it, the end of ctx does nothing. Each Bind is followed by its
+	// unbind before the next Bind.
+	Bind(ctx context.Context) (unbind func())
+}
+
+// Advice is what a [Connector] knows about the needs of its protocol. Each
+// field fills the pool setting of the same name where the program and the DSN
+// left that at zero. A zero field gives no advice.
+type Advice struct {
+	// Name tells connectors apart in logs, errors and metrics: protocol and
+	// address, no secret.
+	Name string
+
+	// MaxOpen is how many connections the peer puts up with.
+	MaxOpen int
+
+	// KeepAlive is how often an idle connection wants a Ping.
+	KeepAlive time.Duration
+
+	// PingTimeout is how long a healthy peer may take to answer a Ping.
+	PingTimeout time.Duration
+
+	// MaxIdleTime is how long an idle connection is worth its cost.
+	MaxIdleTime time.Duration
+
+	// MaxLifetime is how old a connection should get.
+	MaxLifetime time.Duration
+}
+
+// Advisor is implemented by a [Connector] that gives [Advice].
+type Advisor interface {
+	Advice() Advice
+}

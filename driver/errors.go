@@ -1,0 +1,141 @@
+package driver
+
+import (
+	"context"
+	"crypto/tls"
+	sqldriver "database/sql/driver"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"time"
+)
+
+// ErrBadConn says that a connection is dead and that the peer did nothing of
+// what was asked: the request may be made again on another connection.
+//
+// A driver must not return it once any byte of the request was sent, for then
+// the peer may have acted. The rule is that of [database/sql/driver.ErrBadConn].
+var ErrBadConn = errors.New("driver: bad connection")
+
+// Permanent marks err as one that dialing again, as configured, can't mend:
+// a wrong password, a bad certificate, an unknown mailbox. It returns nil for
+// nil. The message stays that of err.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanentError{err}
+}
+
+// IsPermanent reports whether err, or an error that it wraps, was marked by
+// [Permanent].
+func IsPermanent(err error) bool {
+	var p *permanentError
+	return errors.As(err, &p)
+}
+
+type permanentError struct{ err error }
+
+func (e *permanentError) Error() string { return e.err.Error() }
+func (e *permanentError) Unwrap() error { return e.err }
+
+// Throttled marks err as the server's wish for a pause of the length after.
+// Zero or less means that the server named no length. It returns nil for nil.
+// The message stays that of err.
+func Throttled(err error, after time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	return &throttledError{err, max(after, 0)}
+}
+
+// RetryAfter reports whether err was marked by [Throttled], and the pause that
+// the server asked for. Zero means that it named no length.
+func RetryAfter(err error) (time.Duration, bool) {
+	var t *throttledError
+	if errors.As(err, &t) {
+		return t.after, true
+	}
+	return 0, false
+}
+
+type throttledError struct {
+	err   error
+	after time.Duration
+}
+
+func (e *throttledError) Error() string { return e.err.Error() }
+func (e *throttledError) Unwrap() error { return e.err }
+
+// IsBad reports whether a connection whose use ended with err must be
+// discarded. It is true for [ErrBadConn] (that of database/sql as well), for
+// the end of the stream, for a closed connection, for any [net.Error], for TLS
+// alerts and broken TLS records, and for the end of a context, because nobody
+// knows how far the exchange got.
+//
+// An error in the chain with a method BadConn() bool answers for itself and
+// for all that it wraps. Errors about files are never about the connection.
+func IsBad(err error) bool {
+	bad, _ := ask(err, isBad)
+	return bad
+}
+
+func isBad(err error) (bad, known bool) {
+	if v, ok := err.(interface{ BadConn() bool }); ok {
+		return v.BadConn(), true
+	}
+	switch err {
+	case ErrBadConn, sqldriver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed,
+		context.Canceled, context.DeadlineExceeded:
+		return true, true
+	}
+	switch err.(type) {
+	case *fs.PathError:
+		return false, true
+	case net.Error, tls.AlertError, tls.RecordHeaderError:
+		return true, true
+	}
+	return false, false
+}
+
+// SafeToRetry reports whether err says that nothing was sent to the peer, so
+// that the request may be made again without being made twice. It is true for
+// [ErrBadConn], and for an error in the chain with a method SafeToRetry() bool
+// that returns true; such an error answers for all that it wraps. Of joined
+// errors, all that have an answer must say so.
+func SafeToRetry(err error) bool {
+	unsafe, known := ask(err, isUnsafe)
+	return known && !unsafe
+}
+
+func isUnsafe(err error) (unsafe, known bool) {
+	if v, ok := err.(interface{ SafeToRetry() bool }); ok {
+		return !v.SafeToRetry(), true
+	}
+	if err == ErrBadConn || err == sqldriver.ErrBadConn {
+		return false, true
+	}
+	return false, false
+}
+
+// ask puts question to err and, where that has no answer, to what it wraps.
+// The outermost answer on each branch counts; yes is true if any is.
+func ask(err error, question func(error) (yes, known bool)) (yes, known bool) {
+	if err == nil {
+		return false, false
+	}
+	if yes, known = question(err); known {
+		return yes, true
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return ask(e.Unwrap(), question)
+	case interface{ Unwrap() []error }:
+		for _, branch := range e.Unwrap() {
+			y, k := ask(branch, question)
+			yes, known = yes || y, known || k
+		}
+	}
+	return yes, known
+}

@@ -1,0 +1,96 @@
+package driver
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// registry holds the drivers by name.
+var registry = struct {
+	mu      sync.RWMutex // guards drivers
+	drivers map[string]Driver
+}{drivers: map[string]Driver{}}
+
+// Register makes d available under name, usually from an init function. It
+// panics if name is empty or taken, or if d is nil.
+func Register(name string, d Driver) {
+	if name == "" {
+		panic("driver: Register with an empty name")
+	}
+	if d == nil {
+		panic(fmt.Sprintf("driver: Register(%q) with a nil driver", name))
+	}
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	if _, taken := registry.drivers[name]; taken {
+		panic(fmt.Sprintf("driver: Register(%q) called twice", name))
+	}
+	registry.drivers[name] = d
+}
+
+// Drivers returns the names of the registered drivers, sorted.
+func Drivers() []string {
+	registry.mu.RLock()
+	defer registry.mu.RUnlock()
+	return slices.Sorted(maps.Keys(registry.drivers))
+}
+
+// OpenConnector returns a connector of the driver registered under name. It
+// does not dial, and it reports a wrong DSN if the driver is a
+// [DriverContext]. For a name that nobody registered, the error lists those
+// that are.
+func OpenConnector(name, dsn string) (Connector, error) {
+	registry.mu.RLock()
+	d, ok := registry.drivers[name]
+	registry.mu.RUnlock()
+	if !ok {
+		return nil, unknownDriver(name)
+	}
+	dc, ok := d.(DriverContext)
+	if !ok {
+		return dsnConnector{d, dsn}, nil
+	}
+	c, err := dc.OpenConnector(dsn)
+	if err == nil && c == nil {
+		err = fmt.Errorf("driver: %q returned neither a connector nor an error", name)
+	}
+	return c, err
+}
+
+// packages names the package that registers each of our own drivers.
+var packages = map[string]string{
+	"tcp": "tcp", "unix": "tcp", "tls": "tls", "imap": "imap", "imaps": "imap",
+}
+
+// unknownDriver is the error for a name that nobody registered. The usual
+// cause is a forgotten blank import, so it names the package to import.
+func unknownDriver(name string) error {
+	have := "none"
+	if names := Drivers(); len(names) > 0 {
+		have = strings.Join(names, ", ")
+	}
+	hint := "import the package that registers it"
+	if pkg, ok := packages[name]; ok {
+		hint = fmt.Sprintf(`forgotten import _ "github.com/hotline-go/hotline/drivers/%s"?`, pkg)
+	}
+	return fmt.Errorf("driver: unknown driver %q (registered: %s); %s", name, have, hint)
+}
+
+// dsnConnector serves a Driver that is no DriverContext.
+type dsnConnector struct {
+	driver Driver
+	dsn    string
+}
+
+func (c dsnConnector) Connect(context.Context) (Conn, error) { return c.driver.Open(c.dsn) }
+func (c dsnConnector) Driver() Driver                        { return c.driver }
+
+// String hides the DSN, which may hold a secret.
+func (c dsnConnector) String() string { return fmt.Sprintf("%T", c.driver) }
+
+// GoString hides the DSN from %#v.
+func (c dsnConnector) GoString() string { return c.String() }
