@@ -94,3 +94,18 @@ func (c dsnConnector) String() string { return fmt.Sprintf("%T", c.driver) }
 
 // GoString hides the DSN from %#v.
 func (c dsnConnector) GoString() string { return c.String() }
+
+// Replace puts d in the place of the driver registered under name, and returns
+// the one that was there, or nil. A nil d takes the name out of the registry.
+// It is there for tests: use drivertest.Swap, which puts the old one back.
+func Replace(name string, d Driver) (previous Driver) {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	previous = registry.drivers[name]
+	if d == nil {
+		delete(registry.drivers, name)
+	} else {
+		registry.drivers[name] = d
+	}
+	return previous
+}
