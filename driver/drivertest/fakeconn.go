@@ -1,0 +1,223 @@
+package drivertest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"runtime/debug"
+	"sync/atomic"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+// FakeConn is a connection of a [Fake]. It is a [driver.Pinger],
+// a [driver.SessionResetter] and a [driver.Validator]; see [Bare] and [Bound]
+// for less and for more.
+type FakeConn struct {
+	// ID is the number of the Connect that made the connection, from 1.
+	ID int
+
+	fake   *Fake
+	closed chan struct{} // closed by the first Close
+	killed chan struct{} // closed by Kill
+
+	// uses is a plain int on purpose: two users whom nothing orders are
+	// a data race on it, which -race reports.
+	uses   int
+	users  atomic.Int32 // calls under way
+	broken atomic.Bool  // a call failed in a way that ends the connection
+
+	bound context.Context // of Bind, nil when not bound
+
+	connected  bool   // guarded by fake.mu: Connect succeeded
+	closeStack []byte // guarded by fake.mu: who closed it first
+}
+
+// Use stands for a request: a round trip with the peer. It fails with [io.EOF]
+// once the connection was killed, and with [net.ErrClosed] once it was closed.
+// It reports a second user, and use after Close, to the [Fake].
+func (c *FakeConn) Use() error {
+	ctx := context.Background()
+	if c.bound != nil {
+		ctx = c.bound
+	}
+	return c.roundTrip(ctx, Use)
+}
+
+// Uses returns how many calls besides Close were made. Only the user of the
+// connection may ask.
+func (c *FakeConn) Uses() int { return c.uses }
+
+// Ping is the round trip of [driver.Pinger].
+func (c *FakeConn) Ping(ctx context.Context) error {
+	err := c.roundTrip(ctx, Ping)
+	if err != nil {
+		c.broken.Store(true)
+	}
+	return err
+}
+
+// ResetSession implements [driver.SessionResetter]. It finds a killed
+// connection without a round trip, and returns [driver.ErrBadConn] for it.
+func (c *FakeConn) ResetSession(ctx context.Context) error {
+	c.enter(ResetSession)
+	defer c.leave()
+	switch {
+	case c.bound != nil:
+		c.fake.violation(c, "ResetSession without unbind")
+	case c.isKilled(), c.broken.Load():
+		return driver.ErrBadConn
+	}
+	return c.fake.play(ctx, ResetSession, c)
+}
+
+// IsValid implements [driver.Validator]. It is false after Close and after
+// a call that found the connection dead; a killed connection that nobody used
+// since still looks well.
+func (c *FakeConn) IsValid() bool {
+	c.enter(IsValid)
+	defer c.leave()
+	if c.IsClosed() || c.broken.Load() {
+		return false
+	}
+	return c.fake.play(context.Background(), IsValid, c) == nil
+}
+
+// Close closes the connection and unblocks the calls under way. The server
+// counts it until Close returns. A second Close does nothing, but is reported
+// to the [Fake].
+func (c *FakeConn) Close() error {
+	if !c.beginClose() {
+		return nil
+	}
+	defer c.fake.closed(c) // also when the step panics
+	return c.fake.play(context.Background(), Close, c)
+}
+
+// beginClose reports whether this is the first Close.
+func (c *FakeConn) beginClose() bool {
+	stack := debug.Stack()
+	c.fake.mu.Lock()
+	c.fake.counts.Closes++
+	firstStack := c.closeStack
+	if firstStack == nil {
+		c.closeStack = stack
+		close(c.closed)
+	}
+	c.fake.mu.Unlock()
+	if firstStack != nil {
+		c.fake.violation(c, fmt.Sprintf("second Close; the first was\n%s\nand the second", firstStack))
+	}
+	return firstStack == nil
+}
+
+// Kill ends the connection from the side of the server: calls under way and
+// all later ones fail. The server counts it until the pool closes it.
+func (c *FakeConn) Kill() {
+	c.fake.mu.Lock()
+	defer c.fake.mu.Unlock()
+	c.kill()
+}
+
+// kill is Kill with fake.mu held.
+func (c *FakeConn) kill() {
+	if !c.isKilled() {
+		close(c.killed)
+	}
+}
+
+// IsClosed reports whether Close was called.
+func (c *FakeConn) IsClosed() bool { return isDone(c.closed) }
+
+func (c *FakeConn) isKilled() bool { return isDone(c.killed) }
+
+func isDone(ch <-chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	default:
+		return false
+	}
+}
+
+// enter begins a call that only the one user may make.
+func (c *FakeConn) enter(op Op) {
+	c.uses++ // first: what follows would order two users for the race detector
+	if c.users.Add(1) > 1 {
+		c.fake.violation(c, op.String()+" while another call is under way")
+	}
+	if op != IsValid && c.IsClosed() {
+		c.fake.violation(c, op.String()+" after Close")
+	}
+	switch op {
+	case Ping:
+		c.fake.count(func(n *Counts) { n.Pings++ })
+	case ResetSession:
+		c.fake.count(func(n *Counts) { n.Resets++ })
+	}
+}
+
+func (c *FakeConn) leave() { c.users.Add(-1) }
+
+// roundTrip is a call that the peer has to answer.
+func (c *FakeConn) roundTrip(ctx context.Context, op Op) error {
+	c.enter(op)
+	defer c.leave()
+	err := c.state(ctx)
+	if err == nil {
+		err = c.fake.play(ctx, op, c)
+	}
+	if err == nil {
+		err = c.state(ctx) // it may have ended in the meantime
+	}
+	if driver.IsBad(err) {
+		c.broken.Store(true)
+	}
+	return err
+}
+
+// state returns why a round trip can't be made now, or nil.
+func (c *FakeConn) state(ctx context.Context) error {
+	switch {
+	case c.IsClosed():
+		return net.ErrClosed
+	case c.isKilled():
+		return io.EOF
+	}
+	return ctx.Err()
+}
+
+// BareConn is a connection that can do nothing but Close: what the pool keeps
+// at the lowest cost. See [Bare].
+type BareConn struct{ conn *FakeConn }
+
+// Bare is a [Fake.Wrap] for connections without any optional interface. They
+// are [*BareConn].
+func Bare(c *FakeConn) driver.Conn { return &BareConn{c} }
+
+// Close closes the connection; see [FakeConn.Close].
+func (b *BareConn) Close() error { return b.conn.Close() }
+
+// Use makes a round trip; see [FakeConn.Use].
+func (b *BareConn) Use() error { return b.conn.Use() }
+
+// FakeConn returns the connection underneath.
+func (b *BareConn) FakeConn() *FakeConn { return b.conn }
+
+// BoundConn is a connection with all optional interfaces. See [Bound].
+type BoundConn struct{ *FakeConn }
+
+// Bound is a [Fake.Wrap] for connections that are a [driver.Binder] besides
+// all that [FakeConn] is. They are [*BoundConn].
+func Bound(c *FakeConn) driver.Conn { return &BoundConn{c} }
+
+// Bind makes Use obey ctx until unbind. A second Bind before that is reported
+// to the [Fake].
+func (b *BoundConn) Bind(ctx context.Context) (unbind func()) {
+	if b.bound != nil {
+		b.fake.violation(b.FakeConn, "Bind without unbind")
+	}
+	b.bound = ctx
+	return func() { b.bound = nil }
+}
