@@ -1,0 +1,93 @@
+package drivertest_test
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/drivertest"
+)
+
+// registered returns the driver that a program gets under name, or nil.
+func registered(name string) driver.Driver {
+	c, err := driver.OpenConnector(name, "any")
+	if err != nil {
+		return nil
+	}
+	return c.Driver()
+}
+
+func TestSwapLastsAsLongAsTheTest(t *testing.T) {
+	first, second, third := drivertest.NewFake(t), drivertest.NewFake(t), drivertest.NewFake(t)
+	drivertest.Register(t, "swapped", first)
+	t.Run("outer", func(t *testing.T) {
+		drivertest.Swap(t, "swapped", second)
+		assert.Same(t, second, registered("swapped"))
+		t.Run("inner", func(t *testing.T) {
+			drivertest.Swap(t, "swapped", third)
+			assert.Same(t, third, registered("swapped"))
+		})
+		assert.Same(t, second, registered("swapped"))
+	})
+	assert.Same(t, first, registered("swapped"))
+}
+
+func TestRegisterLastsAsLongAsTheTest(t *testing.T) {
+	t.Run("inner", func(t *testing.T) {
+		fake := drivertest.NewFake(t)
+		drivertest.Register(t, "mine", fake)
+		assert.Same(t, fake, registered("mine"))
+		assert.Panics(t, func() { drivertest.Register(t, "mine", fake) })
+	})
+	assert.Nil(t, registered("mine"))
+}
+
+func TestSwapOfAnUnknownNameFailsTheTest(t *testing.T) {
+	drivertest.Register(t, "known", drivertest.NewFake(t))
+	msg := fatal(t, func(t testing.TB) { drivertest.Swap(t, "unknwon", drivertest.NewFake(t)) })
+	assert.Contains(t, msg, `"unknwon"`)
+	assert.Contains(t, msg, `"known"`)
+	assert.Nil(t, registered("unknwon"))
+}
+
+func TestSwapForNilFailsTheTest(t *testing.T) {
+	fake := drivertest.NewFake(t)
+	drivertest.Register(t, "known", fake)
+	assert.Contains(t, fatal(t, func(t testing.TB) { drivertest.Swap(t, "known", nil) }), "nil driver")
+	assert.Same(t, fake, registered("known"))
+}
+
+func TestSwapRefusesParallelTests(t *testing.T) {
+	drivertest.Register(t, "shared", drivertest.NewFake(t))
+	t.Run("group", func(t *testing.T) {
+		t.Run("parallel", func(t *testing.T) {
+			t.Parallel()
+			assert.Panics(t, func() { drivertest.Swap(t, "shared", drivertest.NewFake(t)) })
+		})
+	})
+}
+
+// fatal returns the message with which fn ends its test.
+func fatal(t *testing.T, fn func(testing.TB)) string {
+	r := &fatalRecorder{TB: t}
+	var wg sync.WaitGroup
+	wg.Go(func() { fn(r) })
+	wg.Wait()
+	require.NotEmpty(t, r.message, "the test was to fail")
+	return r.message
+}
+
+type fatalRecorder struct {
+	testing.TB
+	message string
+}
+
+func (r *fatalRecorder) Fatalf(format string, args ...any) {
+	r.message = fmt.Sprintf(format, args...)
+	runtime.Goexit()
+}
