@@ -1,0 +1,27 @@
+package retry
+
+import "context"
+
+type attemptKey struct{}
+
+// Attempt returns the number of the attempt that ctx was given to, counted from
+// 1 by the innermost Do: for log lines, and for telling a first request from a
+// repeated one. Without a Do it returns 1, as for a first attempt.
+//
+// It differs from attempt to attempt, so it is no idempotency key in itself:
+// make the key before Do, and send the number beside it.
+func Attempt(ctx context.Context) int {
+	if n, ok := ctx.Value(attemptKey{}).(int); ok {
+		return n
+	}
+	return 1
+}
+
+// withAttempt returns ctx with n as its number. A first attempt needs no new
+// context, and so no allocation, unless ctx comes from an attempt of another Do.
+func withAttempt(ctx context.Context, n int) context.Context {
+	if Attempt(ctx) == n {
+		return ctx
+	}
+	return context.WithValue(ctx, attemptKey{}, n)
+}

@@ -1,0 +1,93 @@
+package retry
+
+import (
+	"math"
+	"sync/atomic"
+)
+
+// Budget bounds the repetitions of many runs together, so that an outage isn't
+// multiplied by all who retry into it. Make one for each peer, and put it into
+// every Policy that is used for that peer. The zero value works.
+//
+// It is a bucket of tokens, full at the start. A repetition takes a token; when
+// there is none, Do gives up instead. A run that succeeds puts Ratio of a token
+// back. So, over any stretch of time,
+//
+//	repetitions <= Reserve + Ratio × successful runs
+//
+// and in a full outage, where no run succeeds, attempts <= runs + Reserve, for
+// any number of runs and of MaxAttempts.
+//
+// A Budget is safe for use by many goroutines. While all is well they only read
+// it. It must not be copied, nor its fields changed, after its first use.
+type Budget struct {
+	// Ratio is the part of a token that a success is worth. Zero means 0.1.
+	// More than 1 counts as 1. Negative means that tokens never come back.
+	Ratio float64
+
+	// Reserve is how many tokens the bucket holds. Zero means 10, which lets a
+	// quiet program retry at all. Negative means none: nothing is repeated.
+	Reserve int
+
+	spent atomic.Int64 // what is missing from a full bucket, in microtokens; never negative
+}
+
+const (
+	token = 1_000_000 // microtokens, so that a Ratio keeps six digits
+
+	defaultRatio   = 0.1
+	defaultReserve = 10
+)
+
+// spend takes a token for a repetition and reports whether there was one. A nil
+// Budget is without bound.
+func (b *Budget) spend() bool {
+	if b == nil {
+		return true
+	}
+	size := b.size()
+	for {
+		spent := b.spent.Load()
+		if spent > size-token {
+			return false
+		}
+		if b.spent.CompareAndSwap(spent, spent+token) {
+			return true
+		}
+	}
+}
+
+// earn puts back what a success is worth.
+func (b *Budget) earn() {
+	if b == nil {
+		return
+	}
+	for {
+		spent := b.spent.Load()
+		if spent == 0 || b.spent.CompareAndSwap(spent, max(0, spent-b.share())) {
+			return
+		}
+	}
+}
+
+// size is what the bucket holds, in microtokens.
+func (b *Budget) size() int64 {
+	switch {
+	case b.Reserve == 0:
+		return defaultReserve * token
+	case b.Reserve < 0:
+		return 0
+	}
+	return min(int64(b.Reserve), math.MaxInt64/token) * token
+}
+
+// share is what a success is worth, in microtokens.
+func (b *Budget) share() int64 {
+	switch {
+	case b.Ratio == 0:
+		return defaultRatio * token
+	case b.Ratio > 0:
+		return int64(min(b.Ratio, 1) * token)
+	}
+	return 0
+}

@@ -1,0 +1,28 @@
+package retry_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// errBusy is an error that no class speaks about.
+var errBusy = errors.New("busy")
+
+// script is a function for Do that returns its errors one after the other, and
+// counts its calls.
+type script struct {
+	errs  []error // the last one is repeated for ever
+	calls int
+}
+
+func fails(errs ...error) *script { return &script{errs: errs} }
+
+func (s *script) run(context.Context) error {
+	s.calls++
+	return s.errs[min(s.calls, len(s.errs))-1]
+}
