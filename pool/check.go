@@ -1,0 +1,172 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+const (
+	// suspicionPause is the least time between two suspicions by discarded
+	// connections, so that a peer which drops one after another does not have
+	// all others pinged all the time.
+	suspicionPause = time.Second
+
+	// maxSuspects bounds the checks that one failed check sets off at once.
+	maxSuspects = 64
+)
+
+// startCheckLocked checks an idle connection for the waiters.
+func (p *Pool[C]) startCheckLocked(s *slot[C], w word) {
+	if s.move(w, w.to(checking)) {
+		p.checkLocked(s)
+	}
+}
+
+// checkLocked pings the connection of s, which is checking, in the background.
+func (p *Pool[C]) checkLocked(s *slot[C]) {
+	p.checking++
+	p.goLocked(func() { p.check(s) })
+}
+
+// check runs one Ping, in a goroutine of its own. It ends when Ping does, which
+// is soon after PingTimeout or the end of the pool.
+func (p *Pool[C]) check(s *slot[C]) {
+	began := p.now()
+	raw := s.raw
+	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.PingTimeout)
+	defer cancel()
+	c := &checkup[C]{slot: s, began: began}
+	overdue := time.AfterFunc(p.cfg.PingTimeout+grace, func() {
+		p.checked(c, fmt.Errorf("Ping has not returned %v after its PingTimeout of %v: %w", grace, p.cfg.PingTimeout, context.DeadlineExceeded))
+	})
+	defer overdue.Stop()
+	err := errExited
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{v, debug.Stack()}
+		}
+		p.checked(c, err)
+	}()
+	err = raw.(driver.Pinger).Ping(ctx)
+}
+
+// checkup is one check, settled by its Ping or by the time.
+type checkup[C any] struct {
+	slot    *slot[C]
+	began   time.Duration
+	settled bool // guarded by Pool.mu
+}
+
+// checked ends a check. A connection that failed it is closed, which unblocks
+// a Ping that does not obey its context.
+func (p *Pool[C]) checked(c *checkup[C], err error) {
+	p.mu.Lock()
+	if c.settled {
+		p.mu.Unlock()
+		return
+	}
+	c.settled = true
+	s := c.slot
+	now := p.now()
+	p.checking--
+	p.total.pings++
+	p.total.pinging += now - c.began
+	closed := p.closed
+	switch {
+	case closed:
+		p.closeLocked(s, ErrClosed)
+	case err != nil:
+		p.total.pingFailures++
+		p.closeLocked(s, &checkError{err})
+		p.doubtLocked()
+		p.serveLocked()
+	default:
+		p.keeper.doubt = false
+		s.checkedAt.Store(int64(now))
+		p.putBackLocked(s, nil, true)
+		p.wakeKeeperLocked()
+	}
+	p.mu.Unlock()
+	if err != nil && !closed {
+		p.log.V(1).Info("connection failed its check", "error", err, "took", now-c.began)
+	} else {
+		p.log.V(2).Info("connection passed its check", "took", now-c.began)
+	}
+}
+
+// checkError is the reason of a close that follows a failed check.
+type checkError struct{ err error }
+
+func (e *checkError) Error() string { return "pool: check failed: " + e.err.Error() }
+func (e *checkError) Unwrap() error { return e.err }
+
+// doubtLocked follows a failed check: what killed that connection has probably
+// killed others. All idle ones are checked at once, and waiters get new ones
+// meanwhile.
+func (p *Pool[C]) doubtLocked() {
+	if p.keeper.doubt {
+		return
+	}
+	p.keeper.doubt = true
+	n := maxSuspects
+	for _, s := range *p.slots.Load() {
+		w := s.load()
+		if w.phase() != idle || !w.has(pings) {
+			continue
+		}
+		if n > 0 && s.move(w, w.to(checking)) {
+			n--
+			p.checkLocked(s)
+		} else {
+			s.flag(w, stale)
+		}
+	}
+}
+
+// suspectLocked follows a connection that its holder found dead: the idle ones
+// are checked before their next use.
+func (p *Pool[C]) suspectLocked() {
+	now := p.now()
+	if k := &p.keeper; k.lastSuspicion != 0 && now-k.lastSuspicion < suspicionPause {
+		return
+	}
+	p.keeper.lastSuspicion = now
+	for _, s := range *p.slots.Load() {
+		if w := s.load(); w.phase() == idle && w.has(pings) {
+			s.flag(w, stale)
+		}
+	}
+}
+
+// Ping takes a connection and asks its peer for a sign of life, if the driver's
+// connections can (driver.Pinger). It blocks as Acquire does and then as long
+// as PingTimeout, and returns an [*AcquireError] or the error of the driver.
+func (p *Pool[C]) Ping(ctx context.Context) error {
+	l, err := p.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	err = errExited
+	defer func() {
+		if err != nil {
+			l.Discard(err)
+		} else {
+			l.Release()
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.PingTimeout)
+	defer cancel()
+	err = nil
+	if pinger, ok := any(l.Conn()).(driver.Pinger); ok {
+		err = errExited
+		err = pinger.Ping(ctx)
+	}
+	if err != nil {
+		err = fmt.Errorf("pool %q: ping: %w", p.cfg.Name, err)
+	}
+	return err
+}

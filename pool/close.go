@@ -1,0 +1,181 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+// closeTimeout is how long a Close of the driver may keep a slot, and how long
+// Close and Shutdown wait for what is under way. After that the pool goes on
+// as if it were done; a farewell to a dead peer takes less.
+const closeTimeout = 5 * time.Second
+
+// retireLocked closes the connection of s for the given reason: now if it is
+// idle, else when its lease or its check ends. It reports whether there was
+// one that is now on its way out.
+func (p *Pool[C]) retireLocked(s *slot[C], why error) bool {
+	for {
+		switch w := s.load(); w.phase() {
+		case idle:
+			if s.move(w, w.to(checking)) {
+				p.closeLocked(s, why)
+				return true
+			}
+		case leased, checking:
+			if w.has(retire) {
+				return true
+			}
+			s.why = why
+			if s.flag(w, retire) {
+				return true
+			}
+		default:
+			return false
+		}
+	}
+}
+
+// evictIdleLocked closes all idle connections.
+func (p *Pool[C]) evictIdleLocked(why error) {
+	for _, s := range *p.slots.Load() {
+		if s.load().phase() == idle {
+			p.retireLocked(s, why)
+		}
+	}
+}
+
+// closeLocked closes the connection of s, which the caller owns, in the
+// background. Until that is done the slot counts against MaxOpen.
+func (p *Pool[C]) closeLocked(s *slot[C], why error) {
+	s.settle(closing)
+	p.closeOwnedLocked(s, why)
+}
+
+// closeOwnedLocked is closeLocked for a slot that is closing already.
+func (p *Pool[C]) closeOwnedLocked(s *slot[C], why error) {
+	p.open--
+	p.closing++
+	p.total.closed(why)
+	raw := s.raw
+	s.empty()
+	p.goLocked(func() { p.close(s, raw, why) })
+}
+
+// close closes one connection, in a goroutine of its own. It ends when OnClose
+// and the driver's Close return.
+func (p *Pool[C]) close(s *slot[C], raw driver.Conn, why error) {
+	var once bool // guarded by mu
+	done := func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if once {
+			return
+		}
+		once = true
+		p.closing--
+		p.freeLocked(s)
+		p.serveLocked()
+		p.changedLocked()
+	}
+	overdue := time.AfterFunc(closeTimeout, done)
+	err := errExited
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{v, debug.Stack()}
+		}
+		overdue.Stop()
+		p.log.V(1).Info("closed", "reason", why.Error(), "error", err)
+		done()
+	}()
+	defer func() { err = raw.Close() }() // also if OnClose panics
+	if p.cfg.OnClose != nil {
+		p.cfg.OnClose(raw, why)
+	}
+}
+
+// Close closes the pool: callers of Acquire fail with ErrClosed, waiting ones
+// too, idle connections are closed now, leased ones when they are released, and
+// Connects under way are ended. It waits for all of that but the leases; a
+// driver that keeps it waiting for more than 5 seconds is reported as an error.
+// After the last lease has ended, no goroutine and no connection is left.
+// Closing again is no error.
+func (p *Pool[C]) Close() error {
+	p.beginClose()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if p.await(ctx, func() bool { return p.running == 0 }) != nil {
+		return p.stuck()
+	}
+	return nil
+}
+
+// Shutdown is Close, and then waits for the leases. If ctx ends first it closes
+// their connections under the holders, whose I/O fails, and returns an error
+// that wraps that of ctx.
+func (p *Pool[C]) Shutdown(ctx context.Context) error {
+	p.beginClose()
+	err := p.await(ctx, func() bool { return p.occupiedLocked() == 0 && p.running == 0 })
+	if err == nil {
+		return nil
+	}
+	if n := p.sever(); n > 0 {
+		err = fmt.Errorf("pool %q: shutdown closed %d connections under their holders: %w", p.cfg.Name, n, err)
+	} else {
+		err = fmt.Errorf("pool %q: shutdown: %w", p.cfg.Name, err)
+	}
+	if stuck := p.Close(); stuck != nil {
+		err = fmt.Errorf("%w; %w", err, stuck)
+	}
+	return err
+}
+
+// stuck is the error of a pool that waits for its driver in vain.
+func (p *Pool[C]) stuck() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return fmt.Errorf("pool %q: the driver has not returned from Connect (%d), Ping (%d) or Close (%d) for %v",
+		p.cfg.Name, p.connecting, p.checking, p.running-p.connecting-p.checking, closeTimeout)
+}
+
+// beginClose turns the pool off, once.
+func (p *Pool[C]) beginClose() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.closed = true
+	for p.queue.head != nil {
+		p.failLocked(p.queue.head, ErrClosed)
+	}
+	p.gateLocked()
+	p.evictIdleLocked(ErrClosed)
+	for _, t := range []*time.Timer{p.expiry, p.dial.timer, p.keeper.timer} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	p.cancel()
+	p.changedLocked()
+}
+
+// sever closes the leased connections under their holders, and returns how
+// many.
+func (p *Pool[C]) sever() (n int) {
+	p.severed.Store(true)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range *p.slots.Load() {
+		for w := s.load(); w.phase() == leased; w = s.load() {
+			if s.move(w, w.to(closing)) {
+				p.closeOwnedLocked(s, ErrClosed)
+				n++
+			}
+		}
+	}
+	return n
+}

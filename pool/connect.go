@@ -1,0 +1,310 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime/debug"
+	"time"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+const (
+	// defaultConnecting is what bounds the Connects under way where
+	// MaxConnecting does not.
+	defaultConnecting = 8
+
+	// grace is how long a Connect or a Ping may overrun its context before the
+	// pool goes on without it.
+	grace = 100 * time.Millisecond
+
+	// permanentPause is how long after a permanent connect error callers get
+	// that error without a new attempt. Accounts get locked by a few wrong
+	// passwords a minute, not by one.
+	permanentPause = time.Minute
+
+	// maxThrottle bounds the pause that a server may ask for.
+	maxThrottle = 5 * time.Minute
+)
+
+// attempt is one Connect under way.
+type attempt[C any] struct {
+	slot  *slot[C]
+	began time.Duration
+	order uint64 // waiters that came no later have waited through all of it
+	epoch uint64 // Pool.epoch when it began
+
+	ended bool // guarded by Pool.mu, as the next
+	told  bool // its failure, before its end
+
+	// The connection that this one replaces, by slot and birth, or nil.
+	old     *slot[C]
+	oldBorn uint64
+}
+
+// dialState is how connecting has been going. Guarded by Pool.mu.
+//
+// While failures is zero, attempts start as they are wanted. After a failure
+// each start waits for until, and moves until on by the next delay: so attempts
+// in an outage follow one backoff however many callers there are, and one that
+// hangs does not hold up the next. A success ends it.
+type dialState struct {
+	failures  int           // attempts started since the first failure, plus one
+	until     time.Duration // the next start, on the pool's clock
+	throttled time.Duration // no start before, by the server's wish, even after a success
+	permanent bool          // lastErr is permanent: none but callers start an attempt
+	lastErr   error         // nil after a success
+	timer     *time.Timer   // fills the pool at until
+}
+
+// refuses reports whether a caller is told lastErr at once rather than wait
+// until an attempt may start.
+func (d *dialState) refuses(now time.Duration, failFast bool) bool {
+	return d.lastErr != nil && (d.permanent || failFast) && now < d.startsAt()
+}
+
+// startsAt is when the next attempt may start.
+func (d *dialState) startsAt() time.Duration { return max(d.until, d.throttled) }
+
+// occupiedLocked is the number of connections as the server may count them.
+func (p *Pool[C]) occupiedLocked() int { return p.open + p.connecting + p.closing }
+
+// fillLocked starts the Connects that are wanted and allowed, and sees to it
+// that it is called again when the backoff allows more.
+func (p *Pool[C]) fillLocked() {
+	if p.closed {
+		return
+	}
+	for p.wantedLocked() > 0 && p.mayConnectLocked() {
+		p.startConnectLocked(nil)
+	}
+	now := p.now()
+	if d := &p.dial; p.wantedLocked() > 0 && now < d.startsAt() {
+		if d.timer == nil {
+			d.timer = time.AfterFunc(d.startsAt()-now, p.fill)
+		} else {
+			d.timer.Reset(d.startsAt() - now)
+		}
+	}
+}
+
+// fill is fillLocked for the timer.
+func (p *Pool[C]) fill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fillLocked()
+}
+
+// wantedLocked is how many more Connects would be of use: for waiters whom
+// nothing under way will serve, and for the spare connections. After a
+// permanent error only waiters count, and one attempt is enough for all.
+func (p *Pool[C]) wantedLocked() int {
+	if p.dial.permanent {
+		return min(p.queue.len, 1) - p.connecting
+	}
+	wanted := p.queue.len + p.keeper.owed - p.supplyLocked()
+	if p.cfg.MinIdle > 0 {
+		wanted += max(p.keeper.leased+p.cfg.MinIdle-p.open, 0)
+	}
+	return wanted
+}
+
+// mayConnectLocked reports whether a Connect may start now.
+func (p *Pool[C]) mayConnectLocked() bool {
+	limit := p.cfg.MaxConnecting
+	if limit == 0 {
+		limit = defaultConnecting
+	}
+	return p.occupiedLocked() < p.max && p.connecting < limit && p.now() >= p.dial.startsAt()
+}
+
+// startConnectLocked starts a Connect. old is the slot of the connection that
+// the new one replaces, or nil.
+func (p *Pool[C]) startConnectLocked(old *slot[C]) {
+	a := &attempt[C]{slot: p.takeFreeLocked(), began: p.now(), order: p.arrivals, epoch: p.epoch, old: old}
+	if old != nil {
+		a.oldBorn = old.born
+	}
+	if d := &p.dial; d.failures > 0 {
+		d.until = a.began + p.cfg.Backoff.delay(d.failures)
+		if d.permanent {
+			d.until = a.began + permanentPause
+		}
+		d.failures++
+	}
+	p.keeper.owed = max(p.keeper.owed-1, 0)
+	p.connecting++
+	p.goLocked(func() { p.connect(a) })
+}
+
+// takeFreeLocked returns a slot that is connecting from now on.
+func (p *Pool[C]) takeFreeLocked() *slot[C] {
+	var s *slot[C]
+	if n := len(p.free); n > 0 {
+		s, p.free[n-1], p.free = p.free[n-1], nil, p.free[:n-1]
+	} else {
+		all := *p.slots.Load()
+		s = &slot[C]{pool: p, index: len(all)}
+		all = append(all, s) // beyond the length that readers have
+		p.slots.Store(&all)
+	}
+	s.settle(connecting)
+	return s
+}
+
+// freeLocked takes s, which the caller owns, out of use.
+func (p *Pool[C]) freeLocked(s *slot[C]) {
+	s.empty()
+	s.settle(free)
+	p.free = append(p.free, s)
+}
+
+// connect runs one attempt, in a goroutine of its own. It ends when Connect
+// and OnConnect do, which is soon after ConnectTimeout or the end of the pool.
+func (p *Pool[C]) connect(a *attempt[C]) {
+	timeout := p.cfg.ConnectTimeout
+	ctx, cancel := context.WithTimeout(p.ctx, timeout)
+	defer cancel()
+	overdue := time.AfterFunc(timeout+grace, func() { p.connectOverdue(a) })
+	defer overdue.Stop()
+	var raw driver.Conn
+	var c C
+	err := errExited
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{v, debug.Stack()}
+		}
+		if err != nil && ctx.Err() == context.DeadlineExceeded && !errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("ConnectTimeout of %v passed: %w", timeout, err)
+		}
+		p.connected(a, raw, c, err)
+	}()
+	raw, err = p.connector.Connect(ctx)
+	if err == nil {
+		c, err = as[C](raw)
+	}
+	if err == nil && p.cfg.OnConnect != nil {
+		err = errExited
+		err = p.cfg.OnConnect(ctx, raw)
+	}
+}
+
+// as returns raw as a C.
+func as[C any](raw driver.Conn) (C, error) {
+	c, ok := raw.(C)
+	if raw == nil {
+		return c, driver.Permanent(errors.New("the driver returned neither a connection nor an error"))
+	}
+	if !ok {
+		return c, driver.Permanent(fmt.Errorf("the driver's connection is a %T, which is no %v: open the pool for what the driver returns",
+			raw, reflect.TypeFor[C]()))
+	}
+	return c, nil
+}
+
+// connectOverdue tells the failure of an attempt whose driver does not obey its
+// context. Its slot stays taken, because the server may count the connection.
+func (p *Pool[C]) connectOverdue(a *attempt[C]) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !a.ended && !p.closed {
+		a.told = true
+		p.connectFailedLocked(a, fmt.Errorf("Connect has not returned %v after its ConnectTimeout of %v: %w", grace, p.cfg.ConnectTimeout, context.DeadlineExceeded))
+	}
+}
+
+// connected ends an attempt.
+func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
+	took := p.now() - a.began
+	p.mu.Lock()
+	a.ended = true
+	p.connecting--
+	p.total.connects++
+	p.total.connecting += took
+	closed := p.closed
+	if err != nil {
+		if !closed && !a.told {
+			p.connectFailedLocked(a, err)
+		}
+		p.refuseLocked(a.slot, raw, err)
+	} else {
+		p.openedLocked(a, raw, c)
+	}
+	if old := a.old; old != nil && old.born == a.oldBorn {
+		p.retireLocked(old, ErrMaxLifetime)
+	}
+	p.serveLocked()
+	p.mu.Unlock()
+	switch {
+	case err == nil:
+		p.log.V(1).Info("connected", "took", took)
+	case !closed:
+		p.log.Error(err, "connect failed", "took", took)
+	}
+}
+
+// refuseLocked frees the slot of a failed attempt, once the connection is
+// closed that it left, if any.
+func (p *Pool[C]) refuseLocked(s *slot[C], raw driver.Conn, why error) {
+	if raw == nil {
+		p.freeLocked(s)
+		return
+	}
+	s.raw = raw
+	p.open++ // closeLocked takes it off again
+	p.closeLocked(s, why)
+}
+
+// openedLocked takes a new connection into the pool.
+func (p *Pool[C]) openedLocked(a *attempt[C], raw driver.Conn, c C) {
+	s := a.slot
+	p.total.opened++
+	p.open++
+	p.dial = dialState{timer: p.dial.timer, throttled: p.dial.throttled}
+	p.keeper.doubt = false
+	from := s.load()
+	w := s.fill(raw, c)
+	now := p.now()
+	s.checkedAt.Store(int64(now))
+	s.expires.Store(0)
+	if life := p.cfg.lifetime(); life > 0 {
+		s.expires.Store(int64(now + life))
+	}
+	s.move(from, w.next(checking))
+	switch {
+	case p.closed:
+		p.closeLocked(s, ErrClosed)
+	case a.epoch != p.epoch:
+		p.closeLocked(s, ErrReset)
+	case p.occupiedLocked() > p.max:
+		p.closeLocked(s, ErrResized)
+	default:
+		p.putBackLocked(s, nil, true)
+		p.wakeKeeperLocked()
+	}
+}
+
+// connectFailedLocked tells the failure of an attempt: to the waiters who have
+// waited through all of it, or to all if it is permanent; and to the backoff.
+func (p *Pool[C]) connectFailedLocked(a *attempt[C], err error) {
+	p.total.connectFailures++
+	d := &p.dial
+	now := p.now()
+	d.lastErr = err
+	if d.failures == 0 {
+		d.failures = 1
+		d.until = now + p.cfg.Backoff.delay(0)
+	}
+	if driver.IsPermanent(err) {
+		d.permanent = true
+		d.until = max(d.until, now+permanentPause)
+	}
+	if pause, ok := driver.RetryAfter(err); ok {
+		d.throttled = max(d.throttled, now+min(pause, maxThrottle))
+	}
+	for w := p.queue.head; w != nil && (w.order <= a.order || d.permanent); w = p.queue.head {
+		p.failLocked(w, err)
+	}
+}

@@ -1,0 +1,70 @@
+package pool
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/hotline-go/hotline/internal/dsn"
+)
+
+// prefix begins the DSN parameters that are the pool's.
+const prefix = "pool_"
+
+// params binds the DSN parameters of the pool to the fields of c, each under
+// the name of its field. check tells what is out of range; here only the form
+// is looked at.
+func (c *Config) params() *dsn.Params {
+	var p dsn.Params
+	count := func(name string, v *int) { p.Int(prefix+name, v, 0, math.MaxInt) }
+	duration := func(name string, v *time.Duration) { p.Duration(prefix+name, v, math.MinInt64) }
+	p.String(prefix+"name", &c.Name)
+	count("max_open", &c.MaxOpen)
+	count("min_idle", &c.MinIdle)
+	count("max_idle", &c.MaxIdle)
+	count("max_waiters", &c.MaxWaiters)
+	duration("acquire_timeout", &c.AcquireTimeout)
+	duration("connect_timeout", &c.ConnectTimeout)
+	count("max_connecting", &c.MaxConnecting)
+	duration("keepalive", &c.KeepAlive)
+	duration("ping_timeout", &c.PingTimeout)
+	duration("validate_after", &c.ValidateAfter)
+	duration("max_idle_time", &c.MaxIdleTime)
+	duration("max_lifetime", &c.MaxLifetime)
+	p.Float(prefix+"lifetime_jitter", &c.LifetimeJitter, math.Inf(-1), 1)
+	count("max_uses", &c.MaxUses)
+	duration("backoff_initial", &c.Backoff.Initial)
+	p.Float(prefix+"backoff_factor", &c.Backoff.Factor, 0, math.MaxFloat64)
+	p.Float(prefix+"backoff_jitter", &c.Backoff.Jitter, math.Inf(-1), 1)
+	duration("backoff_max", &c.Backoff.Max)
+	p.Bool(prefix+"fail_fast", &c.FailFast)
+	return &p
+}
+
+// fromDSN sets the fields of c that text has parameters for, and returns text
+// without them.
+func (c *Config) fromDSN(text string) (rest string, err error) {
+	rest, values, err := dsn.Cut(text, prefix)
+	if err == nil {
+		err = c.params().Apply(values)
+	}
+	if err != nil {
+		return "", fmt.Errorf("pool: %w", err)
+	}
+	return rest, nil
+}
+
+// nameOf is the default name of a pool: the driver and, where it is known, the
+// host.
+func nameOf(driver, text string) string {
+	u, err := dsn.Parse(text)
+	switch {
+	case err != nil || u.Host == "":
+		return driver
+	case u.Port != 0:
+		return driver + " " + net.JoinHostPort(u.Host, strconv.Itoa(u.Port))
+	}
+	return driver + " " + u.Host
+}

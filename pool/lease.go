@@ -1,0 +1,186 @@
+package pool
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+// Lease is one holder's right to use a connection, from Acquire until Release,
+// Discard or Hijack ends it. It is a small value: copies are the same lease,
+// and once one of them has ended it, none of them can reach the connection's
+// next holder. The zero Lease has ended.
+//
+// One goroutine at a time uses a lease.
+type Lease[C any] struct {
+	slot *slot[C]
+	word word // of slot.state while the lease lasts, retire aside
+	conn C
+}
+
+// Conn returns the connection. It panics after the end of the lease, because
+// the connection may be another's by then.
+func (l Lease[C]) Conn() C {
+	if s := l.slot; s != nil {
+		if now := s.load(); now&^retire == l.word || now.gen() == l.word.gen() && s.pool.severed.Load() {
+			return l.conn
+		}
+	}
+	panic("pool: Lease.Conn after the lease was ended by Release, Discard or Hijack")
+}
+
+// Release ends the lease and gives the connection back, to the oldest waiter
+// if there is one. The connection is closed instead, in the background, if it
+// says that it is no longer valid (driver.Validator), if OnRelease refuses it,
+// or if its time has come. Release does no I/O and does not block. On a lease
+// that has ended it does nothing.
+func (l Lease[C]) Release() {
+	s := l.slot
+	if s == nil {
+		return
+	}
+	p := s.pool
+	if !l.word.has(validates) && p.simple.Load() && p.gate.Load() == 0 && s.move(l.word, l.word.to(idle)) {
+		p.published(s)
+		return
+	}
+	p.release(l)
+}
+
+// published follows each move to idle without mu.
+func (p *Pool[C]) published(s *slot[C]) {
+	p.hint.Put(s)
+	if p.gate.Load() != 0 {
+		p.match()
+	}
+}
+
+// release is Release beyond the fast path.
+func (p *Pool[C]) release(l Lease[C]) {
+	s := l.slot
+	w, ok := s.grab(l.word)
+	if !ok {
+		return
+	}
+	reason := errExited
+	defer func() {
+		if reason == nil && p.simple.Load() && p.gate.Load() == 0 && !w.has(retire) && s.move(w, w.to(idle)) {
+			p.published(s)
+			return
+		}
+		p.mu.Lock()
+		p.putBackLocked(s, reason, false)
+		p.mu.Unlock()
+	}()
+	reason = p.unfit(s, w)
+}
+
+// unfit says why the connection of s must not be pooled again, or nil. It runs
+// in the holder's goroutine, at the end of its lease.
+func (p *Pool[C]) unfit(s *slot[C], w word) error {
+	if p.cfg.OnRelease != nil {
+		if err := p.cfg.OnRelease(s.raw); err != nil {
+			return err
+		}
+	}
+	if w.has(validates) && !s.raw.(driver.Validator).IsValid() {
+		return ErrInvalid
+	}
+	if p.cfg.MaxUses > 0 && w.gen()-s.born >= uint64(p.cfg.MaxUses) {
+		return ErrMaxUses
+	}
+	return nil
+}
+
+// putBackLocked ends the pool's own hold on s, a slot in checking: it goes to
+// the oldest waiter, becomes idle, or is closed for the reason given or for
+// one that the pool has. checked says that it has just passed a check.
+func (p *Pool[C]) putBackLocked(s *slot[C], reason error, checked bool) {
+	if reason == nil {
+		reason = p.surplusLocked(s)
+	}
+	if reason != nil {
+		if !checked {
+			p.keeper.leased = max(p.keeper.leased-1, 0)
+		}
+		p.closeLocked(s, reason)
+		p.serveLocked()
+		return
+	}
+	w := s.load() // nobody else changes it now: flags come up under mu
+	if p.queue.len > 0 {
+		p.deliverLocked(s, w)
+		return
+	}
+	to := w.to(idle)
+	if p.cfg.checksEveryUse() && w.has(pings) && !checked {
+		to |= stale
+	}
+	s.move(w, to)
+}
+
+// surplusLocked says why the pool wants no more of s, or nil.
+func (p *Pool[C]) surplusLocked(s *slot[C]) error {
+	switch {
+	case p.closed:
+		return ErrClosed
+	case s.load().has(retire):
+		return s.why
+	case p.cfg.MaxIdle > 0 && p.queue.len == 0 && p.countLocked(idle) >= p.cfg.MaxIdle:
+		return ErrMaxIdle
+	}
+	return nil
+}
+
+// Discard ends the lease and closes the connection, in the background. err is
+// the reason, for Config.OnClose and the log; nil will do. On a lease that has
+// ended it does nothing.
+func (l Lease[C]) Discard(err error) {
+	s := l.slot
+	if s == nil {
+		return
+	}
+	if _, ok := s.grab(l.word); !ok {
+		return
+	}
+	if err == nil {
+		err = errors.New("pool: discarded by its holder")
+	}
+	p := s.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if driver.IsBad(err) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		p.suspectLocked() // what killed this one may have killed the others
+	}
+	p.putBackLocked(s, err, false)
+}
+
+// Hijack ends the lease and gives the connection to the caller for good: the
+// pool forgets it and will not close it. It panics if the lease has ended.
+func (l Lease[C]) Hijack() C {
+	if l.slot == nil {
+		panic("pool: Lease.Hijack of the zero lease")
+	}
+	s := l.slot
+	if _, ok := s.grab(l.word); !ok {
+		panic("pool: Lease.Hijack after the lease was ended")
+	}
+	p := s.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open--
+	p.keeper.leased = max(p.keeper.leased-1, 0)
+	p.total.hijacked++
+	p.freeLocked(s)
+	p.serveLocked()
+	return l.conn
+}
+
+// uses is the number of leases of the connection, this one included.
+func (l Lease[C]) uses() uint64 { return l.word.gen() - l.slot.born }
+
+// ready reports whether a claimed connection needs no prepare.
+func (l Lease[C]) ready() bool {
+	return !l.word.has(resets) && l.slot.pool.cfg.OnAcquire == nil
+}

@@ -1,0 +1,227 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+// Pool keeps connections that are used as a C: an interface that the driver's
+// connections implement, or their concrete type. All methods may be called
+// from any goroutine. It must not be copied.
+type Pool[C any] struct {
+	// Read by every Acquire and Release, written seldom or never.
+	gate   atomic.Int32               // waiters in the queue, or closedGate; 0 = the fast path is open
+	slots  atomic.Pointer[[]*slot[C]] // all slots; grows under mu, its elements never change
+	hint   sync.Pool                  // of *slot[C]: the last one released on this CPU, maybe idle
+	cfg    Config                     // never changes; MaxOpen and MaxIdle are only where the pool began
+	simple atomic.Bool                // no setting makes Release take the slow path
+	_      [64]byte                   // keeps the writes below off the lines above
+
+	connector driver.Connector
+	log       logr.Logger
+	start     time.Time // zero of the pool's clock
+	ctx       context.Context
+	cancel    context.CancelFunc // ends ctx, and with it the Connects and Pings under way
+	severed   atomic.Bool        // Shutdown closed connections under their holders
+	waiters   sync.Pool          // of *waiter[C]
+
+	mu        sync.Mutex // guards all below; never held across I/O, a hook, the log or a wait
+	closed    bool
+	max       int        // MaxOpen, or what Resize made of it
+	free      []*slot[C] // without connection
+	queue     queue[C]
+	exhausted bool   // the queue is not empty, and no slot is idle that nobody reported by match
+	arrivals  uint64 // waiters so far
+	epoch     uint64 // Resets so far
+	running   int    // goroutines of the pool
+	changed   chan struct{}
+	expiry    *time.Timer // for the oldest waiter's AcquireTimeout
+	expirySet bool
+
+	open, connecting, checking, closing int // open includes checking
+
+	dial   dialState
+	keeper keeper[C]
+	total  counters
+}
+
+// closedGate is the gate of a closed pool: more than any number of waiters.
+const closedGate = 1 << 30
+
+// Open returns a pool of connections of the named driver to what dsn says. It
+// neither dials nor blocks; MinIdle connections are made in the background.
+// Parameters of dsn that begin with pool_ set the field of Config that they
+// name (pool_max_open=20&pool_keepalive=30s), whatever cfg says, and are kept
+// from the driver.
+//
+// Its errors are about an unknown driver, a wrong DSN, or wrong settings. A
+// driver whose connections are no C shows at the first connect.
+func Open[C any](name, dsn string, cfg Config) (*Pool[C], error) {
+	rest, err := cfg.fromDSN(dsn)
+	if err != nil {
+		return nil, err
+	}
+	connector, err := driver.OpenConnector(name, rest)
+	if err != nil {
+		return nil, fmt.Errorf("pool: %w", err)
+	}
+	if a, ok := connector.(driver.Advisor); !ok || a.Advice().Name == "" {
+		or(&cfg.Name, nameOf(name, rest))
+	}
+	return New[C](connector, cfg)
+}
+
+// New is Open for a connector at hand.
+func New[C any](connector driver.Connector, cfg Config) (*Pool[C], error) {
+	if connector == nil {
+		return nil, errors.New("pool: the connector is nil; want one from driver.OpenConnector or from a driver's NewConnector")
+	}
+	var advice driver.Advice
+	if a, ok := connector.(driver.Advisor); ok {
+		advice = a.Advice()
+	}
+	cfg = cfg.withDefaults(advice)
+	or(&cfg.Name, fmt.Sprintf("%T", connector))
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	p := &Pool[C]{cfg: cfg, connector: connector, start: time.Now(), log: cfg.Logger.WithValues("pool", cfg.Name)}
+	p.slots.Store(new([]*slot[C]))
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.keeper.every, p.keeper.calm = cfg.sweepIntervals()
+	p.mu.Lock()
+	p.limitLocked(cfg.MaxOpen)
+	p.fillLocked()
+	p.mu.Unlock()
+	return p, nil
+}
+
+// now is the pool's clock: monotonic, from its start.
+func (p *Pool[C]) now() time.Duration { return time.Since(p.start) }
+
+// goLocked runs f in a goroutine of the pool; Close and Shutdown wait for it.
+func (p *Pool[C]) goLocked(f func()) {
+	p.running++
+	go func() {
+		defer func() {
+			p.mu.Lock()
+			p.running--
+			p.changedLocked()
+			p.mu.Unlock()
+		}()
+		f()
+	}()
+}
+
+// changedLocked wakes await.
+func (p *Pool[C]) changedLocked() {
+	if p.changed != nil {
+		close(p.changed)
+		p.changed = nil
+	}
+}
+
+// await blocks until ok, called under mu, reports true, or until ctx ends. It
+// returns the error of ctx.
+func (p *Pool[C]) await(ctx context.Context, ok func() bool) error {
+	for {
+		p.mu.Lock()
+		if ok() {
+			p.mu.Unlock()
+			return nil
+		}
+		if p.changed == nil {
+			p.changed = make(chan struct{})
+		}
+		changed := p.changed
+		p.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Ready blocks until MinIdle connections are open, in use or not, and returns
+// nil then. It returns an [AcquireError] when ctx ends first, when a connect
+// fails for good (driver.IsPermanent), and when the pool is closed. With a
+// MinIdle of zero it returns at once.
+func (p *Pool[C]) Ready(ctx context.Context) error {
+	began := p.now()
+	var cause error
+	err := p.await(ctx, func() bool {
+		switch {
+		case p.closed:
+			cause = ErrClosed
+		case p.open >= min(p.cfg.MinIdle, p.max):
+			cause = nil
+		case p.dial.permanent:
+			cause = p.dial.lastErr
+		default:
+			return false
+		}
+		return true
+	})
+	if err == nil {
+		err = cause
+	}
+	if err != nil {
+		return p.acquireError(ctx, err, began)
+	}
+	return nil
+}
+
+// Resize sets MaxOpen to n, without blocking. Where more are open, idle
+// connections are closed now, and leased ones when they are released. Zero
+// suspends the pool until the next Resize: it connects to nothing, and callers
+// of Acquire wait, or fail at once with ErrSuspended if FailFast is set. A
+// MinIdle above n is not reached. A negative n is an error.
+func (p *Pool[C]) Resize(n int) error {
+	if n < 0 {
+		return fmt.Errorf("pool %q: Resize(%d); want 0 or more", p.cfg.Name, n)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limitLocked(n)
+	excess := p.open + p.connecting - n
+	for _, from := range []phase{idle, checking, leased} {
+		for _, s := range *p.slots.Load() {
+			if excess > 0 && s.load().phase() == from && p.retireLocked(s, ErrResized) {
+				excess--
+			}
+		}
+	}
+	p.serveLocked()
+	return nil
+}
+
+// limitLocked sets MaxOpen to n.
+func (p *Pool[C]) limitLocked(n int) {
+	c := &p.cfg
+	p.max = n
+	p.simple.Store(c.OnRelease == nil && c.MaxUses == 0 && (c.MaxIdle == 0 || c.MaxIdle >= n) && !c.checksEveryUse())
+}
+
+// Reset evicts every connection, without blocking: idle ones now, leased ones
+// when they are released, those being connected when that is done. It also
+// forgets past connect failures, so that new ones are made at once. Waiters
+// stay in the queue. It is for new credentials and for a server that moved.
+func (p *Pool[C]) Reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.epoch++
+	p.dial = dialState{timer: p.dial.timer}
+	for _, s := range *p.slots.Load() {
+		p.retireLocked(s, ErrReset)
+	}
+	p.serveLocked()
+}

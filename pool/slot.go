@@ -1,0 +1,178 @@
+package pool
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+// phase is what a slot is doing. The package doc has the diagram.
+type phase uint8
+
+const (
+	free       phase = iota // no connection; the slot is in Pool.free
+	connecting              // Connect is under way
+	idle                    // open, nobody's
+	leased                  // open, a holder's
+	checking                // open, the pool's own: pinged, or on its way back
+	closing                 // Close is under way
+	phases     = iota
+)
+
+func (p phase) String() string {
+	return [phases]string{"free", "connecting", "idle", "leased", "checking", "closing"}[p]
+}
+
+// moves has, for each phase, a bit for each phase that may follow it.
+var moves = [phases]uint8{
+	free:       1 << connecting,
+	connecting: 1<<checking | 1<<closing | 1<<free,
+	idle:       1<<leased | 1<<checking,
+	leased:     1<<idle | 1<<checking | 1<<closing,
+	checking:   1<<idle | 1<<leased | 1<<closing | 1<<free,
+	closing:    1 << free,
+}
+
+// word is the whole state of a slot: its generation, what its connection can
+// do, two flags and its phase. The generation grows with each connection and
+// with each lease, so the word of an ended lease never comes again.
+//
+//	63 … 8       7      6       5          4       3      2 1 0
+//	generation   pings  resets  validates  retire  stale  phase
+type word uint64
+
+const (
+	phaseBits word = 7
+	stale     word = 1 << 3 // idle for so long that it needs a check before use
+	retire    word = 1 << 4 // close it when its lease or its check ends
+	validates word = 1 << 5 // the connection is a driver.Validator
+	resets    word = 1 << 6 // the connection is a driver.SessionResetter
+	pings     word = 1 << 7 // the connection is a driver.Pinger
+	oneGen    word = 1 << 8
+)
+
+func (w word) phase() phase    { return phase(w & phaseBits) }
+func (w word) gen() uint64     { return uint64(w / oneGen) }
+func (w word) has(f word) bool { return w&f != 0 }
+
+// to returns w in the phase ph, of the same generation, with stale taken off.
+func (w word) to(ph phase) word { return w&^(phaseBits|stale) | word(ph) }
+
+// next is to, one generation on.
+func (w word) next(ph phase) word { return w.to(ph) + oneGen }
+
+// is reports whether the phase of w is ph and neither stale nor retire is up.
+func (w word) is(ph phase) bool { return w&(phaseBits|stale|retire) == word(ph) }
+
+// slot is the place of one connection. Slots are made as the pool grows and
+// live as long as the pool.
+type slot[C any] struct {
+	state atomic.Uint64 // a word; changed by move alone
+
+	// Set while connecting, cleared while closing; in the phases between they
+	// belong to whoever moved the slot into leased or checking.
+	conn C
+	raw  driver.Conn
+	born uint64 // generation of the connection before its first lease
+
+	why error // reason for retire; guarded by Pool.mu
+
+	pool      *Pool[C]
+	expires   atomic.Int64 // end of its lifetime on the pool's clock; 0 = never
+	checkedAt atomic.Int64 // last successful check on the pool's clock
+	index     int          // in Pool.slots and keeper.seen
+	_         [32]byte     // to 128 bytes for an interface C, so that neighbours share no cache line
+}
+
+// load returns the state of s.
+func (s *slot[C]) load() word { return word(s.state.Load()) }
+
+// move changes the state of s from one word to another, and reports whether
+// it was still from. Nothing else changes a state.
+func (s *slot[C]) move(from, to word) bool {
+	if moves[from.phase()]>>to.phase()&1 == 0 && from.phase() != to.phase() {
+		illegal(from, to)
+	}
+	return s.state.CompareAndSwap(uint64(from), uint64(to))
+}
+
+//go:noinline
+func illegal(from, to word) {
+	panic(fmt.Sprintf("pool: bug: a slot can't move from %v to %v", from.phase(), to.phase()))
+}
+
+// settle moves s, which the caller owns in its present phase, to the phase ph,
+// whatever flag comes up meanwhile.
+func (s *slot[C]) settle(ph phase) {
+	for {
+		w := s.load()
+		if s.move(w, w.to(ph)) {
+			return
+		}
+	}
+}
+
+// flag puts the flag f up as long as s is in the phase of w and of its
+// generation. It reports whether it did.
+func (s *slot[C]) flag(w, f word) bool {
+	for {
+		now := s.load()
+		if now.gen() != w.gen() || now.phase() != w.phase() {
+			return false
+		}
+		if s.move(now, now|f) {
+			return true
+		}
+	}
+}
+
+// claim takes an idle connection that needs no check for a holder. It returns
+// the word of the new lease.
+func (s *slot[C]) claim() (word, bool) {
+	w := s.load()
+	if !w.is(idle) {
+		return 0, false
+	}
+	to := w.next(leased)
+	return to, s.move(w, to)
+}
+
+// grab takes a leased connection back from the lease with the word w. It
+// reports false if that lease has ended. The slot is then checking, and the
+// caller's.
+func (s *slot[C]) grab(w word) (word, bool) {
+	for {
+		now := s.load()
+		if now&^retire != w {
+			return 0, false
+		}
+		if s.move(now, now.to(checking)) {
+			return now.to(checking), true
+		}
+	}
+}
+
+// fill puts a new connection into s, a slot that is connecting, and returns
+// the word to publish it with.
+func (s *slot[C]) fill(raw driver.Conn, c C) word {
+	s.raw, s.conn = raw, c
+	w := s.load() &^ (retire | validates | resets | pings)
+	if _, ok := raw.(driver.Validator); ok {
+		w |= validates
+	}
+	if _, ok := raw.(driver.SessionResetter); ok {
+		w |= resets
+	}
+	if _, ok := raw.(driver.Pinger); ok {
+		w |= pings
+	}
+	s.born = w.gen() + 1
+	return w
+}
+
+// empty forgets the connection of s.
+func (s *slot[C]) empty() {
+	var none C
+	s.raw, s.conn, s.why = nil, none, nil
+}

@@ -1,0 +1,147 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Stats is how a pool stands, and what it has done so far.
+type Stats struct {
+	// Gauges: the state at the time of the call. Connections being pinged
+	// count as idle.
+	MaxOpen    int // the limit
+	Open       int // Idle + Leased
+	Idle       int
+	Leased     int
+	Connecting int
+	Closing    int
+	Waiting    int // callers in the queue
+
+	// Counters: since the pool was opened.
+	Acquires int64         // leases given
+	Waits    int64         // callers who had to join the queue
+	WaitTime time.Duration // of all who joined the queue, served or not
+	Timeouts int64         // waits ended by AcquireTimeout
+	Canceled int64         // waits ended by the caller's context
+	Rejected int64         // callers turned away by MaxWaiters
+
+	Connects        int64 // attempts that have ended
+	ConnectFailures int64
+	ConnectTime     time.Duration // of all attempts
+	Pings           int64
+	PingFailures    int64
+	PingTime        time.Duration // of all pings
+
+	Hijacked int64
+	Closed   Closes
+}
+
+// Closes counts closed connections by reason.
+type Closes struct {
+	Bad      int64 // discarded by the holder, a hook, ResetSession or a check
+	Invalid  int64 // driver.Validator said no at release
+	Idle     int64 // MaxIdle or MaxIdleTime
+	Lifetime int64
+	Uses     int64
+	Reset    int64 // Reset or Resize
+	Shutdown int64 // Close or Shutdown
+}
+
+// counters is the part of Stats that is counted. Guarded by Pool.mu. Leases are
+// not counted but told from the generations of the slots, which costs the fast
+// path nothing.
+type counters struct {
+	opened   uint64 // connections published; each takes one generation
+	unserved uint64 // leases that reached no caller
+
+	waits, timeouts, canceled, rejected int64
+	waited                              time.Duration
+
+	connects, connectFailures int64
+	connecting                time.Duration
+	pings, pingFailures       int64
+	pinging                   time.Duration
+
+	hijacked int64
+	closes   Closes
+}
+
+// closed counts one close.
+func (c *counters) closed(why error) {
+	n := &c.closes.Bad
+	switch {
+	case errors.Is(why, ErrInvalid):
+		n = &c.closes.Invalid
+	case errors.Is(why, ErrMaxIdle), errors.Is(why, ErrMaxIdleTime):
+		n = &c.closes.Idle
+	case errors.Is(why, ErrMaxLifetime):
+		n = &c.closes.Lifetime
+	case errors.Is(why, ErrMaxUses):
+		n = &c.closes.Uses
+	case errors.Is(why, ErrReset), errors.Is(why, ErrResized):
+		n = &c.closes.Reset
+	case errors.Is(why, ErrClosed):
+		n = &c.closes.Shutdown
+	}
+	*n++
+}
+
+// Stats returns how the pool stands. It counts the connections one by one.
+func (p *Pool[C]) Stats() Stats {
+	p.mu.Lock()
+	t := p.total
+	s := Stats{
+		MaxOpen: p.max, Connecting: p.connecting, Closing: p.closing, Waiting: p.queue.len,
+		Waits: t.waits, WaitTime: t.waited, Timeouts: t.timeouts, Canceled: t.canceled, Rejected: t.rejected,
+		Connects: t.connects, ConnectFailures: t.connectFailures, ConnectTime: t.connecting,
+		Pings: t.pings, PingFailures: t.pingFailures, PingTime: t.pinging,
+		Hijacked: t.hijacked, Closed: t.closes,
+	}
+	var gens uint64
+	for _, slot := range *p.slots.Load() {
+		w := slot.load()
+		gens += w.gen()
+		switch w.phase() {
+		case idle, checking:
+			s.Idle++
+		case leased:
+			s.Leased++
+		}
+	}
+	p.mu.Unlock()
+	s.Open = s.Idle + s.Leased
+	s.Acquires = int64(gens - t.opened - t.unserved)
+	return s
+}
+
+// countLocked returns the number of slots in the phase ph.
+func (p *Pool[C]) countLocked(ph phase) (n int) {
+	for _, s := range *p.slots.Load() {
+		if s.load().phase() == ph {
+			n++
+		}
+	}
+	return n
+}
+
+// acquireError is the error of an Acquire that began at began.
+func (p *Pool[C]) acquireError(ctx context.Context, cause error, began time.Duration) error {
+	if e, ok := cause.(*AcquireError); ok {
+		return e
+	}
+	if err := ctx.Err(); err != nil && cause == err {
+		if c := context.Cause(ctx); c != err {
+			cause = errors.Join(err, c)
+		}
+	}
+	s := p.Stats()
+	p.mu.Lock()
+	connect := p.dial.lastErr
+	p.mu.Unlock()
+	return &AcquireError{
+		Pool: p.cfg.Name, Cause: cause, Connect: connect, Waited: p.now() - began,
+		MaxOpen: s.MaxOpen, Open: s.Open, Idle: s.Idle, Leased: s.Leased,
+		Connecting: s.Connecting, Closing: s.Closing, Waiting: s.Waiting,
+	}
+}
