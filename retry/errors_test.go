@@ -31,6 +31,11 @@ func TestErrorGivesBackAllThatItWraps(t *testing.T) {
 	assert.NotErrorIs(t, err, context.Canceled)
 }
 
+func TestErrorWrapsNoNil(t *testing.T) {
+	assert.Equal(t, []error{errBusy}, (&retry.Error{Err: errBusy}).Unwrap())
+	assert.Equal(t, []error{context.Canceled}, (&retry.Error{Context: context.Canceled}).Unwrap())
+}
+
 func TestErrorIsSafeToRetryOnlyIfNoAttemptReachedThePeer(t *testing.T) {
 	p := retry.Policy{MaxAttempts: 2, Interval: -1, RetryIf: retry.Always}
 	dial := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("refused")}

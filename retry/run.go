@@ -93,13 +93,8 @@ func (r *run) retry(wait time.Duration) {
 	if p.OnRetry != nil {
 		p.OnRetry(r.ctx, Failure{Attempt: r.attempts, Err: r.last, Wait: wait, Elapsed: time.Since(r.start)})
 	}
-	if wait == 0 {
-		return
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(wait):
 	case <-r.ctx.Done():
 	}
 }

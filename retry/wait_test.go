@@ -61,6 +61,16 @@ func TestBackoffIsNotMadeForARunWithoutFailure(t *testing.T) {
 	assert.Equal(t, 1, made)
 }
 
+// unset is a BackOff that is of no use before its Reset.
+type unset struct{ backoff.BackOff }
+
+func (u *unset) Reset() { u.BackOff = &backoff.ZeroBackOff{} }
+
+func TestBackoffIsResetBeforeItsUse(t *testing.T) {
+	p := retry.Policy{Backoff: func() backoff.BackOff { return &unset{} }}
+	assert.NoError(t, p.Do(t.Context(), fails(driver.ErrBadConn, nil).run))
+}
+
 func TestNegativeWaitOfABackoffEndsTheRun(t *testing.T) {
 	for _, wait := range []time.Duration{backoff.Stop, -time.Hour, math.MinInt64} {
 		s := fails(driver.ErrBadConn)
@@ -123,7 +133,9 @@ func TestContextThatEndsDuringAnAttemptEndsTheRun(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		calls := 0
-		err := retry.Policy{RetryIf: retry.Always, Interval: -1}.Do(ctx, func(ctx context.Context) error {
+		p := retry.Policy{RetryIf: retry.Always, Interval: -1}
+		p.OnRetry = func(context.Context, retry.Failure) { t.Error("announced an attempt that can't be") }
+		err := p.Do(ctx, func(ctx context.Context) error {
 			calls++
 			<-ctx.Done()
 			return errBusy
@@ -145,6 +157,20 @@ func TestPerAttemptEndsOneAttemptNotTheRun(t *testing.T) {
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, retry.OutOfAttempts, e.Reason)
 	assert.NoError(t, e.Context)
+}
+
+func TestContextOfAnAttemptEndsWithIt(t *testing.T) {
+	var last context.Context
+	p := retry.Policy{MaxAttempts: 2, Interval: -1, PerAttempt: time.Hour}
+	_ = p.Do(t.Context(), func(ctx context.Context) error {
+		if last != nil {
+			assert.ErrorIs(t, last.Err(), context.Canceled, "a timer for each attempt is left behind")
+		}
+		assert.NoError(t, ctx.Err())
+		last = ctx
+		return driver.ErrBadConn
+	})
+	assert.ErrorIs(t, last.Err(), context.Canceled)
 }
 
 func TestAttemptThatTimedOutIsNotRepeatedByDefault(t *testing.T) {
