@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/hotline-go/hotline/driver"
@@ -195,7 +196,7 @@ func (p *Pool[C]) refusalLocked() error {
 	case p.cfg.FailFast && p.max == 0:
 		return ErrSuspended
 	case p.dial.refuses(p.now(), p.cfg.FailFast) && p.connecting+p.checking == 0:
-		return p.dial.lastErr
+		return connectFailure{p.dial.lastErr}
 	case p.cfg.MaxWaiters > 0 && p.queue.len-p.connecting-p.checking > p.cfg.MaxWaiters:
 		p.total.rejected++
 		return ErrTooManyWaiters
@@ -348,6 +349,25 @@ func (p *Pool[C]) prompt() {
 	}
 	if p.mayConnectLocked() {
 		p.startConnectLocked(nil)
+	}
+}
+
+// acquireError is the error of an Acquire that began at began.
+func (p *Pool[C]) acquireError(ctx context.Context, cause error, began time.Duration) error {
+	s := p.Stats()
+	p.mu.Lock()
+	connect := p.dial.lastErr
+	p.mu.Unlock()
+	if failed, ok := cause.(connectFailure); ok {
+		cause, connect = failed.error, failed.error
+	}
+	if cause == ctx.Err() && context.Cause(ctx) != cause {
+		cause = fmt.Errorf("%w: %w", cause, context.Cause(ctx))
+	}
+	return &AcquireError{
+		Pool: p.cfg.Name, Cause: cause, Connect: connect, Waited: p.now() - began,
+		MaxOpen: s.MaxOpen, Open: s.Open, Idle: s.Idle, Leased: s.Leased,
+		Connecting: s.Connecting, Closing: s.Closing, Waiting: s.Waiting,
 	}
 }
 

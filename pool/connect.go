@@ -305,6 +305,6 @@ func (p *Pool[C]) connectFailedLocked(a *attempt[C], err error) {
 		d.throttled = max(d.throttled, now+min(pause, maxThrottle))
 	}
 	for w := p.queue.head; w != nil && (w.order <= a.order || d.permanent); w = p.queue.head {
-		p.failLocked(w, err)
+		p.failLocked(w, connectFailure{err})
 	}
 }

@@ -61,8 +61,9 @@ type AcquireError struct {
 	// a hook.
 	Cause error
 
-	// Connect is the last error of Connect since its last success, or nil. It
-	// tells why a wait that timed out got no connection.
+	// Connect is the error of the Connect that failed, if that is the Cause;
+	// else the last one since a success, or nil. It tells why a wait that timed
+	// out got no connection.
 	Connect error
 
 	Waited time.Duration
@@ -97,6 +98,9 @@ func (e *AcquireError) SafeToRetry() bool { return true }
 
 // BadConn is false: no connection of the caller's is concerned.
 func (e *AcquireError) BadConn() bool { return false }
+
+// connectFailure marks, inside the pool, a cause that came from Connect.
+type connectFailure struct{ error }
 
 // PanicError is a panic of the driver or of a hook in a goroutine of the pool,
 // where nobody but the pool could recover it.

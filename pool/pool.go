@@ -165,7 +165,7 @@ func (p *Pool[C]) Ready(ctx context.Context) error {
 		case p.open >= min(p.cfg.MinIdle, p.max):
 			cause = nil
 		case p.dial.permanent:
-			cause = p.dial.lastErr
+			cause = connectFailure{p.dial.lastErr}
 		default:
 			return false
 		}

@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"context"
 	"errors"
 	"time"
 )
@@ -123,25 +122,4 @@ func (p *Pool[C]) countLocked(ph phase) (n int) {
 		}
 	}
 	return n
-}
-
-// acquireError is the error of an Acquire that began at began.
-func (p *Pool[C]) acquireError(ctx context.Context, cause error, began time.Duration) error {
-	if e, ok := cause.(*AcquireError); ok {
-		return e
-	}
-	if err := ctx.Err(); err != nil && cause == err {
-		if c := context.Cause(ctx); c != err {
-			cause = errors.Join(err, c)
-		}
-	}
-	s := p.Stats()
-	p.mu.Lock()
-	connect := p.dial.lastErr
-	p.mu.Unlock()
-	return &AcquireError{
-		Pool: p.cfg.Name, Cause: cause, Connect: connect, Waited: p.now() - began,
-		MaxOpen: s.MaxOpen, Open: s.Open, Idle: s.Idle, Leased: s.Leased,
-		Connecting: s.Connecting, Closing: s.Closing, Waiting: s.Waiting,
-	}
 }
