@@ -3,111 +3,122 @@ package retry_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"sync"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/pool"
 	"github.com/hotline-go/hotline/retry"
 )
 
-// tally is a server that executes lines: it counts them, and answers "OK" once
-// that many answers were swallowed by a broken connection.
+// tally is a server that executes lines and counts them, and the connector to
+// it.
 type tally struct {
-	executed atomic.Int64
-	swallow  atomic.Int64
-	served   sync.WaitGroup
+	mu       sync.Mutex // guards the fields below
+	refuse   int        // so many connects fail first
+	swallow  int        // so many lines are executed first whose answer gets lost with the connection
+	executed int
 }
 
-// dial returns the client's end of a connection.
-func (s *tally) dial() net.Conn {
+func (s *tally) Driver() driver.Driver { return nil }
+
+func (s *tally) Connect(context.Context) (driver.Conn, error) {
+	if s.countDown(&s.refuse) {
+		return nil, errors.New("refused")
+	}
 	client, server := net.Pipe()
-	s.served.Go(func() {
-		defer server.Close()
-		lines := bufio.NewScanner(server)
-		for lines.Scan() {
-			s.executed.Add(1)
-			if s.swallow.Add(-1) >= 0 {
-				return
-			}
-			if _, err := io.WriteString(server, "OK\n"); err != nil {
-				return
-			}
+	go s.serve(server)
+	return client, nil
+}
+
+// serve executes lines until the client closes.
+func (s *tally) serve(c net.Conn) {
+	defer c.Close()
+	lines := bufio.NewScanner(c)
+	for lines.Scan() {
+		s.mu.Lock()
+		s.executed++
+		s.mu.Unlock()
+		if s.countDown(&s.swallow) {
+			return
 		}
-	})
-	return client
+		if _, err := io.WriteString(c, "OK\n"); err != nil {
+			return
+		}
+	}
+}
+
+// countDown reports whether n was not yet zero, and makes it one less.
+func (s *tally) countDown(n *int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if *n == 0 {
+		return false
+	}
+	*n--
+	return true
 }
 
 // ask sends one line and waits for the answer.
-func ask(c net.Conn, line string) error {
-	if _, err := fmt.Fprintln(c, line); err != nil {
+func ask(_ context.Context, c net.Conn) error {
+	if _, err := fmt.Fprintln(c, "ADD 1"); err != nil {
 		return err
 	}
 	_, err := bufio.NewReader(c).ReadString('\n')
 	return err
 }
 
-// request dials s and asks it.
-func (s *tally) request(context.Context) error {
-	c := s.dial()
-	defer c.Close()
-	return ask(c, "ADD 1")
+// sendWith makes one request to s through a pool, as p has it, and returns its
+// error once the pool is closed.
+func (s *tally) sendWith(t *testing.T, p retry.Policy) (err error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		conns, openErr := pool.New[net.Conn](s, pool.Config{})
+		require.NoError(t, openErr)
+		defer conns.Close()
+		err = p.Do(t.Context(), func(ctx context.Context) error { return conns.Do(ctx, ask) })
+	})
+	return err
 }
 
 func TestRequestWhoseAnswerGotLostIsNotMadeTwice(t *testing.T) {
-	var s tally
-	s.swallow.Store(1)
-
-	err := retry.Policy{}.Do(t.Context(), s.request)
-	s.served.Wait()
-	assert.Equal(t, io.EOF, err, "the caller has to hear of it")
-	assert.EqualValues(t, 1, s.executed.Load())
+	s := tally{swallow: 1}
+	assert.Equal(t, io.EOF, s.sendWith(t, retry.Policy{}), "the caller has to hear of it")
+	assert.Equal(t, 1, s.executed)
 }
 
 func TestRequestIsMadeAgainWhereTheCallerAllowsIt(t *testing.T) {
-	var s tally
-	s.swallow.Store(2)
-
-	require.NoError(t, retry.Policy{Interval: -1, RetryIf: retry.Always}.Do(t.Context(), s.request))
-	s.served.Wait()
-	assert.EqualValues(t, 3, s.executed.Load())
+	s := tally{swallow: 2}
+	require.NoError(t, s.sendWith(t, retry.Policy{RetryIf: retry.Always}))
+	assert.Equal(t, 3, s.executed)
 }
 
-func TestRequestThatWasNotSentIsExecutedOnce(t *testing.T) {
-	var s tally
-	err := retry.Policy{Interval: -1}.Do(t.Context(), func(ctx context.Context) error {
-		if retry.Attempt(ctx) < 4 {
-			return fmt.Errorf("found it dead: %w", driver.ErrBadConn)
-		}
-		return s.request(ctx)
-	})
-	require.NoError(t, err)
-	s.served.Wait()
-	assert.EqualValues(t, 1, s.executed.Load())
+func TestRequestThatCouldNotBeSentIsExecutedOnce(t *testing.T) {
+	s := tally{refuse: 3}
+	require.NoError(t, s.sendWith(t, retry.Policy{}))
+	assert.Zero(t, s.refuse)
+	assert.Equal(t, 1, s.executed)
 }
 
-// The first attempt was not sent, so it is repeated; the second was, so the run
-// ends with it, with attempts left.
+// The first attempts were not sent, so they are repeated; then one was, so the
+// run ends with it, with attempts left.
 func TestRequestThatWasSentEndsTheRun(t *testing.T) {
-	var s tally
-	s.swallow.Store(1)
-	err := retry.Policy{Interval: -1}.Do(t.Context(), func(ctx context.Context) error {
-		if retry.Attempt(ctx) == 1 {
-			return driver.ErrBadConn
-		}
-		return s.request(ctx)
-	})
-	s.served.Wait()
+	s := tally{refuse: 2, swallow: 1}
+	err := s.sendWith(t, retry.Policy{})
+
 	var e *retry.Error
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, retry.NotRepeatable, e.Reason)
+	assert.Equal(t, 3, e.Attempts)
 	assert.ErrorIs(t, err, io.EOF)
-	assert.EqualValues(t, 1, s.executed.Load())
 	assert.False(t, driver.SafeToRetry(err))
+	assert.Equal(t, 1, s.executed)
 }
