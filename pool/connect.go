@@ -56,6 +56,7 @@ type dialState struct {
 	throttled time.Duration // no start before, by the server's wish, even after a success
 	permanent bool          // lastErr is permanent: none but callers start an attempt
 	lastErr   error         // nil after a success
+	order     uint64        // waiters that came no later have waited through a failed attempt
 	timer     *time.Timer   // fills the pool at until
 }
 
@@ -286,8 +287,8 @@ func (p *Pool[C]) openedLocked(a *attempt[C], raw driver.Conn, c C) {
 	}
 }
 
-// connectFailedLocked tells the failure of an attempt: to the waiters who have
-// waited through all of it, or to all if it is permanent; and to the backoff.
+// connectFailedLocked tells the failure of an attempt, to the backoff and to the
+// waiters.
 func (p *Pool[C]) connectFailedLocked(a *attempt[C], err error) {
 	p.total.connectFailures++
 	d := &p.dial
@@ -304,7 +305,25 @@ func (p *Pool[C]) connectFailedLocked(a *attempt[C], err error) {
 	if pause, ok := driver.RetryAfter(err); ok {
 		d.throttled = max(d.throttled, now+min(pause, maxThrottle))
 	}
-	for w := p.queue.head; w != nil && (w.order <= a.order || d.permanent); w = p.queue.head {
-		p.failLocked(w, connectFailure{err})
+	d.order = max(d.order, a.order)
+	p.failWaitersLocked()
+}
+
+// failWaitersLocked gives the last connect error to the waiters who have waited
+// through a failed attempt, but for the oldest that checks under way may serve;
+// to all if it is permanent.
+func (p *Pool[C]) failWaitersLocked() {
+	d := &p.dial
+	if d.lastErr == nil {
+		return
+	}
+	w := p.queue.head
+	for n := p.checking; w != nil && n > 0 && !d.permanent; n-- {
+		w = w.next
+	}
+	for w != nil && (w.order <= d.order || d.permanent) {
+		next := w.next
+		p.failLocked(w, connectFailure{d.lastErr})
+		w = next
 	}
 }
