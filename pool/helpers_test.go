@@ -1,0 +1,174 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/drivertest"
+	"github.com/hotline-go/hotline/pool"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// conn is what most tests pool.
+type conn = drivertest.FakeConn
+
+// errScripted is the error of a script that stands for no class of errors.
+var errScripted = errors.New("scripted error")
+
+// open returns a pool of the connections of c, which is closed when t ends.
+func open[C any](t testing.TB, c driver.Connector, cfg pool.Config) *pool.Pool[C] {
+	t.Helper()
+	p, err := pool.New[C](c, cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, p.Close()) })
+	return p
+}
+
+// openFake is open for a new Fake.
+func openFake(t testing.TB, cfg pool.Config) (*drivertest.Fake, *pool.Pool[*conn]) {
+	t.Helper()
+	f := drivertest.NewFake(t)
+	return f, open[*conn](t, f, cfg)
+}
+
+// advance lets d pass in a bubble, and all that follows from it.
+func advance(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+// acquire is an Acquire that has to succeed.
+func acquire[C any](t testing.TB, p *pool.Pool[C]) pool.Lease[C] {
+	t.Helper()
+	l, err := p.Acquire(context.Background())
+	require.NoError(t, err)
+	return l
+}
+
+// acquireN holds n leases at a time.
+func acquireN[C any](t testing.TB, p *pool.Pool[C], n int) []pool.Lease[C] {
+	t.Helper()
+	leases := make([]pool.Lease[C], n)
+	for i := range leases {
+		leases[i] = acquire(t, p)
+	}
+	return leases
+}
+
+// releaseAll ends leases.
+func releaseAll[C any](leases []pool.Lease[C]) {
+	for _, l := range leases {
+		l.Release()
+	}
+}
+
+// fill makes n connections and leaves them idle.
+func fill[C any](t testing.TB, p *pool.Pool[C], n int) {
+	t.Helper()
+	releaseAll(acquireN(t, p, n))
+	require.Equal(t, n, p.Stats().Idle)
+}
+
+// caller is a goroutine in Acquire, in a bubble.
+type caller[C any] struct {
+	done  chan struct{} // closed when Acquire has returned
+	lease pool.Lease[C]
+	err   error
+}
+
+// start starts a caller, and returns when it waits or has returned.
+func start[C any](ctx context.Context, p *pool.Pool[C]) *caller[C] {
+	c := &caller[C]{done: make(chan struct{})}
+	go func() {
+		defer close(c.done)
+		c.lease, c.err = p.Acquire(ctx)
+	}()
+	synctest.Wait()
+	return c
+}
+
+// startN starts n callers, one after the other.
+func startN[C any](ctx context.Context, p *pool.Pool[C], n int) []*caller[C] {
+	callers := make([]*caller[C], n)
+	for i := range callers {
+		callers[i] = start(ctx, p)
+	}
+	return callers
+}
+
+// returned reports whether Acquire has returned, now that all is quiet.
+func (c *caller[C]) returned() bool {
+	synctest.Wait()
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// wantWaiting fails t if Acquire has returned.
+func (c *caller[C]) wantWaiting(t testing.TB) {
+	t.Helper()
+	require.False(t, c.returned(), "Acquire has returned %v; want it to wait", c.err)
+}
+
+// wantLease returns the lease that the caller must have by now.
+func (c *caller[C]) wantLease(t testing.TB) pool.Lease[C] {
+	t.Helper()
+	require.True(t, c.returned(), "Acquire still waits; want a lease")
+	require.NoError(t, c.err)
+	return c.lease
+}
+
+// wantError fails t unless the caller has an *AcquireError by now that is target.
+func (c *caller[C]) wantError(t testing.TB, target error) *pool.AcquireError {
+	t.Helper()
+	require.True(t, c.returned(), "Acquire still waits; want the error %v", target)
+	return wantAcquireError(t, c.err, target)
+}
+
+// wantAcquireError fails t unless err is an *AcquireError that is target.
+func wantAcquireError(t testing.TB, err, target error) *pool.AcquireError {
+	t.Helper()
+	require.ErrorIs(t, err, target)
+	var e *pool.AcquireError
+	require.ErrorAs(t, err, &e)
+	return e
+}
+
+// wantAllSlots fails t unless n Acquires succeed at once and one more has to
+// wait, the connections work, and the server never counted more than n.
+// No lease may be held. It runs in a bubble.
+func wantAllSlots(t testing.TB, f *drivertest.Fake, p *pool.Pool[*conn], n int) {
+	t.Helper()
+	synctest.Wait()
+	ctx, cancel := context.WithCancel(context.Background())
+	callers := startN(ctx, p, n+1)
+	var leases []pool.Lease[*conn]
+	for i, c := range callers[:n] {
+		require.True(t, c.returned(), "Acquire %d of %d waits; a slot is lost: %+v", i+1, n, p.Stats())
+		require.NoError(t, c.err)
+		assert.NoError(t, c.lease.Conn().Use())
+		leases = append(leases, c.lease)
+	}
+	callers[n].wantWaiting(t)
+	cancel()
+	callers[n].wantError(t, context.Canceled)
+	releaseAll(leases)
+	synctest.Wait()
+	s := p.Stats()
+	assert.Equal(t, [6]int{n, n, 0, 0, 0, 0}, [6]int{s.Open, s.Idle, s.Leased, s.Connecting, s.Closing, s.Waiting},
+		"open, idle, leased, connecting, closing, waiting at rest")
+	assert.Equal(t, n, f.Counts().Open)
+	assert.LessOrEqual(t, f.Counts().Peak, n)
+}
