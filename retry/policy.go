@@ -10,7 +10,8 @@ import (
 
 // The defaults of a Policy. All waits together last 1.5 s at the most: enough
 // to sit out a peer that restarts, short enough for somebody who waits for the
-// answer.
+// answer. PerAttempt and MaxElapsed have no default: only the program knows how
+// long its work may take, and the number of attempts bounds a run already.
 const (
 	defaultMaxAttempts = 5
 	defaultInterval    = 100 * time.Millisecond // several round trips, so that a retry meets a changed world
@@ -48,8 +49,8 @@ type Policy struct {
 
 	// PerAttempt is how long one attempt may take before its context ends.
 	// Zero or negative means no limit besides that of the caller's context. An
-	// attempt ended this way is repeated only if RetryIf says so: the peer may
-	// have been at work.
+	// attempt that it ended while a request was under way is repeated only if
+	// RetryIf says so, because the peer may have done it.
 	PerAttempt time.Duration
 
 	// MaxElapsed is how long after the start of Do an attempt may still begin;
