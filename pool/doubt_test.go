@@ -17,23 +17,26 @@ import (
 // One connection of two has died, and its replacement can't be connected. The
 // caller gets the other one, once that has passed its check, and not the error.
 func TestFailedReplacementDoesNotHideAHealthyConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		fake := drivertest.NewFake(t)
-		p, err := pool.New[*drivertest.FakeConn](fake, pool.Config{MaxOpen: 2, MinIdle: 2})
-		require.NoError(t, err)
-		defer p.Close()
-		ctx := context.Background()
-		require.NoError(t, p.Ready(ctx))
-		<-time.After(10 * time.Second) // both want a check now
-		fake.Conns()[0].Kill()
-		fake.Always(drivertest.Connect, drivertest.Fail(errors.New("refused")))
-		fake.Always(drivertest.Ping, drivertest.Delay(50*time.Millisecond))
+	t.Run("dead=first", func(t *testing.T) { synctest.Test(t, func(t *testing.T) { healthyBesideDead(t, 0) }) })
+	t.Run("dead=second", func(t *testing.T) { synctest.Test(t, func(t *testing.T) { healthyBesideDead(t, 1) }) })
+}
 
-		l, err := p.Acquire(ctx)
-		require.NoError(t, err)
-		assert.NoError(t, l.Conn().Use())
-		l.Release()
-	})
+func healthyBesideDead(t *testing.T, dead int) {
+	fake := drivertest.NewFake(t)
+	p, err := pool.New[*drivertest.FakeConn](fake, pool.Config{MaxOpen: 2, MinIdle: 2})
+	require.NoError(t, err)
+	defer p.Close()
+	ctx := context.Background()
+	require.NoError(t, p.Ready(ctx))
+	<-time.After(10 * time.Second) // both want a check now
+	fake.Conns()[dead].Kill()
+	fake.Always(drivertest.Connect, drivertest.Fail(errors.New("refused")))
+	fake.Always(drivertest.Ping, drivertest.Delay(50*time.Millisecond))
+
+	l, err := p.Acquire(ctx)
+	require.NoError(t, err)
+	assert.NoError(t, l.Conn().Use())
+	l.Release()
 }
 
 // Both have died and no replacement can be connected: the caller gets the
