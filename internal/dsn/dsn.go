@@ -15,6 +15,7 @@
 package dsn
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -46,8 +47,9 @@ type URL struct {
 	Params   map[string]string // never nil after Parse; a plus in the query stands for a space
 }
 
-// Parse reads s. Its error says which part of s is wrong and what is allowed
-// there, and shows nothing of s but a parameter's name.
+// Parse reads s. Its error says which part of s is wrong, the first one of
+// several, and what is allowed there. It shows nothing of s but the names of
+// parameters.
 func Parse(s string) (*URL, error) {
 	if i := strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }); i >= 0 {
 		return nil, fmt.Errorf("dsn: byte %d is a space or a control character; percent-encode it", i+1)
@@ -65,7 +67,9 @@ func Parse(s string) (*URL, error) {
 		authority, path = rest[:i], rest[i:]
 	}
 	u := &URL{Scheme: strings.ToLower(scheme)}
-	if err := errors.Join(u.setAuthority(authority), u.setPath(path), u.setParams(query)); err != nil {
+	// One unescaped byte spoils all that follows, so only the first part that
+	// is wrong is reported.
+	if err := cmp.Or(u.setAuthority(authority), u.setPath(path), u.setParams(query)); err != nil {
 		return nil, err
 	}
 	return u, nil

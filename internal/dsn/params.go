@@ -32,12 +32,12 @@ func (p *Param) Secret() *Param {
 	return p
 }
 
-// errUnfit is the answer of a set for which what is allowed says it all.
-var errUnfit = errors.New("unfit value")
+// ErrUnfit is what the set of a [Params.Func] returns where its want says it all.
+var ErrUnfit = errors.New("unfit value")
 
 // Func adds a parameter whose value is given to set. want completes the error
-// "want ...". The error of set is shown behind it. It panics if the table has
-// the name already.
+// "want ...", and the error of set is shown behind it unless that is
+// [ErrUnfit]. It panics if the table has the name already.
 func (p *Params) Func(name, want string, set func(value string) error) *Param {
 	if slices.Contains(p.Names(), name) {
 		panic("dsn: parameter " + name + " added twice")
@@ -52,7 +52,7 @@ func add[T any](p *Params, name, want string, v *T, parse func(value string) (_ 
 	return p.Func(name, want, func(value string) error {
 		t, ok := parse(value)
 		if !ok {
-			return errUnfit
+			return ErrUnfit
 		}
 		*v = t
 		return nil
@@ -162,7 +162,7 @@ func (p *Param) apply(value string) error {
 		return nil
 	case p.secret:
 		return fmt.Errorf("dsn: parameter %s: want %s; its value is a secret and not shown", p.name, p.want)
-	case err == errUnfit:
+	case err == ErrUnfit:
 		return fmt.Errorf("dsn: parameter %s=%q: want %s", p.name, value, p.want)
 	}
 	return fmt.Errorf("dsn: parameter %s=%q: want %s: %w", p.name, value, p.want, err)
