@@ -354,21 +354,21 @@ func (p *Pool[C]) prompt() {
 
 // acquireError is the error of an Acquire that began at began.
 func (p *Pool[C]) acquireError(ctx context.Context, cause error, began time.Duration) error {
-	s := p.Stats()
 	p.mu.Lock()
-	connect := p.dial.lastErr
+	e := &AcquireError{
+		Pool: p.cfg.Name, Cause: cause, Connect: p.dial.lastErr, Waited: p.now() - began,
+		MaxOpen: p.max, Open: p.open, Connecting: p.connecting, Closing: p.closing, Waiting: p.queue.len,
+	}
 	p.mu.Unlock()
+	e.Leased = min(p.count(leased), e.Open)
+	e.Idle = e.Open - e.Leased
 	if failed, ok := cause.(connectFailure); ok {
-		cause, connect = failed.error, failed.error
+		e.Cause, e.Connect = failed.error, failed.error
 	}
 	if cause == ctx.Err() && context.Cause(ctx) != cause {
-		cause = fmt.Errorf("%w: %w", cause, context.Cause(ctx))
+		e.Cause = fmt.Errorf("%w: %w", cause, context.Cause(ctx))
 	}
-	return &AcquireError{
-		Pool: p.cfg.Name, Cause: cause, Connect: connect, Waited: p.now() - began,
-		MaxOpen: s.MaxOpen, Open: s.Open, Idle: s.Idle, Leased: s.Leased,
-		Connecting: s.Connecting, Closing: s.Closing, Waiting: s.Waiting,
-	}
+	return e
 }
 
 // armExpiryLocked sees to it that somebody looks at the oldest waiter when its

@@ -61,7 +61,6 @@ func (p *Pool[C]) closeOwnedLocked(s *slot[C], why error) {
 	p.closing++
 	p.total.closed(why)
 	raw := s.raw
-	s.empty()
 	p.goLocked(func() { p.close(s, raw, why) })
 }
 

@@ -157,7 +157,9 @@ func (p *Pool[C]) takeFreeLocked() *slot[C] {
 
 // freeLocked takes s, which the caller owns, out of use.
 func (p *Pool[C]) freeLocked(s *slot[C]) {
-	s.empty()
+	if !p.severed.Load() { // else a holder may be reading it
+		s.empty()
+	}
 	s.settle(free)
 	p.free = append(p.free, s)
 }
@@ -177,7 +179,7 @@ func (p *Pool[C]) connect(a *attempt[C]) {
 		if v := recover(); v != nil {
 			err = &PanicError{v, debug.Stack()}
 		}
-		if err != nil && ctx.Err() == context.DeadlineExceeded && !errors.Is(err, context.DeadlineExceeded) {
+		if err != nil && ctx.Err() == context.DeadlineExceeded {
 			err = fmt.Errorf("ConnectTimeout of %v passed: %w", timeout, err)
 		}
 		p.connected(a, raw, c, err)

@@ -127,7 +127,7 @@ func (p *Pool[C]) surplusLocked(s *slot[C]) error {
 		return ErrClosed
 	case s.load().has(retire):
 		return s.why
-	case p.cfg.MaxIdle > 0 && p.queue.len == 0 && p.countLocked(idle) >= p.cfg.MaxIdle:
+	case p.cfg.MaxIdle > 0 && p.queue.len == 0 && p.count(idle) >= p.cfg.MaxIdle:
 		return ErrMaxIdle
 	}
 	return nil

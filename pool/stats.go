@@ -114,8 +114,8 @@ func (p *Pool[C]) Stats() Stats {
 	return s
 }
 
-// countLocked returns the number of slots in the phase ph.
-func (p *Pool[C]) countLocked(ph phase) (n int) {
+// count returns the number of slots in the phase ph.
+func (p *Pool[C]) count(ph phase) (n int) {
 	for _, s := range *p.slots.Load() {
 		if s.load().phase() == ph {
 			n++
