@@ -1,0 +1,179 @@
+package hotline
+
+import (
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/doc"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/hotline-go/hotline"
+
+// listed is a package as go list prints it.
+type listed struct {
+	ImportPath string
+	Dir        string
+	Name       string
+	GoFiles    []string
+	Imports    []string
+	Standard   bool
+}
+
+// local is the path below the module, "." for its root.
+func (p listed) local() string {
+	if p.ImportPath == module {
+		return "."
+	}
+	return strings.TrimPrefix(p.ImportPath, module+"/")
+}
+
+// list runs go list with args.
+func list(t *testing.T, args ...string) []listed {
+	t.Helper()
+	out, err := exec.Command("go", append([]string{"list", "-json"}, args...)...).Output()
+	require.NoError(t, err, "go list %v", args)
+	var packages []listed
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return packages
+		}
+		require.NoError(t, err)
+		packages = append(packages, p)
+	}
+}
+
+// under reports whether the package path is one of folders or below one.
+func under(path string, folders ...string) bool {
+	return slices.ContainsFunc(folders, func(f string) bool { return path == f || strings.HasPrefix(path, f+"/") })
+}
+
+func TestPackagesImportOnlyWhatTheLayoutAllows(t *testing.T) {
+	rules := []struct {
+		from    string
+		allowed []string // of ours
+		why     string
+	}{
+		{".", nil, "the root holds documentation alone"},
+		{"driver", nil, "the contract depends on nobody, so that everybody can depend on it"},
+		{"driver/drivertest", []string{"driver"}, "a driver's author gets the contract, not our pool"},
+		{"conn", []string{"driver"}, "drivers are built on it, so it knows none of them"},
+		{"pool", []string{"driver", "internal/dsn"}, "the pool takes any connection: none of ours is special"},
+		{"retry", []string{"driver"}, "retry is of use without the pool"},
+		{"drivers", []string{"driver", "conn", "drivers", "internal/dsn"}, "a driver is of use without the pool and without retry"},
+		{"internal/dsn", nil, "text in, values out"},
+		{"internal/memnet", nil, "a network knows no protocol"},
+		{"internal/testcert", nil, "certificates know no protocol"},
+		{"internal/testserver", []string{"internal/testcert"}, "a server shares no code with the client that it tests"},
+	}
+	for _, p := range list(t, "./...") {
+		if under(p.local(), "cmd") {
+			continue // the command uses everything
+		}
+		known := false
+		for _, r := range rules {
+			if p.local() != r.from && !(r.from == "drivers" && under(p.local(), "drivers")) {
+				continue
+			}
+			known = true
+			for _, imported := range p.Imports {
+				if path, ours := strings.CutPrefix(imported, module+"/"); ours {
+					assert.True(t, under(path, r.allowed...), "%s imports %s: %s", p.local(), path, r.why)
+				}
+			}
+		}
+		assert.True(t, known, "no rule says what %s may import", p.local())
+	}
+}
+
+func TestCoreDependsOnLittle(t *testing.T) {
+	allowed := []string{module, "github.com/go-logr/logr", "golang.org/x/net", "golang.org/x/sys"}
+	for _, p := range list(t, "-deps", "./pool", "./drivers/tcp") {
+		if !p.Standard {
+			assert.True(t, under(p.ImportPath, allowed...), "whoever imports pool and drivers/tcp would get %s as well", p.ImportPath)
+		}
+	}
+}
+
+func TestOnlyTheCommandReadsFlagsAndEnvironment(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		if under(p.local(), "cmd") {
+			continue
+		}
+		assert.NotContains(t, p.Imports, "flag", p.local())
+		for _, file := range parse(t, p) {
+			ast.Inspect(file, func(n ast.Node) bool {
+				if sel, ok := n.(*ast.SelectorExpr); ok {
+					if pkg, ok := sel.X.(*ast.Ident); ok && pkg.Name == "os" {
+						assert.NotContains(t, []string{"Getenv", "LookupEnv", "Environ", "Args"}, sel.Sel.Name, "%s reads os.%s", p.local(), sel.Sel.Name)
+					}
+				}
+				return true
+			})
+		}
+	}
+}
+
+func TestOnlyTestHelpersImportTesting(t *testing.T) {
+	helpers := []string{"driver/drivertest", "internal/memnet", "internal/testcert", "internal/testserver"}
+	for _, p := range list(t, "./...") {
+		if !under(p.local(), helpers...) {
+			assert.NotContains(t, p.Imports, "testing", "%s would bring test flags into programs", p.local())
+		}
+	}
+}
+
+func TestEveryExportedNameIsDocumented(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		fset := token.NewFileSet()
+		files := parse(t, p)
+		d, err := doc.NewFromFiles(fset, files, p.ImportPath)
+		require.NoError(t, err)
+		assert.NotEmpty(t, d.Doc, "%s has no package doc", p.local())
+		missing := func(doc, name string) {
+			assert.NotEmpty(t, doc, "%s: %s has no doc comment", p.local(), name)
+		}
+		funcs := d.Funcs
+		for _, typ := range d.Types {
+			missing(typ.Doc, typ.Name)
+			funcs = append(append(funcs, typ.Funcs...), typ.Methods...)
+		}
+		for _, f := range funcs {
+			if f.Recv == "" || !isPromise(f.Name) {
+				missing(f.Doc, f.Name)
+			}
+		}
+	}
+}
+
+// isPromise reports whether a method only keeps what a well-known interface
+// says, so that a comment could add nothing.
+func isPromise(method string) bool {
+	return slices.Contains([]string{"Error", "Unwrap", "Is", "String", "GoString", "Timeout", "Temporary",
+		"Deadline", "Done", "Err", "Value", "Len", "Less", "Swap"}, method)
+}
+
+// parse returns the syntax of the files of p.
+func parse(t *testing.T, p listed) []*ast.File {
+	t.Helper()
+	fset := token.NewFileSet()
+	var files []*ast.File
+	for _, name := range p.GoFiles {
+		f, err := parser.ParseFile(fset, filepath.Join(p.Dir, name), nil, parser.ParseComments)
+		require.NoError(t, err)
+		files = append(files, f)
+	}
+	return files
+}
