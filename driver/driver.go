@@ -61,17 +61,19 @@ type Pinger interface {
 type SessionResetter interface {
 	// ResetSession puts the connection back into the state in which Connect
 	// returned it. It is called before a connection that was in use is handed
-	// out again. After any error the connection is discarded; one that is
-	// [IsBad] makes the pool try the next connection, any other goes to the
-	// caller of Acquire as well.
+	// out again. It returns an error that is [IsBad] if the peer is known to
+	// have closed the connection. After any error the connection is discarded;
+	// one that is [IsBad] makes the pool try the next connection, any other
+	// goes to the caller of Acquire as well.
 	ResetSession(ctx context.Context) error
 }
 
 // Validator is implemented by a [Conn] that knows by itself whether it is
 // still of use.
 type Validator interface {
-	// IsValid reports whether the connection may be pooled. It is called when
-	// a lease ends, looks at local state alone, and never blocks.
+	// IsValid reports whether the connection may be pooled. It is false after
+	// Close and after I/O that failed. It is called when a lease ends, looks at
+	// local state alone, and never blocks.
 	IsValid() bool
 }
 

@@ -367,32 +367,17 @@ func TestMisuseIsReported(t *testing.T) {
 		}, "connection 1: ResetSession without unbind"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			outer := &recorder{TB: t}
-			f := drivertest.NewFake(outer)
-			f.Wrap = drivertest.Bound
-			tt.misuse(f, connect[*drivertest.BoundConn](t, f))
-			require.Len(t, f.Violations(), 1)
-			assert.Contains(t, f.Violations()[0], tt.want)
-			assert.Contains(t, f.Violations()[0], "fake_test.go", "the stack of the caller")
-			outer.cleanup()
-			assert.Len(t, outer.errors, 1, "NewFake fails the test")
+			r := record(t, func(t testing.TB) {
+				f := drivertest.NewFake(t)
+				f.Wrap = drivertest.Bound
+				c, err := f.Connect(context.Background())
+				require.NoError(t, err)
+				tt.misuse(f, c.(*drivertest.BoundConn))
+			})
+			require.Len(t, r.errors, 1)
+			assert.Contains(t, r.errors[0], tt.want)
+			assert.Contains(t, r.errors[0], "fake_test.go", "the stack of the caller")
 		})
-	}
-}
-
-// recorder is a test that is expected to fail.
-type recorder struct {
-	testing.TB
-	errors   []any
-	cleanups []func()
-}
-
-func (r *recorder) Helper()           {}
-func (r *recorder) Cleanup(fn func()) { r.cleanups = append(r.cleanups, fn) }
-func (r *recorder) Error(args ...any) { r.errors = append(r.errors, args...) }
-func (r *recorder) cleanup() {
-	for _, fn := range r.cleanups {
-		fn()
 	}
 }
 

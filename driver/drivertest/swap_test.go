@@ -1,9 +1,6 @@
 package drivertest_test
 
 import (
-	"fmt"
-	"runtime"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -74,20 +71,7 @@ func TestSwapRefusesParallelTests(t *testing.T) {
 
 // fatal returns the message with which fn ends its test.
 func fatal(t *testing.T, fn func(testing.TB)) string {
-	r := &fatalRecorder{TB: t}
-	var wg sync.WaitGroup
-	wg.Go(func() { fn(r) })
-	wg.Wait()
-	require.NotEmpty(t, r.message, "the test was to fail")
-	return r.message
-}
-
-type fatalRecorder struct {
-	testing.TB
-	message string
-}
-
-func (r *fatalRecorder) Fatalf(format string, args ...any) {
-	r.message = fmt.Sprintf(format, args...)
-	runtime.Goexit()
+	r := record(t, fn)
+	require.Len(t, r.errors, 1)
+	return r.errors[0]
 }

@@ -1,0 +1,408 @@
+package drivertest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+// broken is a driver with one fault, in breach of one rule.
+type broken struct {
+	rule, fault string
+	wrap        func(testing.TB, *lineConnector) driver.Connector
+}
+
+// connector is a lineConnector with another Connect.
+type connector struct {
+	*lineConnector
+	connect func(context.Context) (driver.Conn, error)
+}
+
+func (c *connector) Connect(ctx context.Context) (driver.Conn, error) { return c.connect(ctx) }
+
+// wrapped makes something else of each connection.
+func wrapped(l *lineConnector, wrap func(*lineConn) driver.Conn) driver.Connector {
+	return &connector{l, func(ctx context.Context) (driver.Conn, error) {
+		c, err := l.login(ctx, ctx)
+		if err != nil {
+			return nil, err
+		}
+		return wrap(c), nil
+	}}
+}
+
+// breaks is wrapped as the table wants it.
+func breaks(wrap func(testing.TB, *lineConn) driver.Conn) func(testing.TB, *lineConnector) driver.Connector {
+	return func(t testing.TB, l *lineConnector) driver.Connector {
+		return wrapped(l, func(c *lineConn) driver.Conn { return wrap(t, c) })
+	}
+}
+
+// patched is a lineConn with other methods, where they are not nil.
+type patched struct {
+	*lineConn
+	patchedAsk    func(request, want string) error
+	patchedClose  func() error
+	patchedPing   func(context.Context) error
+	patchedReset  func(context.Context) error
+	patchedValid  func() bool
+	patchedBind   func(context.Context) func()
+	patchedString string
+}
+
+func (p *patched) ask(request, want string) error {
+	if p.patchedAsk != nil {
+		return p.patchedAsk(request, want)
+	}
+	return p.lineConn.ask(request, want)
+}
+
+func (p *patched) Close() error {
+	if p.patchedClose != nil {
+		return p.patchedClose()
+	}
+	return p.lineConn.Close()
+}
+
+func (p *patched) Ping(ctx context.Context) error {
+	if p.patchedPing != nil {
+		return p.patchedPing(ctx)
+	}
+	return p.lineConn.Ping(ctx)
+}
+
+func (p *patched) ResetSession(ctx context.Context) error {
+	if p.patchedReset != nil {
+		return p.patchedReset(ctx)
+	}
+	return p.lineConn.ResetSession(ctx)
+}
+
+func (p *patched) IsValid() bool {
+	if p.patchedValid != nil {
+		return p.patchedValid()
+	}
+	return p.lineConn.IsValid()
+}
+
+func (p *patched) Bind(ctx context.Context) func() {
+	if p.patchedBind != nil {
+		return p.patchedBind(ctx)
+	}
+	return p.lineConn.Bind(ctx)
+}
+
+func (p *patched) String() string { return p.patchedString }
+
+var past = time.Unix(1, 0)
+
+// until returns a channel that is closed when t ends.
+func until(t testing.TB) <-chan struct{} {
+	end := make(chan struct{})
+	t.Cleanup(func() { close(end) })
+	return end
+}
+
+var brokenDrivers = []broken{
+	{"ConnectReturnsAReadyConnection", "does not log in", func(_ testing.TB, l *lineConnector) driver.Connector {
+		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
+			inner, err := l.dial(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return newLineConn(inner), nil
+		}}
+	}},
+	{"ConnectEndsWithItsContext", "logs in without it", func(_ testing.TB, l *lineConnector) driver.Connector {
+		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
+			c, err := l.login(ctx, context.Background())
+			if err != nil {
+				return nil, err
+			}
+			return c, nil
+		}}
+	}},
+	{"ConnectEndsWithItsContext", "ignores that it has ended", func(_ testing.TB, l *lineConnector) driver.Connector {
+		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
+			if ctx.Err() != nil {
+				ctx = context.Background()
+			}
+			return l.Connect(ctx)
+		}}
+	}},
+	{"FailedConnectLeavesNothing", "socket", func(t testing.TB, l *lineConnector) driver.Connector {
+		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
+			inner, err := l.dial(ctx)
+			if err != nil {
+				return nil, err
+			}
+			c := newLineConn(inner)
+			if err := c.askWithin(ctx, "LOGIN "+password, "OK"); err != nil {
+				return nil, err
+			}
+			return c, nil
+		}}
+	}},
+	{"FailedConnectLeavesNothing", "goroutine", func(t testing.TB, l *lineConnector) driver.Connector {
+		end := until(t)
+		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
+			c, err := l.Connect(ctx)
+			if err != nil {
+				go func() { <-end }()
+			}
+			return c, err
+		}}
+	}},
+	{"FailedConnectLeavesNothing", "typed nil", func(_ testing.TB, l *lineConnector) driver.Connector {
+		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
+			c, err := l.login(ctx, ctx)
+			return typedNil{c}, err
+		}}
+	}},
+	{"ContextOfConnectEndsWithConnect", "closes with it", func(_ testing.TB, l *lineConnector) driver.Connector {
+		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
+			c, err := l.Connect(ctx)
+			if err == nil {
+				context.AfterFunc(ctx, func() { c.Close() })
+			}
+			return c, err
+		}}
+	}},
+	{"ConnectorIsConcurrent", "one at a time", func(_ testing.TB, l *lineConnector) driver.Connector {
+		var connecting atomic.Int32
+		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
+			defer connecting.Add(-1)
+			if connecting.Add(1) > 1 {
+				return nil, errors.New("busy")
+			}
+			<-time.After(time.Microsecond) // in fake time: until all the others have tried
+			return l.Connect(ctx)
+		}}
+	}},
+	{"ConnectorIsConcurrent", "shares a connection", func(_ testing.TB, l *lineConnector) driver.Connector {
+		var connecting atomic.Int32
+		var shared atomic.Value
+		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
+			defer connecting.Add(-1)
+			if connecting.Add(1) > 1 {
+				<-time.After(time.Second)
+				return shared.Load().(driver.Conn), nil
+			}
+			<-time.After(time.Microsecond)
+			c, err := l.Connect(ctx)
+			if err == nil {
+				shared.Store(c)
+			}
+			return c, err
+		}}
+	}},
+	{"SecondCloseIsHarmless", "panics", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		closed := make(chan struct{})
+		return &patched{lineConn: c, patchedClose: func() error {
+			close(closed)
+			return c.Close()
+		}}
+	})},
+	{"CloseUnblocksIO", "waits for the user", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		var mu sync.Mutex
+		return &patched{lineConn: c,
+			patchedAsk: func(request, want string) error {
+				mu.Lock()
+				defer mu.Unlock()
+				return c.ask(request, want)
+			},
+			patchedClose: func() error {
+				for !mu.TryLock() {
+					<-time.After(time.Second) // a blocked Lock would stop the fake time
+				}
+				defer mu.Unlock()
+				return c.Close()
+			},
+		}
+	})},
+	{"CloseIsBounded", "waits for a farewell", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		var asking atomic.Bool
+		return &patched{lineConn: c,
+			patchedAsk: func(request, want string) error {
+				asking.Store(true)
+				defer asking.Store(false)
+				return c.ask(request, want)
+			},
+			patchedClose: func() error {
+				if !asking.Load() && c.IsValid() {
+					c.ask("QUIT", "BYE")
+				}
+				return c.Close()
+			},
+		}
+	})},
+	{"CloseLeavesNothing", "goroutine", breaks(func(t testing.TB, c *lineConn) driver.Conn {
+		end := until(t)
+		return &patched{lineConn: c, patchedClose: func() error {
+			go func() { <-end }()
+			return c.Close()
+		}}
+	})},
+	{"CloseLeavesNothing", "socket", breaks(func(t testing.TB, c *lineConn) driver.Conn {
+		return &patched{lineConn: c, patchedClose: func() error {
+			c.closed.Store(true)
+			return c.SetDeadline(past)
+		}}
+	})},
+	{"PingMakesARoundTrip", "says yes", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		return &patched{lineConn: c, patchedPing: func(context.Context) error { return nil }}
+	})},
+	{"PingMakesARoundTrip", "only writes", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		return &patched{lineConn: c, patchedPing: func(context.Context) error {
+			_, err := c.Write([]byte("\n"))
+			return err
+		}}
+	})},
+	{"PingEndsWithItsContext", "ignores it", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		return &patched{lineConn: c, patchedPing: func(context.Context) error { return c.ask("PING", "PONG") }}
+	})},
+	{"PingEndsWithItsContext", "leaves a reader", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		return &patched{lineConn: c, patchedPing: func(ctx context.Context) error {
+			answer := make(chan error, 1)
+			go func() { answer <- c.ask("PING", "PONG") }()
+			select {
+			case err := <-answer:
+				return err
+			case <-ctx.Done():
+				c.broken.Store(true)
+				return ctx.Err()
+			}
+		}}
+	})},
+	{"LocalCallsNeverWait", "IsValid asks the peer", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		return &patched{lineConn: c, patchedValid: func() bool {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			return c.IsValid() && c.Ping(ctx) == nil
+		}}
+	})},
+	{"LocalCallsNeverWait", "Bind asks the peer", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		return &patched{lineConn: c, patchedBind: func(ctx context.Context) func() {
+			c.ask("PING", "PONG")
+			return c.Bind(ctx)
+		}}
+	})},
+	{"ClosedIsInvalid", "forgets Close", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		return &patched{lineConn: c, patchedValid: func() bool { return !c.broken.Load() }}
+	})},
+	{"FailedIsInvalid", "knows only Close", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		return &patched{lineConn: c, patchedValid: func() bool { return !c.closed.Load() }}
+	})},
+	{"FailedIsInvalid", "forgets a Ping that timed out", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		return &patched{lineConn: c, patchedPing: func(ctx context.Context) error {
+			err := c.Ping(ctx)
+			c.broken.Store(false)
+			return err
+		}}
+	})},
+	{"ResetSessionCleansUp", "keeps the deadline", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		return &deadlined{lineConn: c}
+	})},
+	{"ResetSessionCleansUp", "keeps the state", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		return &patched{lineConn: c, patchedReset: func(ctx context.Context) error {
+			c.SetDeadline(time.Time{})
+			return c.Ping(ctx)
+		}}
+	})},
+	{"ResetSessionFindsADeadPeer", "swallows the error", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		return &patched{lineConn: c, patchedReset: func(ctx context.Context) error {
+			c.ResetSession(ctx)
+			return nil
+		}}
+	})},
+	{"ResetSessionFindsADeadPeer", "hides the class", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		return &patched{lineConn: c, patchedReset: func(ctx context.Context) error {
+			if c.ResetSession(ctx) != nil {
+				return errors.New("reset failed")
+			}
+			return nil
+		}}
+	})},
+	{"ResetSessionEndsWithItsContext", "ignores it", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		return &patched{lineConn: c, patchedReset: func(context.Context) error {
+			return c.ResetSession(context.Background())
+		}}
+	})},
+	{"BindEndsBlockedIO", "does nothing", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		return &patched{lineConn: c, patchedBind: func(context.Context) func() { return func() {} }}
+	})},
+	{"UnbindEndsTheBinding", "forgets to stop", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		return &patched{lineConn: c, patchedBind: func(ctx context.Context) func() {
+			c.Bind(ctx)
+			return func() {}
+		}}
+	})},
+	{"UnbindEndsTheBinding", "does not wait", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		return &patched{lineConn: c, patchedBind: func(ctx context.Context) func() {
+			stop := context.AfterFunc(ctx, func() {
+				<-time.After(time.Millisecond) // in fake time: when nobody else can run
+				c.SetDeadline(past)
+			})
+			return func() { stop() }
+		}}
+	})},
+	{"ErrBadConnMeansNothingWasDone", "calls all bad", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		return &patched{lineConn: c, patchedAsk: func(request, want string) error {
+			if err := c.ask(request, want); err != nil {
+				return fmt.Errorf("%w: %w", driver.ErrBadConn, err)
+			}
+			return nil
+		}}
+	})},
+	{"SecretsStaySecret", "in Connect's error", func(_ testing.TB, l *lineConnector) driver.Connector {
+		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
+			c, err := l.Connect(ctx)
+			if err != nil {
+				err = fmt.Errorf("line://user:p4ss%%20w0rd@host: %w", err)
+			}
+			return c, err
+		}}
+	}},
+	{"SecretsStaySecret", "in the connector", func(_ testing.TB, l *lineConnector) driver.Connector {
+		return &struct {
+			*connector
+			Password string
+		}{&connector{l, l.Connect}, password}
+	}},
+	{"SecretsStaySecret", "in the advice", func(_ testing.TB, l *lineConnector) driver.Connector {
+		return advisor{l}
+	}},
+	{"SecretsStaySecret", "in String", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		return &patched{lineConn: c, patchedString: "line with " + password}
+	})},
+}
+
+// typedNil is a connection also where there is none.
+type typedNil struct{ *lineConn }
+
+// deadlined gets its old deadline back when it is reset.
+type deadlined struct {
+	*lineConn
+	deadline time.Time
+}
+
+func (d *deadlined) SetDeadline(t time.Time) error {
+	d.deadline = t
+	return d.lineConn.SetDeadline(t)
+}
+
+func (d *deadlined) ResetSession(ctx context.Context) error {
+	err := d.lineConn.ResetSession(ctx)
+	d.lineConn.SetDeadline(d.deadline)
+	return err
+}
+
+type advisor struct{ *lineConnector }
+
+func (advisor) Advice() driver.Advice { return driver.Advice{Name: "line " + password} }

@@ -1,0 +1,103 @@
+package drivertest
+
+// Rules that others refer to: what they look at must be right before the
+// others can be judged.
+const (
+	basic        = "ConnectReturnsAReadyConnection"
+	connectEnds  = "ConnectEndsWithItsContext"
+	closeBounded = "CloseIsBounded"
+	closeTwice   = "SecondCloseIsHarmless"
+	pingAsks     = "PingMakesARoundTrip"
+	pingEnds     = "PingEndsWithItsContext"
+	bindEnds     = "BindEndsBlockedIO"
+)
+
+// Sentences that more than one rule stands on.
+const (
+	nothingLeft   = "It returns soon after ctx ends, and leaves nothing open when it fails."
+	returnSoon    = "Connect, Ping and ResetSession return soon after their ctx ends, with nothing left open or running when they fail."
+	validIsHonest = "It is false after Close and after I/O that failed."
+)
+
+// rules are all rules, each with its sentence from the doc of package driver.
+var rules = []rule{
+	{
+		basic,
+		"Connect returns a new, ready connection: dialed, encrypted and logged in, as the protocol wants it.",
+		readyConnection,
+	}, {
+		connectEnds, nothingLeft,
+		connectEndsWithItsContext,
+	}, {
+		"FailedConnectLeavesNothing", nothingLeft,
+		failedConnectLeavesNothing,
+	}, {
+		"ContextOfConnectEndsWithConnect",
+		"ctx bounds Connect alone, not the life of the connection.",
+		contextOfConnectEnds,
+	}, {
+		"ConnectorIsConcurrent",
+		"Any number of goroutines may use it at a time.",
+		connectorIsConcurrent,
+	}, {
+		closeTwice,
+		"A second Close does no harm.",
+		secondCloseIsHarmless,
+	}, {
+		"CloseUnblocksIO",
+		"It may come from another goroutine than the one that uses the connection, and then unblocks its I/O.",
+		closeUnblocksIO,
+	}, {
+		closeBounded,
+		"Close is bounded: a farewell to a peer that does not answer may take a second or two, not for ever.",
+		closeIsBounded,
+	}, {
+		"CloseLeavesNothing",
+		"It leaves no goroutine and no socket.",
+		closeLeavesNothing,
+	}, {
+		pingAsks,
+		"Ping makes a round trip to the peer.",
+		pingMakesARoundTrip,
+	}, {
+		pingEnds, returnSoon,
+		pingEndsWithItsContext,
+	}, {
+		"LocalCallsNeverWait",
+		"IsValid and Bind do no I/O and never wait for the peer.",
+		localCallsNeverWait,
+	}, {
+		"ClosedIsInvalid", validIsHonest,
+		closedIsInvalid,
+	}, {
+		"FailedIsInvalid", validIsHonest,
+		failedIsInvalid,
+	}, {
+		"ResetSessionCleansUp",
+		"ResetSession puts the connection back into the state in which Connect returned it.",
+		resetCleansUp,
+	}, {
+		"ResetSessionFindsADeadPeer",
+		"It returns an error that is [IsBad] if the peer is known to have closed the connection.",
+		resetFindsADeadPeer,
+	}, {
+		"ResetSessionEndsWithItsContext", returnSoon,
+		resetEndsWithItsContext,
+	}, {
+		bindEnds,
+		"Bind makes the I/O of the connection fail soon after ctx ends, until unbind is called.",
+		bindEndsBlockedIO,
+	}, {
+		"UnbindEndsTheBinding",
+		"unbind waits for a cancellation that is under way; after it, the end of ctx does nothing.",
+		unbindEndsTheBinding,
+	}, {
+		"ErrBadConnMeansNothingWasDone",
+		"After bytes were sent, return the I/O error itself.",
+		errBadConnMeansNothingWasDone,
+	}, {
+		"SecretsStaySecret",
+		"No error, log line or String method shows a secret of the DSN.",
+		secretsStaySecret,
+	},
+}

@@ -1,0 +1,153 @@
+package drivertest
+
+import (
+	"context"
+	"reflect"
+	"time"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+func secondCloseIsHarmless(p *probe) {
+	conn, other := p.connect(), p.connect()
+	p.close(conn)
+	p.must(p.start("the second Close", conn.Close)) // its error is of no interest
+	if p.canExchange(other) {
+		c := p.startExchange(other)
+		if err := p.must(c); err != nil {
+			p.failf("%s after the second Close of another connection: %v", c.what, err)
+		}
+	}
+}
+
+func closeUnblocksIO(p *probe) {
+	conn := p.connect()
+	p.needExchange(conn)
+	blocked := p.blockedExchange(conn)
+	closing := p.start("Close", conn.Close)
+	if p.must(blocked) == nil {
+		p.failf("%s succeeded although the peer was silent and the connection closed", blocked.what)
+	}
+	p.should(closing, closeBounded)
+}
+
+// blockedExchange begins a request that the peer gets and doesn't answer.
+func (p *probe) blockedExchange(conn driver.Conn) *call {
+	p.Helper()
+	received := p.Server.Silence()
+	c := p.startExchange(conn)
+	select {
+	case <-received:
+		return c
+	case <-c.done:
+		p.Skipf("%s = %v on a silent peer, without waiting; see %s", c.what, c.err, pingAsks)
+	case <-time.After(p.limit):
+		p.Skipf("%s sent nothing within %v", c.what, p.limit)
+	}
+	return nil
+}
+
+func closeIsBounded(p *probe) {
+	conn := p.connect()
+	p.Server.Silence()
+	p.must(p.start("Close of a connection whose peer is silent", conn.Close))
+}
+
+func closeLeavesNothing(p *probe) {
+	healthy, dead := p.connect(), p.connect()
+	p.close(healthy)
+	p.nothingOpen(1)
+
+	p.Server.Hangup()
+	if p.canExchange(dead) {
+		p.should(p.startExchange(dead), "CloseUnblocksIO")
+	}
+	p.close(dead)
+	p.nothingOpen(0)
+	if stacks := p.crew.await(0, p.limit); stacks != nil {
+		p.failf("Close left goroutines:\n%s", stacks)
+	}
+}
+
+// nothingOpen fails the rule if the server still sees more than n connections.
+func (p *probe) nothingOpen(n int) {
+	p.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), p.limit)
+	defer cancel()
+	if err := p.Server.AwaitOpen(ctx, n); err != nil {
+		p.failf("Close returned, and the server still sees the connection: %v", err)
+	}
+}
+
+func closedIsInvalid(p *probe) {
+	conn := p.connect()
+	v := needs[driver.Validator](p, conn)
+	p.close(conn)
+	if p.isValid(v) {
+		p.failf("IsValid() = true after Close")
+	}
+}
+
+func failedIsInvalid(p *probe) {
+	conn, pinged := p.connect(), p.connect()
+	v := needs[driver.Validator](p, conn)
+	p.needExchange(conn)
+	p.Server.Silence()
+	if pinger, ok := pinged.(driver.Pinger); ok {
+		ctx, cancel := context.WithTimeout(context.Background(), soon)
+		defer cancel()
+		p.invalidAfter(p.startPing(ctx, pinger), pinged.(driver.Validator))
+	}
+	p.Server.Hangup()
+	p.invalidAfter(p.startExchange(conn), v)
+}
+
+// invalidAfter fails the rule if a connection is valid after c failed.
+func (p *probe) invalidAfter(c *call, v driver.Validator) {
+	p.Helper()
+	if p.should(c, pingEnds) == nil {
+		p.Skipf("%s succeeded without an answer; see %s", c.what, pingAsks)
+	}
+	if p.isValid(v) {
+		p.failf("IsValid() = true after %s failed: %v", c.what, c.err)
+	}
+}
+
+func localCallsNeverWait(p *probe) {
+	conn := p.connect()
+	v, validates := conn.(driver.Validator)
+	b, binds := conn.(driver.Binder)
+	if !validates && !binds {
+		p.Skip("the connection is neither a driver.Validator nor a driver.Binder")
+	}
+	p.Server.Silence()
+	if validates && !p.isValid(v) {
+		p.failf("IsValid() = false, because the peer did not answer")
+	}
+	if binds {
+		p.must(p.start("Bind", func() error {
+			b.Bind(context.Background())()
+			return nil
+		}))
+	}
+}
+
+// isValid is v.IsValid, which fails the rule if it blocks.
+func (p *probe) isValid(v driver.Validator) (valid bool) {
+	p.Helper()
+	p.must(p.start("IsValid", func() error {
+		valid = v.IsValid()
+		return nil
+	}))
+	return valid
+}
+
+// needs returns conn as an I, or skips the rule.
+func needs[I any](p *probe, conn driver.Conn) I {
+	p.Helper()
+	i, ok := conn.(I)
+	if !ok {
+		p.Skipf("the connection is no %v", reflect.TypeFor[I]())
+	}
+	return i
+}

@@ -1,0 +1,180 @@
+package drivertest
+
+import (
+	"context"
+	"time"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+func readyConnection(p *probe) {
+	if p.Connector.Driver() == nil {
+		p.failf("Driver() of the connector = nil")
+	}
+	first, second := p.firstConnect(), p.firstConnect()
+	if first == second {
+		p.failf("two calls of Connect returned the same connection")
+	}
+	for _, conn := range []driver.Conn{first, second} {
+		if v, ok := conn.(driver.Validator); ok && !v.IsValid() {
+			p.failf("IsValid() = false on a new connection")
+		}
+		if !p.canExchange(conn) {
+			continue
+		}
+		for range 2 {
+			c := p.startExchange(conn)
+			if err := p.must(c); err != nil {
+				p.failf("%s on a new connection: %v", c.what, err)
+			}
+		}
+	}
+}
+
+// firstConnect is connect for the rule that looks at Connect itself.
+func (p *probe) firstConnect() driver.Conn {
+	p.Helper()
+	conn, c := p.startConnect(p.Context())
+	if err := p.must(c); err != nil || *conn == nil {
+		p.failf("Connect = %v, %v, want a connection", *conn, err)
+	}
+	return *conn
+}
+
+func connectEndsWithItsContext(p *probe) {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, c := p.startConnect(ended)
+	if p.must(c) == nil {
+		p.failf("Connect succeeded although its ctx had ended before")
+	}
+
+	p.Server.Silence()
+	halfway, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	p.endHalfway(halfway, cancel)
+	deadline, cancel := context.WithTimeout(context.Background(), soon)
+	defer cancel()
+	p.endHalfway(deadline, func() {})
+}
+
+// soon is a deadline that a call has to obey.
+const soon = 20 * time.Millisecond
+
+// endHalfway ends ctx while a Connect is under way. A driver that needs no
+// answer to connect succeeds before.
+func (p *probe) endHalfway(ctx context.Context, end func()) {
+	p.Helper()
+	_, c := p.startConnect(ctx)
+	p.awaitOpenOr(c, 1)
+	end()
+	if !p.returns(c) {
+		p.failf("Connect did not return within %v after its ctx ended", p.limit)
+	}
+}
+
+// awaitOpenOr waits until the server sees n connections or c is done.
+func (p *probe) awaitOpenOr(c *call, n int) {
+	ctx, cancel := context.WithTimeout(context.Background(), p.limit)
+	defer cancel()
+	go func() { // ends with c, or with ctx
+		select {
+		case <-c.done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	p.Server.AwaitOpen(ctx, n)
+}
+
+func failedConnectLeavesNothing(p *probe) {
+	p.Server.Silence()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	conn, c := p.startConnect(ctx)
+	p.awaitOpenOr(c, 1)
+	cancel()
+	if err := p.should(c, connectEnds); err == nil {
+		p.close(*conn) // it needed no answer, and can't fail in this way
+	} else {
+		p.nothingLeft(*conn, err)
+	}
+
+	p.Server.Refuse()
+	conn, c = p.startConnect(context.Background())
+	err := p.should(c, connectEnds)
+	if err == nil {
+		p.failf("Connect succeeded although the server refused it")
+	}
+	p.nothingLeft(*conn, err)
+}
+
+// nothingLeft fails the rule if a Connect that failed has left something.
+func (p *probe) nothingLeft(conn driver.Conn, err error) {
+	p.Helper()
+	if conn != nil {
+		p.failf("Connect returned a connection beside its error %v", err)
+	}
+	if stacks := p.crew.await(0, p.limit); stacks != nil {
+		p.failf("Connect failed with %v and left goroutines:\n%s", err, stacks)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), p.limit)
+	defer cancel()
+	if p.Server.AwaitOpen(ctx, 0) != nil {
+		p.failf("Connect failed with %v and left its connection to the server open", err)
+	}
+}
+
+// enough requests find what happens a little later than it should.
+const enough = 10
+
+func contextOfConnectEnds(p *probe) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	conn, c := p.startConnect(ctx)
+	if err := p.should(c, basic); err != nil {
+		p.Skipf("Connect: %v; see %s", err, basic)
+	}
+	p.needExchange(*conn)
+	if err := p.should(p.startExchange(*conn), basic); err != nil {
+		p.Skipf("the first request failed: %v; see %s", err, basic)
+	}
+	cancel()
+	for range enough {
+		c := p.startExchange(*conn)
+		if err := p.must(c); err != nil {
+			p.failf("%s after the ctx of Connect ended: %v", c.what, err)
+		}
+	}
+}
+
+func connectorIsConcurrent(p *probe) {
+	p.connect()
+	const n = 8
+	var conns [n]*driver.Conn
+	var calls [n]*call
+	for i := range n {
+		conns[i], calls[i] = p.startConnect(context.Background())
+	}
+	for i, c := range calls {
+		if err := p.must(c); err != nil || *conns[i] == nil {
+			p.failf("one of %d Connects at a time = %v, %v", n, *conns[i], err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), p.limit)
+	defer cancel()
+	if err := p.Server.AwaitOpen(ctx, n+1); err != nil {
+		p.failf("%d Connects at a time succeeded, and one before: %v", n, err)
+	}
+	if !p.canExchange(*conns[0]) {
+		return
+	}
+	for i, conn := range conns {
+		calls[i] = p.startExchange(*conn)
+	}
+	for _, c := range calls {
+		if err := p.must(c); err != nil {
+			p.failf("%s on one of %d connections made at a time: %v", c.what, n, err)
+		}
+	}
+}

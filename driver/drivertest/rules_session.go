@@ -1,0 +1,205 @@
+package drivertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+func resetCleansUp(p *probe) {
+	conn := p.connect()
+	needs[driver.SessionResetter](p, conn)
+	if d, ok := conn.(interface{ SetDeadline(time.Time) error }); ok {
+		d.SetDeadline(time.Unix(1, 0))
+	}
+	if err := p.should(p.startReset(p.Context(), conn), "ResetSessionEndsWithItsContext"); err != nil {
+		p.failf("ResetSession of a healthy connection: %v", err)
+	}
+	if p.canExchange(conn) {
+		c := p.startExchange(conn)
+		if err := p.must(c); err != nil {
+			p.failf("%s after ResetSession: %v", c.what, err)
+		}
+	}
+	if p.Spoil != nil {
+		p.cleansUpState(conn)
+	}
+}
+
+// cleansUpState is for the state that the author of the driver knows of.
+func (p *probe) cleansUpState(conn driver.Conn) {
+	p.Helper()
+	if err := p.must(p.start("Spoil", func() error { return p.Spoil(conn) })); err != nil {
+		p.failf("Spoil: %v", err)
+	}
+	if p.must(p.startReset(p.Context(), conn)) != nil {
+		return // it refuses what it can't clean, and the pool discards it
+	}
+	if err := p.must(p.start("Fresh", func() error { return p.Fresh(conn) })); err != nil {
+		p.failf("ResetSession left the state of the last holder: %v", err)
+	}
+}
+
+func resetFindsADeadPeer(p *probe) {
+	needs[driver.SessionResetter](p, p.connect())
+	for _, end := range []struct {
+		how string
+		do  func()
+	}{
+		{"closed", p.Server.Hangup},
+		{"reset", p.Server.Reset},
+	} {
+		conn := p.connect()
+		end.do()
+		if err := p.awaitResetError(conn); err == nil {
+			p.failf("ResetSession = nil for %v after the peer %s the connection", p.limit, end.how)
+		} else if !driver.IsBad(err) {
+			p.failf("ResetSession = %v after the peer %s the connection; it is not driver.IsBad", err, end.how)
+		}
+	}
+}
+
+// awaitResetError repeats ResetSession until it fails, because the end of
+// a connection takes its time to arrive.
+func (p *probe) awaitResetError(conn driver.Conn) (err error) {
+	p.Helper()
+	poll(p.limit, func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), p.limit)
+		defer cancel()
+		err = p.should(p.startReset(ctx, conn), "ResetSessionEndsWithItsContext")
+		return err != nil
+	})
+	return err
+}
+
+func bindEndsBlockedIO(p *probe) {
+	conn := p.connect()
+	b := p.needBinder(conn)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	unbind := b.Bind(ctx)
+	blocked := p.blockedExchange(conn)
+	cancel()
+	if p.must(blocked) == nil {
+		p.failf("Exchange succeeded on a silent peer")
+	}
+	p.must(p.start("unbind", func() error { unbind(); return nil }))
+}
+
+// needBinder returns conn as a Binder, or skips the rule. Ping won't do as an
+// exchange, because it may bind the connection itself.
+func (p *probe) needBinder(conn driver.Conn) driver.Binder {
+	p.Helper()
+	if p.Exchange == nil {
+		p.Skip("there is no Exchange")
+	}
+	return needs[driver.Binder](p, conn)
+}
+
+func unbindEndsTheBinding(p *probe) {
+	conn := p.connect()
+	b := p.needBinder(conn)
+	ctx, cancel := context.WithCancel(context.Background())
+	b.Bind(ctx)()
+	cancel()
+	for range enough {
+		if err := p.must(p.startExchange(conn)); err != nil {
+			p.failf("Exchange after unbind, when ctx ended: %v", err)
+		}
+	}
+	for range enough {
+		conn = p.unbindLate(conn)
+	}
+}
+
+// unbindLate unbinds conn while a cancellation is under way. That may harm the
+// connection, but not after unbind. It returns conn, or another connection if
+// it was harmed.
+func (p *probe) unbindLate(conn driver.Conn) driver.Conn {
+	p.Helper()
+	_, before := p.crew.stacks()
+	ctx, cancel := context.WithCancel(context.Background())
+	unbind := conn.(driver.Binder).Bind(ctx)
+	p.must(p.start("unbind", func() error {
+		cancel()
+		unbind()
+		return nil
+	}))
+	if p.must(p.startExchange(conn)) != nil {
+		p.close(conn)
+		return p.connect()
+	}
+	p.crew.await(before, p.limit) // for a cancellation that is still under way
+	if err := p.must(p.startExchange(conn)); err != nil {
+		p.failf("Exchange after unbind, where ctx ended just before it: %v", err)
+	}
+	return conn
+}
+
+func errBadConnMeansNothingWasDone(p *probe) {
+	if p.Exchange == nil {
+		p.Skip("there is no Exchange")
+	}
+	conn := p.connect()
+	c := p.blockedExchange(conn)
+	p.Server.Hangup()
+	err := p.should(c, "CloseUnblocksIO")
+	if errors.Is(err, driver.ErrBadConn) || driver.SafeToRetry(err) {
+		p.failf("Exchange = %v after the peer got the request, which is to say that it may be made again", err)
+	}
+}
+
+func secretsStaySecret(p *probe) {
+	if len(p.Secrets) == 0 {
+		p.Skip("there are no Secrets")
+	}
+	p.secretIn("the connector", fmt.Sprintf("%v %+v %#v", p.Connector, p.Connector, p.Connector))
+	if a, ok := p.Connector.(driver.Advisor); ok {
+		p.secretIn("Advice", fmt.Sprintf("%+v", a.Advice()))
+	}
+	conn := p.connect()
+	if s, ok := conn.(fmt.Stringer); ok {
+		p.secretIn("String of the connection", s.String())
+	}
+	if p.canExchange(conn) {
+		p.Server.Hangup()
+		p.secretInError(p.startExchange(conn))
+	}
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, c := p.startConnect(ended)
+	p.secretInError(c)
+	p.Server.Silence()
+	halfway, cancel := context.WithTimeout(context.Background(), soon)
+	defer cancel()
+	_, c = p.startConnect(halfway)
+	p.secretInError(c)
+	p.Server.Refuse()
+	_, c = p.startConnect(context.Background())
+	p.secretInError(c)
+}
+
+func (p *probe) secretInError(c *call) {
+	p.Helper()
+	if err := p.should(c, connectEnds); err != nil {
+		p.secretIn("the error of "+c.what, fmt.Sprintf("%v %+v %#v", err, err, err))
+	}
+}
+
+// secretIn fails the rule if text shows a secret, as it is or as it may stand
+// in a URL. The message doesn't show it either.
+func (p *probe) secretIn(where, text string) {
+	p.Helper()
+	for i, secret := range p.Secrets {
+		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+			if strings.Contains(text, form) {
+				p.failf("%s shows Secrets[%d]", where, i)
+			}
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package drivertest_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/drivertest"
+)
+
+func TestGoodDriverPassesInMemory(t *testing.T)      { drivertest.Run(t, inMemory(nil)) }
+func TestGoodDriverPassesOnRealSockets(t *testing.T) { drivertest.Run(t, onLoopback) }
+
+// TestNoRuleIsSkippedForAFullDriver keeps a rule from skipping by mistake.
+func TestNoRuleIsSkippedForAFullDriver(t *testing.T) {
+	for _, name := range drivertest.RuleNames() {
+		synctest.Test(t, func(t *testing.T) {
+			r := record(t, func(t testing.TB) { drivertest.RunRule(t, name, inMemory(nil)) })
+			assert.Empty(t, r.errors, name)
+			assert.Empty(t, r.skipped, name)
+		})
+	}
+}
+
+// TestEachBrokenDriverFailsOneRule is what the suite is worth.
+func TestEachBrokenDriverFailsOneRule(t *testing.T) {
+	for _, b := range brokenDrivers {
+		t.Run(b.rule+"/"+b.fault, func(t *testing.T) {
+			for _, name := range drivertest.RuleNames() {
+				synctest.Test(t, func(t *testing.T) {
+					r := record(t, func(t testing.TB) { drivertest.RunRule(t, name, inMemory(b.wrap)) })
+					if name != b.rule {
+						assert.Empty(t, r.errors, "%s is not broken", name)
+						return
+					}
+					require.NotEmpty(t, r.errors, "%s is broken, but %s", name, r.skipped)
+					assert.Contains(t, r.errors[0], drivertest.Sentences()[name])
+				})
+			}
+		})
+	}
+}
+
+func TestEveryRuleHasABrokenDriver(t *testing.T) {
+	covered := map[string]bool{}
+	for _, b := range brokenDrivers {
+		covered[b.rule] = true
+	}
+	for _, name := range drivertest.RuleNames() {
+		assert.True(t, covered[name], name)
+	}
+	assert.Len(t, covered, len(drivertest.RuleNames()), "a broken driver names no rule")
+}
+
+func TestEverySentenceIsInTheDocOfDriver(t *testing.T) {
+	doc := docOfDriver(t)
+	for name, sentence := range drivertest.Sentences() {
+		assert.Contains(t, doc, sentence, name)
+	}
+}
+
+// docOfDriver returns all comments of package driver, on one line.
+func docOfDriver(t *testing.T) string {
+	notTests := func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }
+	pkgs, err := parser.ParseDir(token.NewFileSet(), "..", notTests, parser.ParseComments)
+	require.NoError(t, err)
+	var doc strings.Builder
+	for _, file := range pkgs["driver"].Files {
+		for _, group := range file.Comments {
+			doc.WriteString((&ast.CommentGroup{List: group.List}).Text())
+		}
+	}
+	return strings.Join(strings.Fields(doc.String()), " ")
+}
+
+// bare hides all optional interfaces of a connection.
+type bare struct{ conn driver.Conn }
+
+func (b bare) Close() error { return b.conn.Close() }
+
+func TestDriverWithoutOptionalInterfacesPasses(t *testing.T) {
+	drivertest.Run(t, func(t testing.TB) drivertest.Subject {
+		s := inMemory(func(_ testing.TB, l *lineConnector) driver.Connector {
+			return wrapped(l, func(c *lineConn) driver.Conn { return bare{c} })
+		})(t)
+		s.Exchange, s.Spoil, s.Fresh = nil, nil, nil
+		return s
+	})
+}
