@@ -295,7 +295,9 @@ func (p *Pool[C]) connectFailedLocked(a *attempt[C], err error) {
 	p.total.connectFailures++
 	d := &p.dial
 	now := p.now()
-	d.lastErr = err
+	if !d.permanent || driver.IsPermanent(err) {
+		d.lastErr = err // else the permanent one still says why attempts are so few
+	}
 	if d.failures == 0 {
 		d.failures = 1
 		d.until = now + p.cfg.Backoff.delay(0)
