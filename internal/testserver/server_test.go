@@ -101,6 +101,19 @@ func TestKillResetsConnectionsAndRefusesNewOnes(t *testing.T) {
 	assert.Zero(t, s.Stats().Open)
 }
 
+func TestKillEndsConnectionsThatTheProtocolForgot(t *testing.T) {
+	s := start(t, func(ln net.Listener) {
+		for err := error(nil); err == nil; {
+			_, err = ln.Accept()
+		}
+	})
+	c := dial(t, s)
+	require.NoError(t, s.AwaitOpen(t.Context(), 1))
+	s.Kill()
+	c.wantEnd(syscall.ECONNRESET)
+	assert.Zero(t, s.Stats().Open)
+}
+
 func TestRestartServesOnTheSameAddress(t *testing.T) {
 	s := start(t, new(testserver.Ping).Serve)
 	addr := s.Addr()
