@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"os"
 	"time"
 )
 
@@ -81,17 +82,22 @@ func IsBad(err error) bool {
 	return bad
 }
 
+var badErrors = []error{
+	ErrBadConn, sqldriver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed,
+	context.Canceled, context.DeadlineExceeded,
+}
+
 func isBad(err error) (bad, known bool) {
 	if v, ok := err.(interface{ BadConn() bool }); ok {
 		return v.BadConn(), true
 	}
-	switch err {
-	case ErrBadConn, sqldriver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed,
-		context.Canceled, context.DeadlineExceeded:
-		return true, true
+	for _, target := range badErrors {
+		if is(err, target) {
+			return true, true
+		}
 	}
 	switch err.(type) {
-	case *fs.PathError:
+	case *fs.PathError, *os.LinkError:
 		return false, true
 	case net.Error, tls.AlertError, tls.RecordHeaderError:
 		return true, true
@@ -113,10 +119,16 @@ func isUnsafe(err error) (unsafe, known bool) {
 	if v, ok := err.(interface{ SafeToRetry() bool }); ok {
 		return !v.SafeToRetry(), true
 	}
-	if err == ErrBadConn || err == sqldriver.ErrBadConn {
-		return false, true
+	return false, is(err, ErrBadConn) || is(err, sqldriver.ErrBadConn)
+}
+
+// is reports whether err is target by itself, as one step of errors.Is does.
+func is(err, target error) bool {
+	if err == target {
+		return true
 	}
-	return false, false
+	v, ok := err.(interface{ Is(error) bool })
+	return ok && v.Is(target)
 }
 
 // ask puts question to err and, where that has no answer, to what it wraps.

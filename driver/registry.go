@@ -52,7 +52,7 @@ func OpenConnector(name, dsn string) (Connector, error) {
 	}
 	dc, ok := d.(DriverContext)
 	if !ok {
-		return dsnConnector{d, dsn}, nil
+		return &dsnConnector{d, func() (Conn, error) { return d.Open(dsn) }}, nil
 	}
 	c, err := dc.OpenConnector(dsn)
 	if err == nil && c == nil {
@@ -80,20 +80,15 @@ func unknownDriver(name string) error {
 	return fmt.Errorf("driver: unknown driver %q (registered: %s); %s", name, have, hint)
 }
 
-// dsnConnector serves a Driver that is no DriverContext.
+// dsnConnector serves a Driver that is no DriverContext. The DSN, which may
+// hold a secret, is in a closure, where fmt can't print it.
 type dsnConnector struct {
 	driver Driver
-	dsn    string
+	open   func() (Conn, error)
 }
 
-func (c dsnConnector) Connect(context.Context) (Conn, error) { return c.driver.Open(c.dsn) }
-func (c dsnConnector) Driver() Driver                        { return c.driver }
-
-// String hides the DSN, which may hold a secret.
-func (c dsnConnector) String() string { return fmt.Sprintf("%T", c.driver) }
-
-// GoString hides the DSN from %#v.
-func (c dsnConnector) GoString() string { return c.String() }
+func (c *dsnConnector) Connect(context.Context) (Conn, error) { return c.open() }
+func (c *dsnConnector) Driver() Driver                        { return c.driver }
 
 // Replace puts d in the place of the driver registered under name, and returns
 // the one that was there, or nil. A nil d takes the name out of the registry.

@@ -19,20 +19,25 @@ func SQL(c sqldriver.Connector) Connector {
 	if c == nil {
 		return nil
 	}
-	return sqlConnector{c}
+	return &sqlConnector{c.Connect, c.Driver}
 }
 
-type sqlConnector struct{ c sqldriver.Connector }
+// sqlConnector holds the methods of an SQL connector rather than the connector,
+// whose DSN fmt would print.
+type sqlConnector struct {
+	connect func(context.Context) (sqldriver.Conn, error)
+	driver  func() sqldriver.Driver
+}
 
-func (s sqlConnector) Connect(ctx context.Context) (Conn, error) {
-	c, err := s.c.Connect(ctx)
+func (s *sqlConnector) Connect(ctx context.Context) (Conn, error) {
+	c, err := s.connect(ctx)
 	if err != nil || c == nil {
 		return nil, err // a nil interface, not one that holds a nil
 	}
 	return c, nil
 }
 
-func (s sqlConnector) Driver() Driver { return sqlDriver{s.c.Driver()} }
+func (s *sqlConnector) Driver() Driver { return sqlDriver{s.driver()} }
 
 type sqlDriver struct{ d sqldriver.Driver }
 
