@@ -295,7 +295,7 @@ func (p *Pool[C]) serveLocked() {
 			p.exhausted = true
 		case w.is(idle):
 			p.deliverLocked(s, w) // lost to the keeper or a late fast path: look again
-		case p.queue.len > p.supplyLocked():
+		case p.queue.len > p.checking: // whatever is connecting: a check is sooner done
 			p.startCheckLocked(s, w)
 		default:
 			p.fillLocked()
@@ -338,16 +338,14 @@ func (p *Pool[C]) findIdleLocked() (*slot[C], word) {
 func (p *Pool[C]) prompt() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || p.supplyLocked() > 0 {
+	if p.closed {
 		return
 	}
-	if s, w := p.findIdleLocked(); s != nil {
-		if !w.is(idle) {
-			p.startCheckLocked(s, w)
-		}
-		return
-	}
-	if p.mayConnectLocked() {
+	s, w := p.findIdleLocked()
+	switch {
+	case s != nil && !w.is(idle) && p.checking == 0:
+		p.startCheckLocked(s, w)
+	case s == nil && p.supplyLocked() == 0 && p.mayConnectLocked():
 		p.startConnectLocked(nil)
 	}
 }
