@@ -227,6 +227,9 @@ func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 	p.total.connects++
 	p.total.connecting += took
 	closed := p.closed
+	if old := a.old; old != nil && old.born == a.oldBorn {
+		p.retireLocked(old, ErrMaxLifetime) // first, so that the new one is not surplus to MaxIdle
+	}
 	if err != nil {
 		if !closed && !a.told {
 			p.connectFailedLocked(a, err)
@@ -234,9 +237,6 @@ func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 		p.refuseLocked(a.slot, raw, err)
 	} else {
 		p.openedLocked(a, raw, c)
-	}
-	if old := a.old; old != nil && old.born == a.oldBorn {
-		p.retireLocked(old, ErrMaxLifetime)
 	}
 	p.serveLocked()
 	p.mu.Unlock()
