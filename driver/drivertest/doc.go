@@ -1,6 +1,83 @@
 // Package drivertest is for those who write drivers, and for those who test
 // programs that use them.
 //
-// [Fake] is a driver and its server in memory. It does what the test scripts,
-// counts what the pool does, and watches it.
+// # Test my driver
+//
+// [Run] checks a driver against the contract of package driver, rule by rule.
+// It wants a listener, a server that speaks the protocol, and one small
+// request:
+//
+//	func TestConformance(t *testing.T) {
+//		drivertest.Run(t, func(t testing.TB) drivertest.Subject {
+//			ln, err := net.Listen("tcp", "127.0.0.1:0")
+//			if err != nil {
+//				t.Fatal(err)
+//			}
+//			connector, err := driver.OpenConnector("line", "line://user:p4ssword@"+ln.Addr().String())
+//			if err != nil {
+//				t.Fatal(err)
+//			}
+//			return drivertest.Subject{
+//				Connector: connector,
+//				Server:    drivertest.Serve(t, ln, drivertest.Each(serveLines)),
+//				Exchange:  func(c driver.Conn) error { return c.(*lineConn).ask("PING", "PONG") },
+//				Secrets:   []string{"p4ssword"},
+//			}
+//		})
+//	}
+//
+// Each rule is a subtest. One that fails quotes the sentence of the contract
+// that is broken; one that does not apply is skipped and says why. Rules judge
+// by what the driver's caller and the server see: what is returned and when,
+// which connections the server still has, which goroutines are left. They wait
+// for events, up to 5 seconds, and never sleep. Everything that a rule calls
+// runs on goroutines of its own, so a driver that hangs fails the rule and not
+// the test run.
+//
+// # Test my program without a server
+//
+// [Fake] is a driver and its server in memory, and [Swap] puts it in the place
+// of a registered driver, so that the program opens its pool as ever:
+//
+//	func TestInbox(t *testing.T) {
+//		fake := drivertest.NewFake(t)
+//		drivertest.Swap(t, "imap", fake)
+//		inbox, err := NewInbox("imap://user:password@mail.example/INBOX") // calls pool.Open
+//		...
+//		fake.KillAll() // the server restarts
+//		...
+//		fake.Down(errors.New("no route to host")) // an outage begins
+//		...
+//		fake.Up() // and ends
+//	}
+//
+// Where the program wants connections with methods of its protocol, the test
+// writes a type that embeds [*FakeConn] and has them, and names it in
+// [Fake.Wrap]. Each of its methods begins with [FakeConn.Use], which stands for
+// the round trip.
+//
+// What a call does, a [Step] says. Steps are planned for the next calls of an
+// [Op] or for all:
+//
+//	fake.Next(drivertest.Connect, 2, drivertest.Fail(err))  // two connects fail
+//	fake.Next(drivertest.Connect, 1, drivertest.Delay(time.Minute))
+//	fake.Always(drivertest.Ping, drivertest.Hang)           // a silent peer
+//	fake.Always(drivertest.Connect, drivertest.Fail(driver.Permanent(err)))
+//	fake.Always(drivertest.Connect, nil)                    // healthy again
+//
+// [Fail], [Hang], [HangUntil], [StallUntil], [Delay], [Panic] and [Goexit] make
+// the usual ones. Any function of that type is a step.
+//
+// Under testing/synctest a Fake made inside the bubble runs in fake time, as it
+// waits on channels and timers alone.
+//
+// # What the Fake watches
+//
+// A connection has one user at a time, and none after Close; Close comes once.
+// The Fake of [NewFake] fails its test where a caller breaks that. With -race
+// it finds more: each call writes a plain int of the connection, so two users
+// whom nothing orders are a data race, even when they miss each other.
+//
+// The Fake counts as a server does: a connection from the start of Connect
+// until Close has returned.
 package drivertest

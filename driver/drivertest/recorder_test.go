@@ -7,6 +7,9 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/drivertest"
 )
 
 // recorder is a test that may fail without failing the one it runs in.
@@ -58,3 +61,16 @@ func (r *recorder) Skipf(format string, args ...any) {
 	r.skipped = fmt.Sprintf(format, args...)
 	runtime.Goexit()
 }
+
+// runTest runs the body of a test in an example, and prints how it fails.
+func runTest(fn func(testing.TB)) {
+	for _, err := range record(nil, fn).errors {
+		fmt.Println(err)
+	}
+}
+
+// Setenv leaves the environment alone: a recorder is never parallel.
+func (r *recorder) Setenv(string, string) {}
+
+// The program in the examples imports drivers/imap for this name.
+func init() { driver.Register("imap", &drivertest.Fake{}) }
