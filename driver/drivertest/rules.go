@@ -22,81 +22,81 @@ const (
 // rules are all rules, each with its sentence from the doc of package driver.
 var rules = []rule{
 	{
-		basic,
+		basic, "Connect",
 		"Connect returns a new, ready connection: dialed, encrypted and logged in, as the protocol wants it.",
 		readyConnection,
 	}, {
-		connectEnds, nothingLeft,
+		connectEnds, "Connect", nothingLeft,
 		connectEndsWithItsContext,
 	}, {
-		"FailedConnectLeavesNothing", nothingLeft,
+		"FailedConnectLeavesNothing", "Connect", nothingLeft,
 		failedConnectLeavesNothing,
 	}, {
-		"ContextOfConnectEndsWithConnect",
+		"ContextOfConnectEndsWithConnect", "Connect",
 		"ctx bounds Connect alone, not the life of the connection.",
 		contextOfConnectEnds,
 	}, {
-		"ConnectorIsConcurrent",
+		"ConnectorIsConcurrent", "a Connector",
 		"Any number of goroutines may use it at a time.",
 		connectorIsConcurrent,
 	}, {
-		closeTwice,
+		closeTwice, "Close",
 		"A second Close does no harm.",
 		secondCloseIsHarmless,
 	}, {
-		"CloseUnblocksIO",
+		"CloseUnblocksIO", "Close",
 		"It may come from another goroutine than the one that uses the connection, and then unblocks its I/O.",
 		closeUnblocksIO,
 	}, {
-		closeBounded,
+		closeBounded, "Close",
 		"Close is bounded: a farewell to a peer that does not answer may take a second or two, not for ever.",
 		closeIsBounded,
 	}, {
-		"CloseLeavesNothing",
+		"CloseLeavesNothing", "Close",
 		"It leaves no goroutine and no socket.",
 		closeLeavesNothing,
 	}, {
-		pingAsks,
+		pingAsks, "Ping",
 		"Ping makes a round trip to the peer.",
 		pingMakesARoundTrip,
 	}, {
-		pingEnds, returnSoon,
+		pingEnds, "Ping", returnSoon,
 		pingEndsWithItsContext,
 	}, {
-		"LocalCallsNeverWait",
+		"LocalCallsNeverWait", "IsValid and Bind",
 		"IsValid and Bind do no I/O and never wait for the peer.",
 		localCallsNeverWait,
 	}, {
-		"ClosedIsInvalid", validIsHonest,
+		"ClosedIsInvalid", "IsValid", validIsHonest,
 		closedIsInvalid,
 	}, {
-		"FailedIsInvalid", validIsHonest,
+		"FailedIsInvalid", "IsValid", validIsHonest,
 		failedIsInvalid,
 	}, {
-		"ResetSessionCleansUp",
+		"ResetSessionCleansUp", "ResetSession",
 		"ResetSession puts the connection back into the state in which Connect returned it.",
 		resetCleansUp,
 	}, {
-		"ResetSessionFindsADeadPeer",
+		"ResetSessionFindsADeadPeer", "ResetSession",
 		"It returns an error that is [IsBad] if the peer is known to have closed the connection.",
 		resetFindsADeadPeer,
 	}, {
-		"ResetSessionEndsWithItsContext", returnSoon,
+		"ResetSessionEndsWithItsContext", "ResetSession", returnSoon,
 		resetEndsWithItsContext,
 	}, {
-		bindEnds,
+		bindEnds, "Bind",
 		"Bind makes the I/O of the connection fail soon after ctx ends, until unbind is called.",
 		bindEndsBlockedIO,
 	}, {
-		"UnbindEndsTheBinding",
+		"UnbindEndsTheBinding", "Bind",
 		"unbind waits for a cancellation that is under way; after it, the end of ctx does nothing.",
 		unbindEndsTheBinding,
 	}, {
-		"ErrBadConnMeansNothingWasDone",
+		"ErrBadConnMeansNothingWasDone", "ErrBadConn",
 		"After bytes were sent, return the I/O error itself.",
 		errBadConnMeansNothingWasDone,
 	}, {
-		"SecretsStaySecret",
+		"SecretsStaySecret", "errors",
 		"No error, log line or String method shows a secret of the DSN.",
 		secretsStaySecret,
 	},

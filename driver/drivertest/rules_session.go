@@ -85,7 +85,10 @@ func bindEndsBlockedIO(p *probe) {
 	unbind := b.Bind(ctx)
 	blocked := p.blockedExchange(conn)
 	cancel()
-	if p.must(blocked) == nil {
+	if !p.returns(blocked) {
+		p.failf("Exchange did not return within %v after the ctx of Bind ended", p.limit)
+	}
+	if blocked.err == nil {
 		p.failf("Exchange succeeded on a silent peer")
 	}
 	p.must(p.start("unbind", func() error { unbind(); return nil }))

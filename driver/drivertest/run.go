@@ -61,6 +61,7 @@ func Run(t *testing.T, setup func(t testing.TB) Subject) {
 // rule is one rule of the contract. check returns, fails or skips the test.
 type rule struct {
 	name     string
+	about    string // what the sentence is about
 	sentence string // of the doc of package driver
 	check    func(*probe)
 }
@@ -90,7 +91,7 @@ type probe struct {
 // failf fails the rule, and ends it.
 func (p *probe) failf(format string, args ...any) {
 	p.Helper()
-	p.Fatalf("%s\nThe rule is: %s", fmt.Sprintf(format, args...), p.rule.sentence)
+	p.Fatalf("%s\nThe rule for %s: %s", fmt.Sprintf(format, args...), p.rule.about, p.rule.sentence)
 }
 
 // call is a call of the driver under way.
