@@ -3,6 +3,7 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,7 +120,9 @@ func (c *caller[C]) returned() bool {
 // wantWaiting fails t if Acquire has returned.
 func (c *caller[C]) wantWaiting(t testing.TB) {
 	t.Helper()
-	require.False(t, c.returned(), "Acquire has returned %v; want it to wait", c.err)
+	if c.returned() {
+		require.FailNow(t, "Acquire has returned; want it to wait", "error: %v", c.err)
+	}
 }
 
 // wantLease returns the lease that the caller must have by now.
@@ -146,29 +149,77 @@ func wantAcquireError(t testing.TB, err, target error) *pool.AcquireError {
 	return e
 }
 
-// wantAllSlots fails t unless n Acquires succeed at once and one more has to
-// wait, the connections work, and the server never counted more than n.
-// No lease may be held. It runs in a bubble.
-func wantAllSlots(t testing.TB, f *drivertest.Fake, p *pool.Pool[*conn], n int) {
+// wantServes fails t unless n Acquires succeed at once, with connections that
+// work, and one more has to wait. No lease may be held. It runs in a bubble.
+func wantServes(t testing.TB, p *pool.Pool[*conn], n int) {
 	t.Helper()
 	synctest.Wait()
 	ctx, cancel := context.WithCancel(context.Background())
 	callers := startN(ctx, p, n+1)
-	var leases []pool.Lease[*conn]
 	for i, c := range callers[:n] {
 		require.True(t, c.returned(), "Acquire %d of %d waits; a slot is lost: %+v", i+1, n, p.Stats())
-		require.NoError(t, c.err)
-		assert.NoError(t, c.lease.Conn().Use())
-		leases = append(leases, c.lease)
+		assert.NoError(t, c.wantLease(t).Conn().Use())
 	}
 	callers[n].wantWaiting(t)
 	cancel()
 	callers[n].wantError(t, context.Canceled)
-	releaseAll(leases)
+	for _, c := range callers[:n] {
+		c.lease.Release()
+	}
+}
+
+// wantAllSlots is wantServes, and looks for connections that are left over:
+// those of a pool that keeps all, and that the server counted.
+func wantAllSlots(t testing.TB, f *drivertest.Fake, p *pool.Pool[*conn], n int) {
+	t.Helper()
+	wantServes(t, p, n)
 	synctest.Wait()
 	s := p.Stats()
 	assert.Equal(t, [6]int{n, n, 0, 0, 0, 0}, [6]int{s.Open, s.Idle, s.Leased, s.Connecting, s.Closing, s.Waiting},
 		"open, idle, leased, connecting, closing, waiting at rest")
 	assert.Equal(t, n, f.Counts().Open)
-	assert.LessOrEqual(t, f.Counts().Peak, n)
+}
+
+// bubble runs fn as a subtest, in a bubble of its own.
+func bubble(t *testing.T, name string, fn func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { synctest.Test(t, fn) })
+}
+
+// stall is a step that takes d whatever happens, as a bad driver may.
+func stall(d time.Duration) drivertest.Step {
+	return func(context.Context, *conn) error {
+		<-time.After(d)
+		return nil
+	}
+}
+
+// load has n goroutines use connections of p, each so many rounds, and waits
+// for them. They outlive panics and Goexit of use, and of the pool.
+func load(p *pool.Pool[*conn], n, rounds int, use func(ctx context.Context, c *conn) error) {
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			for range rounds {
+				apart(func() {
+					ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+					defer cancel()
+					p.Do(ctx, use)
+				})
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// apart runs fn, and waits for it, where it may panic and exit.
+func apart(fn func()) (panicked any) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { panicked = recover() }()
+		fn()
+	}()
+	<-done
+	return panicked
 }

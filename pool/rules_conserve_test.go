@@ -1,0 +1,358 @@
+package pool_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/drivertest"
+	"github.com/hotline-go/hotline/pool"
+)
+
+// faults are the ways in which a call of the driver or of a hook goes wrong.
+var faults = map[string]drivertest.Step{
+	"fails":             drivertest.Fail(errScripted),
+	"finds it dead":     drivertest.Fail(driver.ErrBadConn),
+	"fails for good":    drivertest.Fail(driver.Permanent(errScripted)),
+	"panics":            drivertest.Panic("scripted panic"),
+	"panics with error": drivertest.Panic(io.EOF),
+	"exits":             drivertest.Goexit,
+	"hangs":             hang,
+	"is slow":           drivertest.Delay(1500 * time.Millisecond),
+	"obeys nobody":      stall(7 * time.Second),
+}
+
+// hang is Hang, for calls without a context as well.
+func hang(ctx context.Context, c *conn) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	return drivertest.Hang(ctx, c)
+}
+
+// workout makes a pool go through all calls of its driver and all its hooks.
+func workout(p *pool.Pool[*conn]) {
+	for range 3 {
+		var uses atomic.Int64
+		load(p, 5, 3, func(_ context.Context, c *conn) error {
+			if uses.Add(1)%5 == 0 {
+				return driver.ErrBadConn
+			}
+			return c.Use()
+		})
+		advance(2 * time.Second) // what is idle wants a check
+	}
+}
+
+// wantConserved lets a pool of 3 get well again and looks for lost slots.
+func wantConserved(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
+	t.Helper()
+	for op := drivertest.Connect; op <= drivertest.Close; op++ {
+		f.Always(op, nil)
+	}
+	advance(2 * time.Minute)
+	wantAllSlots(t, f, p, 3)
+}
+
+func TestRule3_NoSlotIsLostByTheDriver(t *testing.T) {
+	for op := drivertest.Connect; op <= drivertest.Close; op++ {
+		for name, fault := range faults {
+			bubble(t, op.String()+" "+name, func(t *testing.T) {
+				f, p := openFake(t, pool.Config{MaxOpen: 3, ConnectTimeout: time.Second, KeepAlive: time.Second})
+				if op != drivertest.Connect {
+					fill(t, p, 3)
+				}
+				var hits atomic.Int64
+				f.Always(op, func(ctx context.Context, c *conn) error {
+					hits.Add(1)
+					return fault(ctx, c)
+				})
+				workout(p)
+				assert.NotZero(t, hits.Load())
+				wantConserved(t, f, p)
+			})
+		}
+	}
+}
+
+func TestRule3_NoSlotIsLostByAHook(t *testing.T) {
+	for hook, set := range map[string]func(cfg *pool.Config, call func(context.Context, driver.Conn) error){
+		"OnConnect": func(cfg *pool.Config, call func(context.Context, driver.Conn) error) { cfg.OnConnect = call },
+		"OnAcquire": func(cfg *pool.Config, call func(context.Context, driver.Conn) error) { cfg.OnAcquire = call },
+		"OnRelease": func(cfg *pool.Config, call func(context.Context, driver.Conn) error) {
+			cfg.OnRelease = func(c driver.Conn) error { return call(context.Background(), c) }
+		},
+		"OnClose": func(cfg *pool.Config, call func(context.Context, driver.Conn) error) {
+			cfg.OnClose = func(c driver.Conn, _ error) { call(context.Background(), c) }
+		},
+		"BadConn": func(cfg *pool.Config, call func(context.Context, driver.Conn) error) {
+			cfg.BadConn = func(error) bool { return call(context.Background(), &conn{}) != nil }
+		},
+	} {
+		for name, fault := range faults {
+			bubble(t, hook+" "+name, func(t *testing.T) {
+				var hits atomic.Int64
+				var well atomic.Bool
+				cfg := pool.Config{MaxOpen: 3, ConnectTimeout: time.Second}
+				set(&cfg, func(ctx context.Context, c driver.Conn) error {
+					if well.Load() {
+						return nil
+					}
+					hits.Add(1)
+					return fault(ctx, c.(*conn))
+				})
+				f, p := openFake(t, cfg)
+				workout(p)
+				assert.NotZero(t, hits.Load())
+				well.Store(true)
+				wantConserved(t, f, p)
+			})
+		}
+	}
+}
+
+func TestRule3_NoSlotIsLostByTheCaller(t *testing.T) {
+	for name, harm := range map[string]func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]){
+		"leaves before the connect ends": func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
+			f.Always(drivertest.Connect, drivertest.Delay(time.Second))
+			ctx, cancel := context.WithCancel(t.Context())
+			callers := startN(ctx, p, 10)
+			cancel()
+			for _, c := range callers {
+				c.wantError(t, context.Canceled)
+			}
+		},
+		"leaves while all are in use": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
+			leases := acquireN(t, p, 3)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			callers := startN(ctx, p, 10)
+			advance(time.Second)
+			for _, c := range callers {
+				c.wantError(t, context.DeadlineExceeded)
+			}
+			releaseAll(leases)
+		},
+		"waits too long": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
+			leases := acquireN(t, p, 3)
+			callers := startN(t.Context(), p, 10)
+			advance(30 * time.Second)
+			for _, c := range callers {
+				c.wantError(t, pool.ErrTimeout)
+			}
+			releaseAll(leases)
+		},
+		"leaves just when it is served": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
+			for range 300 {
+				l := acquireN(t, p, 3)
+				ctx, cancel := context.WithCancel(t.Context())
+				c := start(ctx, p)
+				go cancel()
+				releaseAll(l)
+				if c.returned() && c.err == nil {
+					c.lease.Release()
+				}
+			}
+		},
+		"comes with a dead context": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			for range 10 {
+				_, err := p.Acquire(ctx)
+				wantAcquireError(t, err, context.Canceled)
+			}
+		},
+		"panics": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
+			for range 4 {
+				assert.Equal(t, "user", apart(func() {
+					p.Do(t.Context(), func(context.Context, *conn) error { panic("user") })
+				}))
+			}
+		},
+		"exits": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
+			for range 4 {
+				apart(func() {
+					p.Do(t.Context(), func(context.Context, *conn) error { runtime.Goexit(); return nil })
+				})
+			}
+		},
+		"discards all": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
+			for range 4 {
+				for _, l := range acquireN(t, p, 3) {
+					l.Discard(io.EOF)
+				}
+			}
+		},
+		"hijacks all": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
+			for range 4 {
+				for _, l := range acquireN(t, p, 3) {
+					assert.NoError(t, l.Hijack().Close())
+				}
+			}
+		},
+		"resets": func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
+			f.Next(drivertest.Connect, 3, drivertest.Delay(time.Second))
+			callers := startN(t.Context(), p, 3)
+			p.Reset() // their connections are obsolete before they are made
+			advance(time.Second)
+			for _, c := range callers {
+				c.wantLease(t).Release()
+			}
+			leases := acquireN(t, p, 2)
+			p.Reset()
+			p.Reset()
+			releaseAll(leases)
+			p.Reset()
+		},
+		"resizes": func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
+			fill(t, p, 3)
+			leases := acquireN(t, p, 2)
+			for _, n := range []int{1, 0, 2, 0, 3} {
+				require.NoError(t, p.Resize(n))
+				synctest.Wait()
+			}
+			releaseAll(leases)
+			callers := startN(t.Context(), p, 3)
+			require.NoError(t, p.Resize(1))
+			require.NoError(t, p.Resize(3))
+			for _, c := range callers {
+				c.wantLease(t).Release()
+			}
+		},
+		"tries and does not wait": func(_ *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
+			f.Always(drivertest.Connect, drivertest.Delay(10*time.Millisecond))
+			for range 20 {
+				if l, ok := p.TryAcquire(); ok {
+					l.Release()
+				}
+				advance(4 * time.Millisecond)
+			}
+		},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			f, p := openFake(t, pool.Config{MaxOpen: 3})
+			harm(t, f, p)
+			wantConserved(t, f, p)
+		})
+	}
+}
+
+// storm is a driver in trouble: each call may do anything.
+type storm struct {
+	mu  sync.Mutex
+	rng *rand.Rand
+}
+
+func (s *storm) intN(n int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rng.IntN(n)
+}
+
+func (s *storm) step(ctx context.Context, c *conn) error {
+	switch s.intN(20) {
+	case 0:
+		return errScripted
+	case 1:
+		return driver.ErrBadConn
+	case 2:
+		panic("scripted panic")
+	case 3:
+		return drivertest.Goexit(ctx, c)
+	case 4, 5, 6:
+		return drivertest.Delay(time.Duration(s.intN(30))*time.Millisecond)(ctx, c)
+	case 7:
+		return hang(ctx, c)
+	case 8:
+		c.Kill()
+	}
+	return nil
+}
+
+// act is one thing that a caller does.
+func (s *storm) act(p *pool.Pool[*conn]) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(1+s.intN(40))*time.Millisecond)
+	defer cancel()
+	switch s.intN(12) {
+	case 0:
+		p.Do(ctx, func(context.Context, *conn) error { panic("user") })
+	case 1:
+		p.Do(ctx, func(context.Context, *conn) error { runtime.Goexit(); return nil })
+	case 2:
+		p.Ping(ctx)
+	case 3:
+		if l, ok := p.TryAcquire(); ok {
+			l.Release()
+		}
+	case 4:
+		if l, err := p.Acquire(ctx); err == nil {
+			defer l.Release() // does nothing
+			l.Hijack().Close()
+		}
+	case 5:
+		if l, err := p.Acquire(ctx); err == nil {
+			defer l.Release() // does nothing
+			l.Discard(io.EOF)
+		}
+	default:
+		p.Do(ctx, func(_ context.Context, c *conn) error { return c.Use() })
+	}
+}
+
+func TestRule3_NoSlotIsLostAtRandomPoints(t *testing.T) {
+	for seed := range uint64(10) {
+		bubble(t, fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			s := &storm{rng: rand.New(rand.NewPCG(seed, 3))}
+			cfg := pool.Config{
+				MaxOpen: 3, MinIdle: s.intN(4), MaxUses: s.intN(4), KeepAlive: 5 * time.Millisecond,
+				ConnectTimeout: 20 * time.Millisecond, PingTimeout: 10 * time.Millisecond, AcquireTimeout: 30 * time.Millisecond,
+				ValidateAfter: time.Duration(s.intN(3)) * 8 * time.Millisecond, MaxLifetime: 50 * time.Millisecond,
+				Backoff: pool.Backoff{Initial: time.Millisecond, Max: 10 * time.Millisecond},
+			}
+			f, p := openFake(t, cfg)
+			for op := drivertest.Connect; op <= drivertest.Close; op++ {
+				f.Always(op, s.step)
+			}
+			f.Always(drivertest.Close, func(ctx context.Context, c *conn) error {
+				if s.intN(20) == 0 {
+					return stall(20*time.Millisecond)(ctx, c)
+				}
+				return s.step(ctx, c)
+			})
+			var callers sync.WaitGroup
+			for range 15 {
+				callers.Go(func() {
+					for range 30 {
+						apart(func() { s.act(p) })
+					}
+				})
+			}
+			for range 60 {
+				advance(time.Duration(s.intN(10)) * time.Millisecond)
+				switch s.intN(4) {
+				case 0:
+					p.Reset()
+				case 1:
+					require.NoError(t, p.Resize(s.intN(4)))
+				}
+			}
+			require.NoError(t, p.Resize(3))
+			callers.Wait()
+			for op := drivertest.Connect; op <= drivertest.Close; op++ {
+				f.Always(op, nil)
+			}
+			advance(time.Second)
+			wantServes(t, p, 3)
+		})
+	}
+}
