@@ -85,6 +85,25 @@ func (e *AcquireError) Error() string {
 		e.MaxOpen, e.Open, e.Idle, e.Leased, e.Connecting, e.Closing, e.Waiting)
 }
 
+// acquireError is the error of an Acquire that began at began.
+func (p *Pool[C]) acquireError(ctx context.Context, cause error, began time.Duration) error {
+	p.mu.Lock()
+	e := &AcquireError{
+		Pool: p.cfg.Name, Cause: cause, Connect: p.dial.lastErr, Waited: p.now() - began,
+		MaxOpen: p.max, Open: p.open, Connecting: p.connecting, Closing: p.closing, Waiting: p.queue.len,
+	}
+	p.mu.Unlock()
+	e.Leased = min(p.count(leased), e.Open)
+	e.Idle = e.Open - e.Leased
+	if failed, ok := cause.(connectFailure); ok {
+		e.Cause, e.Connect = failed.error, failed.error
+	}
+	if cause == ctx.Err() && context.Cause(ctx) != cause {
+		e.Cause = fmt.Errorf("%w: %w", cause, context.Cause(ctx))
+	}
+	return e
+}
+
 // Unwrap returns Cause and Connect, for errors.Is and errors.As.
 func (e *AcquireError) Unwrap() []error {
 	if e.Connect == nil || e.Connect == e.Cause {
