@@ -116,9 +116,9 @@ func TestMaxConnectingDefault(t *testing.T) {
 	}{"small pool": {3, 3}, "large pool": {100, 8}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f, p := openFake(t, pool.Config{MaxOpen: tt.maxOpen, MinIdle: tt.maxOpen})
+				f := drivertest.NewFake(t)
 				most := mostConnecting(f, time.Second)
-				startN(t.Context(), p, 20)
+				open[*conn](t, f, pool.Config{MaxOpen: tt.maxOpen, MinIdle: tt.maxOpen})
 				advance(time.Minute)
 				assert.Equal(t, tt.want, most.Load())
 			})

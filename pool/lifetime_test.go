@@ -200,7 +200,7 @@ func TestReplacementFollowsInAFullPool(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 4, MaxLifetime: time.Minute, LifetimeJitter: -1})
 		fill(t, p, 4)
 		f.Always(drivertest.Connect, drivertest.Delay(time.Second))
-		f.Always(drivertest.Close, drivertest.Delay(time.Second))
+		f.Always(drivertest.Close, stall(time.Second))
 		advance(70 * time.Second)
 		assert.Equal(t, 4, p.Stats().Idle, "without traffic")
 		assert.Equal(t, int64(4), p.Stats().Closed.Lifetime)
