@@ -224,9 +224,10 @@ func (c Config) lifetime() time.Duration {
 	return c.MaxLifetime + time.Duration(rand.Float64()*c.LifetimeJitter*float64(c.MaxLifetime))
 }
 
-// keepAlive draws the pause before the next ping of one connection.
+// keepAlive draws the pause before the next ping of one connection. A hundredth
+// is left for the sweep, which may come late by every/16; see planLocked.
 func (c Config) keepAlive() time.Duration {
-	return c.KeepAlive - time.Duration(rand.Float64()*float64(c.KeepAlive)/10)
+	return c.KeepAlive - time.Duration((0.01+0.09*rand.Float64())*float64(c.KeepAlive))
 }
 
 // checksEveryUse reports whether ValidateAfter is too short for the clock of
