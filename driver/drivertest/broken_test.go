@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -360,6 +361,28 @@ var brokenDrivers = []broken{
 			return nil
 		}}
 	})},
+	{"ErrBadConnMeansNothingWasDone", "calls a canceled one bad", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		return &patched{lineConn: c, patchedAsk: func(request, want string) error {
+			err := c.ask(request, want)
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				return driver.ErrBadConn
+			}
+			return err
+		}}
+	})},
+	{"ConnectReturnsAReadyConnection", "returns one twice", func(_ testing.TB, l *lineConnector) driver.Connector {
+		var first atomic.Value
+		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
+			if c := first.Load(); c != nil && c.(*lineConn).IsValid() {
+				return c.(driver.Conn), nil
+			}
+			c, err := l.Connect(ctx)
+			if err == nil {
+				first.CompareAndSwap(nil, c)
+			}
+			return c, err
+		}}
+	}},
 	{"SecretsStaySecret", "in Connect's error", func(_ testing.TB, l *lineConnector) driver.Connector {
 		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
 			c, err := l.Connect(ctx)

@@ -44,9 +44,9 @@ func (c crew) stacks() (stacks []string, goroutines int) {
 }
 
 // await waits until at most n goroutines are there. It returns the stacks if
-// that is not so within limit.
-func (c crew) await(n int, limit time.Duration) (stacks []string) {
-	poll(limit, func() bool {
+// that is not so soon.
+func (c crew) await(n int) (stacks []string) {
+	poll(func() bool {
 		var goroutines int
 		stacks, goroutines = c.stacks()
 		if goroutines <= n {
@@ -57,8 +57,8 @@ func (c crew) await(n int, limit time.Duration) (stacks []string) {
 	return stacks
 }
 
-// poll calls done, ever more seldom, until it returns true or limit is over.
-func poll(limit time.Duration, done func() bool) {
+// poll calls done, ever more seldom, until it returns true or it has taken limit.
+func poll(done func() bool) {
 	timeout := time.After(limit)
 	for pause := time.Millisecond; !done(); pause = min(2*pause, limit/10) {
 		select {

@@ -26,7 +26,7 @@ func closeUnblocksIO(p *probe) {
 	blocked := p.blockedExchange(conn)
 	closing := p.start("Close", conn.Close)
 	if !p.returns(blocked) {
-		p.failf("%s did not return within %v after Close", blocked.what, p.limit)
+		p.failf("%s did not return within %v after Close", blocked.what, limit)
 	}
 	if blocked.err == nil {
 		p.failf("%s succeeded although the peer was silent and the connection closed", blocked.what)
@@ -44,8 +44,8 @@ func (p *probe) blockedExchange(conn driver.Conn) *call {
 		return c
 	case <-c.done:
 		p.Skipf("%s = %v on a silent peer, without waiting; see %s", c.what, c.err, pingAsks)
-	case <-time.After(p.limit):
-		p.Skipf("%s sent nothing within %v", c.what, p.limit)
+	case <-time.After(limit):
+		p.Skipf("%s sent nothing within %v", c.what, limit)
 	}
 	return nil
 }
@@ -67,7 +67,7 @@ func closeLeavesNothing(p *probe) {
 	}
 	p.close(dead)
 	p.nothingOpen(0)
-	if stacks := p.crew.await(0, p.limit); stacks != nil {
+	if stacks := p.crew.await(0); stacks != nil {
 		p.failf("Close left goroutines:\n%s", stacks)
 	}
 }
@@ -75,7 +75,7 @@ func closeLeavesNothing(p *probe) {
 // nothingOpen fails the rule if the server still sees more than n connections.
 func (p *probe) nothingOpen(n int) {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), p.limit)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	if err := p.Server.AwaitOpen(ctx, n); err != nil {
 		p.failf("Close returned, and the server still sees the connection: %v", err)

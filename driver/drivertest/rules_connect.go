@@ -12,7 +12,7 @@ func readyConnection(p *probe) {
 		p.failf("Driver() of the connector = nil")
 	}
 	first, second := p.firstConnect(), p.firstConnect()
-	if first == second {
+	if p.twice(second) {
 		p.failf("two calls of Connect returned the same connection")
 	}
 	for _, conn := range []driver.Conn{first, second} {
@@ -69,13 +69,13 @@ func (p *probe) endHalfway(ctx context.Context, end func()) {
 	p.awaitOpenOr(c, 1)
 	end()
 	if !p.returns(c) {
-		p.failf("Connect did not return within %v after its ctx ended", p.limit)
+		p.failf("Connect did not return within %v after its ctx ended", limit)
 	}
 }
 
 // awaitOpenOr waits until the server sees n connections or c is done.
 func (p *probe) awaitOpenOr(c *call, n int) {
-	ctx, cancel := context.WithTimeout(context.Background(), p.limit)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	go func() { // ends with c, or with ctx
 		select {
@@ -115,10 +115,10 @@ func (p *probe) nothingLeft(conn driver.Conn, err error) {
 	if conn != nil {
 		p.failf("Connect returned a connection beside its error %v", err)
 	}
-	if stacks := p.crew.await(0, p.limit); stacks != nil {
+	if stacks := p.crew.await(0); stacks != nil {
 		p.failf("Connect failed with %v and left goroutines:\n%s", err, stacks)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), p.limit)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	if p.Server.AwaitOpen(ctx, 0) != nil {
 		p.failf("Connect failed with %v and left its connection to the server open", err)
@@ -150,6 +150,7 @@ func contextOfConnectEnds(p *probe) {
 
 func connectorIsConcurrent(p *probe) {
 	p.connect()
+	p.connect()
 	const n = 8
 	var conns [n]*driver.Conn
 	var calls [n]*call
@@ -161,10 +162,10 @@ func connectorIsConcurrent(p *probe) {
 			p.failf("one of %d Connects at a time = %v, %v", n, *conns[i], err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), p.limit)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	if err := p.Server.AwaitOpen(ctx, n+1); err != nil {
-		p.failf("%d Connects at a time succeeded, and one before: %v", n, err)
+	if err := p.Server.AwaitOpen(ctx, 2+n); err != nil {
+		p.failf("%d Connects at a time succeeded, and two before: %v", n, err)
 	}
 	if !p.canExchange(*conns[0]) {
 		return

@@ -67,18 +67,18 @@ func (p *probe) endsWithItsContext(a, b driver.Conn, start func(context.Context,
 	select {
 	case <-received:
 	case <-c.done:
-	case <-time.After(p.limit):
+	case <-time.After(limit):
 	}
 	cancel()
 	if !p.returns(c) {
-		p.failf("%s did not return within %v after its ctx was cancelled", c.what, p.limit)
+		p.failf("%s did not return within %v after its ctx was cancelled", c.what, limit)
 	}
 	ctx, cancel = context.WithTimeout(context.Background(), soon)
 	defer cancel()
 	if c := start(ctx, b); !p.returns(c) {
-		p.failf("%s did not return within %v after the deadline of its ctx", c.what, p.limit)
+		p.failf("%s did not return within %v after the deadline of its ctx", c.what, limit)
 	}
-	if stacks := p.crew.await(before, p.limit); stacks != nil {
+	if stacks := p.crew.await(before); stacks != nil {
 		p.failf("%s returned and left goroutines, among these:\n%s", c.what, stacks)
 	}
 }

@@ -57,7 +57,7 @@ func resetFindsADeadPeer(p *probe) {
 		conn := p.connect()
 		end.do()
 		if err := p.awaitResetError(conn); err == nil {
-			p.failf("ResetSession = nil for %v after the peer %s the connection", p.limit, end.how)
+			p.failf("ResetSession = nil for %v after the peer %s the connection", limit, end.how)
 		} else if !driver.IsBad(err) {
 			p.failf("ResetSession = %v after the peer %s the connection; it is not driver.IsBad", err, end.how)
 		}
@@ -68,8 +68,8 @@ func resetFindsADeadPeer(p *probe) {
 // a connection takes its time to arrive.
 func (p *probe) awaitResetError(conn driver.Conn) (err error) {
 	p.Helper()
-	poll(p.limit, func() bool {
-		ctx, cancel := context.WithTimeout(context.Background(), p.limit)
+	poll(func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		err = p.should(p.startReset(ctx, conn), "ResetSessionEndsWithItsContext")
 		return err != nil
@@ -86,7 +86,7 @@ func bindEndsBlockedIO(p *probe) {
 	blocked := p.blockedExchange(conn)
 	cancel()
 	if !p.returns(blocked) {
-		p.failf("Exchange did not return within %v after the ctx of Bind ended", p.limit)
+		p.failf("Exchange did not return within %v after the ctx of Bind ended", limit)
 	}
 	if blocked.err == nil {
 		p.failf("Exchange succeeded on a silent peer")
@@ -137,7 +137,7 @@ func (p *probe) unbindLate(conn driver.Conn) driver.Conn {
 		p.close(conn)
 		return p.connect()
 	}
-	p.crew.await(before, p.limit) // for a cancellation that is still under way
+	p.crew.await(before) // for a cancellation that is still under way
 	if err := p.must(p.startExchange(conn)); err != nil {
 		p.failf("Exchange after unbind, where ctx ended just before it: %v", err)
 	}
@@ -148,10 +148,24 @@ func errBadConnMeansNothingWasDone(p *probe) {
 	if p.Exchange == nil {
 		p.Skip("there is no Exchange")
 	}
-	conn := p.connect()
+	conn, bound := p.connect(), p.connect()
+	if b, ok := bound.(driver.Binder); ok {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		defer b.Bind(ctx)()
+		c := p.blockedExchange(bound)
+		cancel()
+		p.notSafeToRetry(p.should(c, bindEnds))
+	}
 	c := p.blockedExchange(conn)
 	p.Server.Hangup()
-	err := p.should(c, "CloseUnblocksIO")
+	p.notSafeToRetry(p.should(c, "CloseUnblocksIO"))
+}
+
+// notSafeToRetry fails the rule if err says that nothing was done, though the
+// peer got the request.
+func (p *probe) notSafeToRetry(err error) {
+	p.Helper()
 	if errors.Is(err, driver.ErrBadConn) || driver.SafeToRetry(err) {
 		p.failf("Exchange = %v after the peer got the request, which is to say that it may be made again", err)
 	}

@@ -3,6 +3,7 @@ package drivertest
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -54,7 +55,7 @@ const limit = 5 * time.Second
 // one fault fails one rule. Run with -race: the rules have goroutines meet.
 func Run(t *testing.T, setup func(t testing.TB) Subject) {
 	for _, r := range rules {
-		t.Run(r.name, func(t *testing.T) { r.run(t, limit, setup) })
+		t.Run(r.name, func(t *testing.T) { r.run(t, setup) })
 	}
 }
 
@@ -67,9 +68,9 @@ type rule struct {
 }
 
 // run checks the rule on a new Subject.
-func (r rule) run(t testing.TB, limit time.Duration, setup func(testing.TB) Subject) {
+func (r rule) run(t testing.TB, setup func(testing.TB) Subject) {
 	t.Helper()
-	p := &probe{TB: t, Subject: setup(t), rule: r, limit: limit, crew: newCrew()}
+	p := &probe{TB: t, Subject: setup(t), rule: r, crew: newCrew()}
 	t.Cleanup(p.end)
 	r.check(p)
 }
@@ -80,7 +81,6 @@ type probe struct {
 	testing.TB
 	Subject
 	rule  rule
-	limit time.Duration
 	crew  crew
 	calls []*call // all there were
 
@@ -124,7 +124,7 @@ func (p *probe) returns(c *call) bool {
 	p.Helper()
 	select {
 	case <-c.done:
-	case <-time.After(p.limit):
+	case <-time.After(limit):
 		return false
 	}
 	if c.oops != "" {
@@ -138,7 +138,7 @@ func (p *probe) returns(c *call) bool {
 func (p *probe) must(c *call) error {
 	p.Helper()
 	if !p.returns(c) {
-		p.failf("%s did not return within %v", c.what, p.limit)
+		p.failf("%s did not return within %v", c.what, limit)
 	}
 	return c.err
 }
@@ -147,7 +147,7 @@ func (p *probe) must(c *call) error {
 func (p *probe) should(c *call, other string) error {
 	p.Helper()
 	if !p.returns(c) {
-		p.Skipf("%s did not return within %v; see %s", c.what, p.limit, other)
+		p.Skipf("%s did not return within %v; see %s", c.what, limit, other)
 	}
 	return c.err
 }
@@ -167,12 +167,28 @@ func (p *probe) startConnect(ctx context.Context) (conn *driver.Conn, c *call) {
 	})
 }
 
+// twice reports whether Connect returned conn more than once.
+func (p *probe) twice(conn driver.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, c := range p.conns {
+		if reflect.ValueOf(c).Comparable() && c == conn {
+			n++
+		}
+	}
+	return n > 1
+}
+
 // connect returns a connection that works.
 func (p *probe) connect() driver.Conn {
 	p.Helper()
 	conn, c := p.startConnect(p.Context())
 	if err := p.should(c, basic); err != nil || *conn == nil {
 		p.Skipf("Connect = %v, %v; see %s", *conn, err, basic)
+	}
+	if p.twice(*conn) {
+		p.Skipf("two Connects returned the same connection; see %s", basic)
 	}
 	if p.canExchange(*conn) {
 		if err := p.should(p.startExchange(*conn), basic); err != nil {
@@ -231,7 +247,7 @@ func (p *probe) end() {
 
 // awaitAll waits for the calls under way, if they return soon.
 func (p *probe) awaitAll() {
-	timeout := time.After(p.limit)
+	timeout := time.After(limit)
 	for _, c := range p.calls {
 		select {
 		case <-c.done:
