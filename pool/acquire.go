@@ -194,9 +194,9 @@ func (p *Pool[C]) refusalLocked() error {
 	switch {
 	case p.cfg.FailFast && p.max == 0:
 		return ErrSuspended
-	case p.dial.refuses(p.now(), p.cfg.FailFast) && p.connecting+p.checking == 0:
+	case p.dial.refuses(p.now(), p.cfg.FailFast) && p.hopefulLocked()+p.checking == 0:
 		return connectFailure{p.dial.lastErr}
-	case p.cfg.MaxWaiters > 0 && p.queue.len-p.connecting-p.checking > p.cfg.MaxWaiters:
+	case p.cfg.MaxWaiters > 0 && p.queue.len-p.hopefulLocked()-p.checking > p.cfg.MaxWaiters:
 		p.total.rejected++
 		return ErrTooManyWaiters
 	}

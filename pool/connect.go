@@ -72,6 +72,9 @@ func (d *dialState) startsAt() time.Duration { return max(d.until, d.throttled) 
 // occupiedLocked is the number of connections as the server may count them.
 func (p *Pool[C]) occupiedLocked() int { return p.open + p.connecting + p.closing }
 
+// hopefulLocked is the number of Connects under way that may yet serve somebody.
+func (p *Pool[C]) hopefulLocked() int { return p.connecting - p.hopeless }
+
 // fillLocked starts the Connects that are wanted and allowed, and sees to it
 // that it is called again when the backoff allows more.
 func (p *Pool[C]) fillLocked() {
@@ -103,7 +106,7 @@ func (p *Pool[C]) fill() {
 // permanent error only waiters count, and one attempt is enough for all.
 func (p *Pool[C]) wantedLocked() int {
 	if p.dial.permanent {
-		return min(p.queue.len, 1) - p.connecting
+		return min(p.queue.len, 1) - p.hopefulLocked()
 	}
 	wanted := p.queue.len + p.keeper.owed - p.supplyLocked()
 	if p.cfg.MinIdle > 0 {
@@ -214,7 +217,9 @@ func (p *Pool[C]) connectOverdue(a *attempt[C]) {
 	defer p.mu.Unlock()
 	if !a.ended && !p.closed {
 		a.told = true
+		p.hopeless++
 		p.connectFailedLocked(a, fmt.Errorf("Connect has not returned %v after its ConnectTimeout of %v: %w", grace, p.cfg.ConnectTimeout, context.DeadlineExceeded))
+		p.fillLocked()
 	}
 }
 
@@ -224,6 +229,9 @@ func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 	p.mu.Lock()
 	a.ended = true
 	p.connecting--
+	if a.told {
+		p.hopeless--
+	}
 	p.total.connects++
 	p.total.connecting += took
 	closed := p.closed

@@ -47,6 +47,7 @@ type Pool[C any] struct {
 	expirySet bool
 
 	open, connecting, checking, closing int // open includes checking
+	hopeless                            int // of connecting: those whose failure was told already
 
 	dial   dialState
 	keeper keeper[C]

@@ -81,9 +81,9 @@ func (p *Pool[C]) serveLocked() {
 // In doubt, after a failed check, a check counts for nothing.
 func (p *Pool[C]) supplyLocked() int {
 	if p.keeper.doubt {
-		return p.connecting
+		return p.hopefulLocked()
 	}
-	return p.connecting + p.checking
+	return p.hopefulLocked() + p.checking
 }
 
 // findIdleLocked returns the lowest idle slot that needs no check, else the

@@ -1,0 +1,41 @@
+package pool_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/hotline-go/hotline/driver/drivertest"
+	"github.com/hotline-go/hotline/pool"
+)
+
+// A Connect that ignores its context serves nobody once its failure was told.
+// Neither the caller who had counted on it nor one who comes later waits for it.
+func TestStuckConnectDoesNotHoldUpOtherCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 3, AcquireTimeout: -1})
+		gate := make(chan struct{})
+		f.Next(drivertest.Connect, 1, drivertest.StallUntil(gate))
+		ctx, cancel := context.WithCancel(t.Context())
+		first := start(ctx, p)
+		cancel()
+		first.wantError(t, context.Canceled)
+		advance(5 * time.Second)
+		early := start(t.Context(), p)
+		early.wantWaiting(t)
+
+		advance(5*time.Second + 100*time.Millisecond) // ConnectTimeout, and some
+		advance(120 * time.Millisecond)               // the backoff
+		early.wantLease(t)
+		start(t.Context(), p).wantLease(t)
+		assert.Equal(t, 1, p.Stats().Connecting)
+
+		close(gate)
+		early.lease.Release()
+		synctest.Wait()
+		assert.Equal(t, 0, p.Stats().Connecting)
+	})
+}
