@@ -3,13 +3,15 @@ package drivertest
 // Rules that others refer to: what they look at must be right before the
 // others can be judged.
 const (
-	basic        = "ConnectReturnsAReadyConnection"
-	connectEnds  = "ConnectEndsWithItsContext"
-	closeBounded = "CloseIsBounded"
-	closeTwice   = "SecondCloseIsHarmless"
-	pingAsks     = "PingMakesARoundTrip"
-	pingEnds     = "PingEndsWithItsContext"
-	bindEnds     = "BindEndsBlockedIO"
+	basic         = "ConnectReturnsAReadyConnection"
+	connectEnds   = "ConnectEndsWithItsContext"
+	closeUnblocks = "CloseUnblocksIO"
+	closeBounded  = "CloseIsBounded"
+	closeLeaves   = "CloseLeavesNothing"
+	pingAsks      = "PingMakesARoundTrip"
+	pingEnds      = "PingEndsWithItsContext"
+	resetEnds     = "ResetSessionEndsWithItsContext"
+	bindEnds      = "BindEndsBlockedIO"
 )
 
 // Sentences that more than one rule stands on.
@@ -40,11 +42,11 @@ var rules = []rule{
 		"Any number of goroutines may use it at a time.",
 		connectorIsConcurrent,
 	}, {
-		closeTwice, "Close",
+		"SecondCloseIsHarmless", "Close",
 		"A second Close does no harm.",
 		secondCloseIsHarmless,
 	}, {
-		"CloseUnblocksIO", "Close",
+		closeUnblocks, "Close",
 		"It may come from another goroutine than the one that uses the connection, and then unblocks its I/O.",
 		closeUnblocksIO,
 	}, {
@@ -52,7 +54,7 @@ var rules = []rule{
 		"Close is bounded: a farewell to a peer that does not answer may take a second or two, not for ever.",
 		closeIsBounded,
 	}, {
-		"CloseLeavesNothing", "Close",
+		closeLeaves, "Close",
 		"It leaves no goroutine and no socket.",
 		closeLeavesNothing,
 	}, {
@@ -81,7 +83,7 @@ var rules = []rule{
 		"It returns an error that is [IsBad] if the peer is known to have closed the connection.",
 		resetFindsADeadPeer,
 	}, {
-		"ResetSessionEndsWithItsContext", "ResetSession", returnSoon,
+		resetEnds, "ResetSession", returnSoon,
 		resetEndsWithItsContext,
 	}, {
 		bindEnds, "Bind",

@@ -63,7 +63,7 @@ func closeLeavesNothing(p *probe) {
 
 	p.Server.Hangup()
 	if p.canExchange(dead) {
-		p.should(p.startExchange(dead), "CloseUnblocksIO")
+		p.should(p.startExchange(dead), closeUnblocks)
 	}
 	p.close(dead)
 	p.nothingOpen(0)

@@ -15,30 +15,69 @@ func pingMakesARoundTrip(p *probe) {
 			p.failf("Ping of a healthy peer: %v", err)
 		}
 	}
-	for _, end := range []struct {
-		how string
-		do  func()
-	}{
-		{"closed the connection", p.Server.Hangup},
-		{"reset the connection", p.Server.Reset},
-		{"stopped answering", func() { p.Server.Silence() }},
-	} {
+	for _, end := range p.ends() {
 		conn := p.connect()
 		end.do()
-		ctx, cancel := context.WithTimeout(context.Background(), soon)
-		defer cancel()
-		if p.should(p.startPing(ctx, conn.(driver.Pinger)), pingEnds) == nil {
-			p.failf("Ping succeeded although the peer %s", end.how)
+		if p.awaitError(conn, p.pingOf, pingEnds) == nil {
+			p.failf("Ping succeeds although the peer has %s the connection", end.how)
 		}
 	}
+
+	conn = p.connect()
+	received := p.Server.Silence()
+	ctx, cancel := context.WithTimeout(context.Background(), soon)
+	defer cancel()
+	if p.should(p.pingOf(ctx, conn), pingEnds) == nil && p.hasSent(conn, received) {
+		p.failf("Ping succeeded although the peer did not answer")
+	}
+}
+
+// pingOf is startPing for a connection that is a Pinger.
+func (p *probe) pingOf(ctx context.Context, conn driver.Conn) *call {
+	return p.startPing(ctx, conn.(driver.Pinger))
+}
+
+// hasSent closes conn, the only connection, and reports whether the server
+// received anything from it. A Ping that has nothing to say can't expect an
+// answer.
+func (p *probe) hasSent(conn driver.Conn, received <-chan struct{}) bool {
+	p.Helper()
+	p.close(conn)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	if err := p.Server.AwaitOpen(ctx, 0); err != nil {
+		p.Skipf("%v; see %s", err, closeLeaves)
+	}
+	return isDone(received)
+}
+
+// ends are the ways in which a peer ends a connection.
+func (p *probe) ends() []end {
+	return []end{{"closed", p.Server.Hangup}, {"reset", p.Server.Reset}}
+}
+
+type end struct {
+	how string
+	do  func()
+}
+
+// awaitError repeats a call until it fails, because the end of a connection
+// takes its time to arrive. other is the rule for a call that does not return.
+func (p *probe) awaitError(conn driver.Conn, start func(context.Context, driver.Conn) *call, other string) (err error) {
+	p.Helper()
+	poll(func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		err = p.should(start(ctx, conn), other)
+		return err != nil
+	})
+	return err
 }
 
 func pingEndsWithItsContext(p *probe) {
 	conn := p.connect()
 	needs[driver.Pinger](p, conn)
-	p.endsWithItsContext(conn, p.connect(), func(ctx context.Context, conn driver.Conn) *call {
-		return p.startPing(ctx, conn.(driver.Pinger))
-	})
+	p.endsWithItsContext(conn, p.connect(), p.pingOf)
 }
 
 func resetEndsWithItsContext(p *probe) {

@@ -17,7 +17,7 @@ func resetCleansUp(p *probe) {
 	if d, ok := conn.(interface{ SetDeadline(time.Time) error }); ok {
 		d.SetDeadline(time.Unix(1, 0))
 	}
-	if err := p.should(p.startReset(p.Context(), conn), "ResetSessionEndsWithItsContext"); err != nil {
+	if err := p.should(p.startReset(p.Context(), conn), resetEnds); err != nil {
 		p.failf("ResetSession of a healthy connection: %v", err)
 	}
 	if p.canExchange(conn) {
@@ -47,34 +47,15 @@ func (p *probe) cleansUpState(conn driver.Conn) {
 
 func resetFindsADeadPeer(p *probe) {
 	needs[driver.SessionResetter](p, p.connect())
-	for _, end := range []struct {
-		how string
-		do  func()
-	}{
-		{"closed", p.Server.Hangup},
-		{"reset", p.Server.Reset},
-	} {
+	for _, end := range p.ends() {
 		conn := p.connect()
 		end.do()
-		if err := p.awaitResetError(conn); err == nil {
-			p.failf("ResetSession = nil for %v after the peer %s the connection", limit, end.how)
+		if err := p.awaitError(conn, p.startReset, resetEnds); err == nil {
+			p.failf("ResetSession succeeds although the peer has %s the connection", end.how)
 		} else if !driver.IsBad(err) {
 			p.failf("ResetSession = %v after the peer %s the connection; it is not driver.IsBad", err, end.how)
 		}
 	}
-}
-
-// awaitResetError repeats ResetSession until it fails, because the end of
-// a connection takes its time to arrive.
-func (p *probe) awaitResetError(conn driver.Conn) (err error) {
-	p.Helper()
-	poll(func() bool {
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
-		defer cancel()
-		err = p.should(p.startReset(ctx, conn), "ResetSessionEndsWithItsContext")
-		return err != nil
-	})
-	return err
 }
 
 func bindEndsBlockedIO(p *probe) {
@@ -159,7 +140,7 @@ func errBadConnMeansNothingWasDone(p *probe) {
 	}
 	c := p.blockedExchange(conn)
 	p.Server.Hangup()
-	p.notSafeToRetry(p.should(c, "CloseUnblocksIO"))
+	p.notSafeToRetry(p.should(c, closeUnblocks))
 }
 
 // notSafeToRetry fails the rule if err says that nothing was done, though the
