@@ -81,11 +81,11 @@ func (p *Pool[C]) fillLocked() {
 	if p.closed {
 		return
 	}
-	for p.wantedLocked() > 0 && p.mayConnectLocked() {
+	for p.mayConnectLocked() && p.wantedLocked() > 0 {
 		p.startConnectLocked(nil)
 	}
 	now := p.now()
-	if d := &p.dial; p.wantedLocked() > 0 && now < d.startsAt() {
+	if d := &p.dial; now < d.startsAt() && p.wantedLocked() > 0 {
 		if d.timer == nil {
 			d.timer = time.AfterFunc(d.startsAt()-now, p.fill)
 		} else {
@@ -109,8 +109,10 @@ func (p *Pool[C]) wantedLocked() int {
 		return min(p.queue.len, 1) - p.hopefulLocked()
 	}
 	wanted := p.queue.len + p.keeper.owed - p.supplyLocked()
-	if p.cfg.MinIdle > 0 {
-		wanted += max(p.keeper.leased+p.cfg.MinIdle-p.open, 0)
+	if spare := p.keeper.leased + p.cfg.MinIdle - p.open; spare > 0 && p.cfg.MinIdle > 0 {
+		// The keeper's count may be old: ask for no more than are missing now,
+		// or MaxIdle would close each one as soon as it is there.
+		wanted += min(spare, max(p.cfg.MinIdle-p.count(idle), 0))
 	}
 	return wanted
 }
