@@ -223,3 +223,12 @@ func apart(fn func()) (panicked any) {
 	<-done
 	return panicked
 }
+
+// watchdog ends the test run with all stacks if t takes too long: a deadlock on
+// a mutex is none that a bubble finds.
+func watchdog(t *testing.T) {
+	timer := time.AfterFunc(time.Minute, func() {
+		panic(t.Name() + " hangs")
+	})
+	t.Cleanup(func() { timer.Stop() })
+}

@@ -1,0 +1,352 @@
+package pool_test
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/drivertest"
+	"github.com/hotline-go/hotline/pool"
+)
+
+func TestRule4_WaitersAreServedInOrderOfArrival(t *testing.T) {
+	bubble(t, "by released connections", func(t *testing.T) {
+		_, p := openFake(t, pool.Config{MaxOpen: 1})
+		l := acquire(t, p)
+		callers := startN(t.Context(), p, 20)
+		for i, c := range callers {
+			l.Release()
+			_, ok := p.TryAcquire()
+			assert.False(t, ok, "TryAcquire overtook the queue")
+			l = c.wantLease(t)
+			for _, later := range callers[i+1:] {
+				later.wantWaiting(t)
+			}
+		}
+		l.Release()
+	})
+
+	bubble(t, "by new connections", func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 3, MaxConnecting: 1})
+		gate := make(chan struct{})
+		f.Always(drivertest.Connect, drivertest.HangUntil(gate))
+		callers := startN(t.Context(), p, 3)
+		for i, c := range callers {
+			gate <- struct{}{}
+			l := c.wantLease(t)
+			for _, later := range callers[i+1:] {
+				later.wantWaiting(t)
+			}
+			defer l.Release()
+		}
+	})
+
+	bubble(t, "by checked connections", func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 3})
+		fill(t, p, 3)
+		advance(10 * time.Second)
+		gate := make(chan struct{})
+		f.Always(drivertest.Ping, drivertest.HangUntil(gate))
+		callers := startN(t.Context(), p, 3)
+		for i, c := range callers {
+			gate <- struct{}{}
+			l := c.wantLease(t)
+			for _, later := range callers[i+1:] {
+				later.wantWaiting(t)
+			}
+			defer l.Release()
+		}
+	})
+
+	bubble(t, "when one in the middle leaves", func(t *testing.T) {
+		_, p := openFake(t, pool.Config{MaxOpen: 1})
+		l := acquire(t, p)
+		first := start(t.Context(), p)
+		ctx, cancel := context.WithCancel(t.Context())
+		second := start(ctx, p)
+		third := start(t.Context(), p)
+		cancel()
+		second.wantError(t, context.Canceled)
+		l.Release()
+		first.wantLease(t).Release()
+		third.wantLease(t).Release()
+	})
+
+	// Who was given a dead connection has been waiting all the same.
+	bubble(t, "when the first gets a dead one", func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 1})
+		l := acquire(t, p)
+		first, second := start(t.Context(), p), start(t.Context(), p)
+		gate := make(chan struct{})
+		f.Always(drivertest.Connect, drivertest.HangUntil(gate))
+		l.Conn().Kill()
+		l.Release()
+		first.wantWaiting(t)
+		gate <- struct{}{}
+		l = first.wantLease(t)
+		second.wantWaiting(t)
+		l.Release()
+		second.wantLease(t).Release()
+	})
+}
+
+func TestRule4_NobodySleepsWhileThereIsSomethingForHim(t *testing.T) {
+	for name, free := range map[string]func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn], l pool.Lease[*conn]){
+		"Release": func(_ *testing.T, _ *drivertest.Fake, _ *pool.Pool[*conn], l pool.Lease[*conn]) { l.Release() },
+		"Discard": func(_ *testing.T, _ *drivertest.Fake, _ *pool.Pool[*conn], l pool.Lease[*conn]) { l.Discard(nil) },
+		"Hijack":  func(_ *testing.T, _ *drivertest.Fake, _ *pool.Pool[*conn], l pool.Lease[*conn]) { l.Hijack().Close() },
+		"Release of an invalid one": func(_ *testing.T, f *drivertest.Fake, _ *pool.Pool[*conn], l pool.Lease[*conn]) {
+			f.Next(drivertest.IsValid, 1, drivertest.Fail(errScripted))
+			l.Release()
+		},
+		"Release of a dead one": func(_ *testing.T, _ *drivertest.Fake, _ *pool.Pool[*conn], l pool.Lease[*conn]) {
+			l.Conn().Kill()
+			l.Release()
+		},
+		"Release that panics": func(_ *testing.T, f *drivertest.Fake, _ *pool.Pool[*conn], l pool.Lease[*conn]) {
+			f.Next(drivertest.IsValid, 1, drivertest.Panic("scripted panic"))
+			apart(l.Release)
+		},
+		"Close that takes long": func(_ *testing.T, f *drivertest.Fake, _ *pool.Pool[*conn], l pool.Lease[*conn]) {
+			f.Next(drivertest.Close, 1, stall(time.Second))
+			l.Discard(nil)
+			advance(time.Second)
+		},
+		"Resize": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn], l pool.Lease[*conn]) {
+			require.NoError(t, p.Resize(2))
+			defer l.Release()
+			synctest.Wait()
+		},
+		"Reset and Release": func(_ *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn], l pool.Lease[*conn]) {
+			p.Reset()
+			l.Release()
+		},
+		"Resize to nothing and back": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn], l pool.Lease[*conn]) {
+			require.NoError(t, p.Resize(0))
+			l.Release()
+			synctest.Wait()
+			require.NoError(t, p.Resize(1))
+		},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			f, p := openFake(t, pool.Config{MaxOpen: 1})
+			l := acquire(t, p)
+			c := start(t.Context(), p)
+			c.wantWaiting(t)
+			free(t, f, p, l)
+			c.wantLease(t).Release()
+		})
+	}
+
+	bubble(t, "a slot of one who failed", func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 1})
+		l := acquire(t, p)
+		first, second := start(t.Context(), p), start(t.Context(), p)
+		f.Next(drivertest.ResetSession, 1, drivertest.Fail(errScripted))
+		l.Release()
+		first.wantError(t, errScripted)
+		second.wantLease(t).Release()
+	})
+
+	bubble(t, "a connect of one who left", func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 1})
+		f.Always(drivertest.Connect, drivertest.Delay(time.Second))
+		ctx, cancel := context.WithCancel(t.Context())
+		gone, c := start(ctx, p), start(t.Context(), p)
+		cancel()
+		gone.wantError(t, context.Canceled)
+		advance(time.Second)
+		c.wantLease(t).Release()
+		assert.Equal(t, 1, f.Counts().Connects)
+	})
+
+	bubble(t, "a check of one who left", func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 1})
+		fill(t, p, 1)
+		advance(10 * time.Second)
+		f.Always(drivertest.Ping, drivertest.Delay(500*time.Millisecond))
+		ctx, cancel := context.WithCancel(t.Context())
+		gone, c := start(ctx, p), start(t.Context(), p)
+		cancel()
+		gone.wantError(t, context.Canceled)
+		advance(500 * time.Millisecond)
+		c.wantLease(t).Release()
+		assert.Equal(t, 1, f.Counts().Pings)
+	})
+}
+
+// Nothing but the last Release can wake the last waiter here: who finds nothing
+// idle and joins the queue must not miss a Release in between.
+func TestRule4_NoWakeUpIsLost(t *testing.T) {
+	for name, cfg := range map[string]pool.Config{
+		"one connection":  {MaxOpen: 1},
+		"two connections": {MaxOpen: 2},
+		"slow release":    {MaxOpen: 1, MaxUses: 1 << 30},
+	} {
+		for kind, wrap := range map[string]func(*conn) driver.Conn{"full": nil, "bare": drivertest.Bare} {
+			t.Run(name+", "+kind, func(t *testing.T) {
+				watchdog(t)
+				f := drivertest.NewFake(t)
+				f.Wrap = wrap
+				cfg.AcquireTimeout, cfg.ValidateAfter = -1, -1
+				p := open[driver.Conn](t, f, cfg)
+				var callers sync.WaitGroup
+				for range 8 {
+					callers.Go(func() {
+						for i := range 1000 {
+							l, err := p.Acquire(context.Background())
+							if !assert.NoError(t, err) {
+								return
+							}
+							if i%8 == 0 {
+								runtime.Gosched() // so that others come while it is held
+							}
+							l.Release()
+						}
+					})
+				}
+				callers.Wait()
+				assert.Equal(t, int64(8000), p.Stats().Acquires)
+				assert.NotZero(t, p.Stats().Waits)
+			})
+		}
+	}
+}
+
+func TestRule4_NoWaiterOutlivesAFailedConnect(t *testing.T) {
+	for name, tt := range map[string]struct {
+		cfg  pool.Config
+		step drivertest.Step
+		wrap func(*conn) driver.Conn
+	}{
+		"refused":          {step: drivertest.Fail(errScripted)},
+		"panic":            {step: drivertest.Panic("scripted panic")},
+		"Goexit":           {step: drivertest.Goexit},
+		"black hole":       {step: drivertest.Hang},
+		"context ignored":  {step: stall(time.Minute)},
+		"OnConnect":        {cfg: pool.Config{OnConnect: func(context.Context, driver.Conn) error { return errScripted }}},
+		"OnConnect panics": {cfg: pool.Config{OnConnect: func(context.Context, driver.Conn) error { panic("scripted panic") }}},
+		"wrong type":       {wrap: drivertest.Bare},
+		"nothing returned": {wrap: func(*conn) driver.Conn { return nil }},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			f := drivertest.NewFake(t)
+			f.Wrap = tt.wrap
+			f.Always(drivertest.Connect, tt.step)
+			tt.cfg.MaxOpen, tt.cfg.ConnectTimeout = 4, time.Second
+			p := open[*conn](t, f, tt.cfg)
+			callers := startN(t.Context(), p, 3)
+			advance(1100 * time.Millisecond)
+			for _, c := range callers {
+				require.True(t, c.returned(), "a waiter was forgotten")
+				var e *pool.AcquireError
+				require.ErrorAs(t, c.err, &e)
+				assert.Equal(t, e.Cause, e.Connect)
+				assert.ErrorContains(t, c.err, "connect failed")
+			}
+			f.Always(drivertest.Connect, nil)
+			advance(time.Minute)
+		})
+	}
+
+	bubble(t, "nor a second one", func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 2, Backoff: pool.Backoff{Jitter: -1}})
+		began := time.Now()
+		f.Always(drivertest.Connect, func(context.Context, *conn) error {
+			<-time.After(50 * time.Millisecond)
+			return errScripted
+		})
+		first := startN(t.Context(), p, 2) // each has an attempt of its own
+		advance(10 * time.Millisecond)
+		later := startN(t.Context(), p, 3) // joined when those had begun
+		advance(40 * time.Millisecond)
+		for _, c := range first {
+			c.wantError(t, errScripted)
+		}
+		for _, c := range later {
+			c.wantWaiting(t) // for the next attempt, 100 ms from the failure on
+		}
+		advance(150 * time.Millisecond)
+		for _, c := range later {
+			e := c.wantError(t, errScripted)
+			assert.Equal(t, 190*time.Millisecond, e.Waited)
+		}
+		assert.Equal(t, 200*time.Millisecond, time.Since(began))
+		assert.Equal(t, 3, f.Counts().Connects)
+	})
+}
+
+func TestRule4_WhoHasLeftGetsNothing(t *testing.T) {
+	bubble(t, "before it is served", func(t *testing.T) {
+		_, p := openFake(t, pool.Config{MaxOpen: 1})
+		l := acquire(t, p)
+		ctx, cancel := context.WithCancel(t.Context())
+		callers := startN(ctx, p, 100)
+		cancel()
+		for _, c := range callers {
+			c.wantError(t, context.Canceled)
+		}
+		l.Release()
+		assert.Equal(t, 1, p.Stats().Idle)
+		assert.Equal(t, int64(1), p.Stats().Acquires)
+		start(t.Context(), p).wantLease(t).Release()
+	})
+
+	// The end of ctx and the lease come together. The pool may decide either
+	// way, but the connection must not get lost between the two, and the next
+	// waiter must not find what was meant for this one.
+	t.Run("while it is served", func(t *testing.T) {
+		watchdog(t)
+		_, p := openFake(t, pool.Config{MaxOpen: 1, ValidateAfter: -1})
+		var served int64
+		for i := range 2000 {
+			l := acquire(t, p)
+			ctx, cancel := context.WithCancel(context.Background())
+			result := make(chan error)
+			go func() {
+				l, err := p.Acquire(ctx)
+				if err == nil {
+					assert.NoError(t, l.Conn().Use())
+					l.Release()
+				}
+				result <- err
+			}()
+			for p.Stats().Waiting == 0 {
+				runtime.Gosched()
+			}
+			if i%2 == 0 {
+				cancel()
+				l.Release()
+			} else {
+				go cancel()
+				l.Release()
+			}
+			if err := <-result; err == nil {
+				served++
+			} else {
+				require.ErrorIs(t, err, context.Canceled)
+			}
+		}
+		assert.Equal(t, 2000+served, p.Stats().Acquires, "leases that reached nobody do not count")
+	})
+
+	bubble(t, "nor does the next get what was meant for him", func(t *testing.T) {
+		_, p := openFake(t, pool.Config{MaxOpen: 1, AcquireTimeout: time.Second})
+		for range 100 {
+			l := acquire(t, p)
+			late := start(t.Context(), p)
+			advance(time.Second)
+			late.wantError(t, pool.ErrTimeout)
+			next := start(t.Context(), p)
+			l.Release()
+			next.wantLease(t).Release()
+		}
+	})
+}

@@ -1,0 +1,204 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/driver/drivertest"
+)
+
+// allowed is the diagram of the package doc, once more.
+var allowed = map[phase][]phase{
+	free:       {connecting},
+	connecting: {checking, closing, free},
+	checking:   {idle, leased, closing, free},
+	idle:       {leased, checking},
+	leased:     {idle, checking, closing},
+	closing:    {free},
+}
+
+func TestSlotMovesAlongTheDiagramOnly(t *testing.T) {
+	for from := range phase(phases) {
+		for to := range phase(phases) {
+			t.Run(from.String()+" to "+to.String(), func(t *testing.T) {
+				ok := from == to // flags change
+				for _, ph := range allowed[from] {
+					ok = ok || ph == to
+				}
+				var s slot[int]
+				w := word(from) | retire | pings | 7*oneGen
+				s.state.Store(uint64(w))
+				if !ok {
+					assert.PanicsWithValue(t, "pool: bug: a slot can't move from "+from.String()+" to "+to.String(), func() { s.move(w, w.to(to)) })
+					assert.Equal(t, w, s.load())
+					return
+				}
+				assert.False(t, s.move(w+oneGen, w.to(to)), "of another generation")
+				assert.Equal(t, w, s.load())
+				assert.True(t, s.move(w, w.to(to)))
+				assert.Equal(t, w.to(to), s.load())
+			})
+		}
+	}
+}
+
+func TestSlotWordKeepsItsPartsApart(t *testing.T) {
+	w := word(idle) | stale | retire | pings | 5*oneGen
+	assert.Equal(t, idle, w.phase())
+	assert.Equal(t, uint64(5), w.gen())
+	assert.True(t, w.has(pings))
+	assert.False(t, w.has(resets))
+
+	to := w.to(leased)
+	assert.Equal(t, leased, to.phase())
+	assert.Equal(t, uint64(5), to.gen())
+	assert.False(t, to.has(stale), "a mark of idle connections")
+	assert.True(t, to.has(retire), "outlasts a lease")
+	assert.Equal(t, uint64(6), w.next(leased).gen())
+
+	assert.True(t, (word(idle) | pings | oneGen).is(idle))
+	assert.False(t, (word(idle) | stale).is(idle))
+	assert.False(t, (word(idle) | retire).is(idle))
+	assert.False(t, word(leased).is(idle))
+}
+
+func TestSlotIsClaimedOnlyIdleAndUnmarked(t *testing.T) {
+	for ph := range phase(phases) {
+		for _, flags := range []word{0, stale, retire} {
+			var s slot[int]
+			from := word(ph) | flags | oneGen
+			s.state.Store(uint64(from))
+			w, ok := s.claim()
+			if ph == idle && flags == 0 {
+				assert.True(t, ok)
+				assert.Equal(t, word(leased)|2*oneGen, w)
+				assert.Equal(t, w, s.load())
+			} else {
+				assert.False(t, ok, "%v with flags %b", ph, flags)
+				assert.Equal(t, from, s.load())
+			}
+		}
+	}
+}
+
+func TestSlotIsGrabbedByItsLeaseOnly(t *testing.T) {
+	lease := word(leased) | 4*oneGen
+	for name, tt := range map[string]struct {
+		now word
+		ok  bool
+	}{
+		"same":             {lease, true},
+		"marked meanwhile": {lease | retire, true},
+		"next lease":       {lease + oneGen, false},
+		"ended":            {lease.to(idle), false},
+		"checked":          {lease.to(checking), false},
+		"closing":          {lease.to(closing), false},
+	} {
+		var s slot[int]
+		s.state.Store(uint64(tt.now))
+		w, ok := s.grab(lease)
+		assert.Equal(t, tt.ok, ok, name)
+		want := tt.now
+		if ok {
+			want = tt.now.to(checking)
+			assert.Equal(t, want, w, name)
+		}
+		assert.Equal(t, want, s.load(), name)
+	}
+}
+
+func TestSlotIsFlaggedInItsPhaseAndGenerationOnly(t *testing.T) {
+	seen := word(idle) | 4*oneGen
+	for name, tt := range map[string]struct {
+		now word
+		ok  bool
+	}{
+		"same":           {seen, true},
+		"flagged before": {seen | retire, true},
+		"leased":         {seen.next(leased), false},
+		"used meanwhile": {seen + oneGen, false},
+		"being checked":  {seen.to(checking), false},
+	} {
+		var s slot[int]
+		s.state.Store(uint64(tt.now))
+		assert.Equal(t, tt.ok, s.flag(seen, stale), name)
+		want := tt.now
+		if tt.ok {
+			want |= stale
+		}
+		assert.Equal(t, want, s.load(), name)
+	}
+}
+
+// Slots live as long as the pool, so whatever ends a connection must give its
+// slot back for the next.
+func TestSlotsAreUsedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openBare(t, Config{MaxOpen: 3, Backoff: Backoff{Initial: 1, Max: 1}})
+		for _, end := range []func(Lease[*drivertest.BareConn]){
+			func(l Lease[*drivertest.BareConn]) { l.Release() },
+			func(l Lease[*drivertest.BareConn]) { l.Discard(nil) },
+			func(l Lease[*drivertest.BareConn]) { l.Hijack().Close() },
+			func(l Lease[*drivertest.BareConn]) { p.Reset(); l.Release() },
+		} {
+			for range 10 {
+				l, err := p.Acquire(t.Context())
+				require.NoError(t, err)
+				end(l)
+				synctest.Wait()
+			}
+		}
+		f.Always(drivertest.Connect, drivertest.Fail(errors.New("refused")))
+		for range 10 {
+			_, err := p.Acquire(t.Context())
+			require.Error(t, err)
+		}
+		assert.Len(t, *p.slots.Load(), 1)
+	})
+}
+
+// A Release on the fast path reads the gate and then makes the connection idle.
+// Who joins the queue between the two finds nothing idle and sleeps, so Release
+// must look again; and who comes after that must not overtake him.
+func TestRule4_ReleaseSeesWhoJoinedMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, p := openBare(t, Config{MaxOpen: 1})
+		l, err := p.Acquire(context.Background())
+		require.NoError(t, err)
+		served := make(chan string)
+		caller := func(name string) {
+			l, err := p.Acquire(context.Background())
+			assert.NoError(t, err)
+			served <- name
+			l.Release()
+		}
+		go caller("first")
+		synctest.Wait()
+
+		require.True(t, l.slot.move(l.word, l.word.to(idle))) // Release, where it had read a gate of zero
+		go caller("second")
+		synctest.Wait()
+		_, ok := p.TryAcquire()
+		assert.False(t, ok)
+		require.Equal(t, 2, p.Stats().Waiting)
+
+		p.published(l.slot)
+		assert.Equal(t, "first", <-served)
+		assert.Equal(t, "second", <-served)
+	})
+}
+
+// openBare returns a pool of bare connections, which is closed when t ends.
+func openBare(t testing.TB, cfg Config) (*drivertest.Fake, *Pool[*drivertest.BareConn]) {
+	f := drivertest.NewFake(t)
+	f.Wrap = drivertest.Bare
+	p, err := New[*drivertest.BareConn](f, cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { p.Close() })
+	return f, p
+}
