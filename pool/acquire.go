@@ -82,7 +82,7 @@ func (p *Pool[C]) acquire(ctx context.Context, l Lease[C]) (Lease[C], error) {
 		if err == nil {
 			return l, nil
 		}
-		if !used || !driver.IsBad(err) || ctx.Err() != nil {
+		if !used || !driver.IsBad(err) {
 			return Lease[C]{}, p.acquireError(ctx, err, began)
 		}
 		l = Lease[C]{}
