@@ -123,7 +123,7 @@ func (p *Pool[C]) runReady(ctx context.Context, l Lease[C]) error {
 }
 
 // wait joins the queue and blocks until it is served. again says that the
-// caller has been served before, with a dead connection: it goes to the front.
+// caller has been served before, with a dead connection: it keeps its place.
 // The error is bare.
 func (p *Pool[C]) wait(ctx context.Context, began time.Duration, again bool) (Lease[C], error) {
 	if err := ctx.Err(); err != nil {
@@ -134,7 +134,10 @@ func (p *Pool[C]) wait(ctx context.Context, began time.Duration, again bool) (Le
 		w = &waiter[C]{ready: make(chan struct{}, 1)}
 	}
 	defer p.waiters.Put(w)
-	w.joined = began
+	w.began, w.joined = began, began
+	if again {
+		w.joined = p.now()
+	}
 	p.mu.Lock()
 	if err := p.joinLocked(w, again); err != nil {
 		p.mu.Unlock()
@@ -168,10 +171,9 @@ func (p *Pool[C]) joinLocked(w *waiter[C], again bool) error {
 	if first {
 		p.exhausted = false
 	}
-	if again && !first {
-		w.order = p.queue.head.order
-		p.queue.pushFront(w)
-		p.expirySet = false // its deadline comes before that of the head until now
+	if again {
+		p.queue.insert(w)
+		p.expirySet = false // its deadline may come before that of the head until now
 	} else {
 		p.queue.pushBack(w)
 	}
@@ -180,7 +182,7 @@ func (p *Pool[C]) joinLocked(w *waiter[C], again bool) error {
 	if !w.queued {
 		return nil
 	}
-	if err := p.refusalLocked(); err != nil {
+	if err := p.refusalLocked(again); err != nil {
 		p.dequeueLocked(w)
 		return err
 	}
@@ -190,13 +192,14 @@ func (p *Pool[C]) joinLocked(w *waiter[C], again bool) error {
 }
 
 // refusalLocked says why the caller who has just joined must not wait, or nil.
-func (p *Pool[C]) refusalLocked() error {
+// One who was served a dead connection had its place before MaxWaiters was full.
+func (p *Pool[C]) refusalLocked(again bool) error {
 	switch {
 	case p.cfg.FailFast && p.max == 0:
 		return ErrSuspended
 	case p.dial.refuses(p.now(), p.cfg.FailFast) && p.hopefulLocked()+p.checking == 0:
 		return connectFailure{p.dial.lastErr}
-	case p.cfg.MaxWaiters > 0 && p.queue.len-p.hopefulLocked()-p.checking > p.cfg.MaxWaiters:
+	case !again && p.cfg.MaxWaiters > 0 && p.queue.len-p.hopefulLocked()-p.checking > p.cfg.MaxWaiters:
 		p.total.rejected++
 		return ErrTooManyWaiters
 	}

@@ -130,7 +130,7 @@ func (p *Pool[C]) armExpiryLocked() {
 		return
 	}
 	p.expirySet = true
-	d := p.queue.head.joined + p.cfg.AcquireTimeout - p.now()
+	d := p.queue.head.began + p.cfg.AcquireTimeout - p.now()
 	if p.expiry == nil {
 		p.expiry = time.AfterFunc(d, p.expireWaiters)
 	} else {
@@ -143,7 +143,7 @@ func (p *Pool[C]) expireWaiters() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.expirySet = false
-	for w := p.queue.head; w != nil && p.now()-w.joined >= p.cfg.AcquireTimeout; w = p.queue.head {
+	for w := p.queue.head; w != nil && p.now()-w.began >= p.cfg.AcquireTimeout; w = p.queue.head {
 		p.total.timeouts++
 		p.failLocked(w, ErrTimeout)
 	}

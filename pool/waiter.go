@@ -11,7 +11,8 @@ type waiter[C any] struct {
 	next, prev *waiter[C]
 	queued     bool          // in the queue; guarded by Pool.mu
 	order      uint64        // of arrival; see attempt.order
-	joined     time.Duration // on the pool's clock
+	began      time.Duration // its Acquire, on the pool's clock
+	joined     time.Duration // the same, or later if it was served a dead connection
 
 	// Set by whoever settles the waiter, before it sends on ready.
 	lease Lease[C]
@@ -37,16 +38,26 @@ func (q *queue[C]) pushBack(w *waiter[C]) {
 	q.len++
 }
 
-// pushFront adds w as the oldest: it has waited before, and what it got was
-// of no use.
-func (q *queue[C]) pushFront(w *waiter[C]) {
-	w.prev, w.next, w.queued = nil, q.head, true
-	if q.head == nil {
-		q.tail = w
-	} else {
-		q.head.prev = w
+// insert adds w where its Acquire belongs by age: before all but those who were
+// served a dead connection as w was, and began earlier. It takes their order,
+// so that the queue stays in that of arrival.
+func (q *queue[C]) insert(w *waiter[C]) {
+	at := q.head
+	for at != nil && at.began < w.began {
+		at = at.next
 	}
-	q.head = w
+	if at == nil {
+		q.pushBack(w)
+		return
+	}
+	w.order = at.order
+	w.prev, w.next, w.queued = at.prev, at, true
+	if at.prev == nil {
+		q.head = w
+	} else {
+		at.prev.next = w
+	}
+	at.prev = w
 	q.len++
 }
 
