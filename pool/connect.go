@@ -110,9 +110,12 @@ func (p *Pool[C]) wantedLocked() int {
 	}
 	wanted := p.queue.len + p.keeper.owed - p.supplyLocked()
 	if spare := p.keeper.leased + p.cfg.MinIdle - p.open; spare > 0 && p.cfg.MinIdle > 0 {
-		// The keeper's count may be old: ask for no more than are missing now,
-		// or MaxIdle would close each one as soon as it is there.
-		wanted += min(spare, max(p.cfg.MinIdle-p.count(idle), 0))
+		if p.cfg.MaxIdle > 0 {
+			// The keeper's count may be old: ask for no more than are missing
+			// now, or MaxIdle would close each one as soon as it is there.
+			spare = min(spare, max(p.cfg.MinIdle-p.count(idle), 0))
+		}
+		wanted += spare
 	}
 	return wanted
 }
