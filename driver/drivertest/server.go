@@ -41,9 +41,11 @@ type Server interface {
 // Serve runs serve, which is to accept connections and to speak the protocol on
 // them, with a listener whose connections the returned Server rules. serve
 // returns when the listener is closed, which comes at the end of t, and then
-// all connections are closed. Any server that takes a net.Listener will do, TLS
-// by way of [crypto/tls.NewListener]; [Each] makes one of a function for one
-// connection.
+// all connections are closed.
+//
+// Any server that takes a net.Listener will do; [Each] makes one of a function
+// for one connection. TLS belongs into serve, which gives its listener to
+// [crypto/tls.NewListener]: then a handshake can be met by silence as well.
 func Serve(t testing.TB, ln net.Listener, serve func(net.Listener)) Server {
 	s := &server{Listener: ln, conns: map[*serverConn]bool{}, changed: make(chan struct{})}
 	served := make(chan struct{})
