@@ -3,8 +3,11 @@ package pool_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/driver/drivertest"
@@ -24,4 +27,21 @@ func TestCanceledCallerIsNotToldOfADeadConnection(t *testing.T) {
 	_, err := p.Acquire(ctx)
 	wantAcquireError(t, err, context.Canceled)
 	assert.NotErrorIs(t, err, driver.ErrBadConn)
+}
+
+// A permanent error is older than its pause when the only connection is found
+// dead. The caller who waits for the check gets the attempt that is due, not
+// the old error.
+func TestFailedCheckDoesNotBringBackAnOldPermanentError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 2})
+		l := acquire(t, p)
+		f.Next(drivertest.Connect, 1, drivertest.Fail(driver.Permanent(errScripted)))
+		start(t.Context(), p).wantError(t, errScripted)
+		l.Release()
+		require.NoError(t, p.Resize(1)) // so that the attempt has to follow the check
+		advance(2 * time.Minute)
+		f.KillAll()
+		start(t.Context(), p).wantLease(t)
+	})
 }

@@ -328,17 +328,18 @@ func (p *Pool[C]) connectFailedLocked(a *attempt[C], err error) {
 
 // failWaitersLocked gives the last connect error to the waiters who have waited
 // through a failed attempt, but for the oldest that checks under way may serve;
-// to all if it is permanent.
+// to all while a permanent one holds.
 func (p *Pool[C]) failWaitersLocked() {
 	d := &p.dial
 	if d.lastErr == nil {
 		return
 	}
+	all := d.permanent && p.now() < d.startsAt() // later, an attempt may start for them
 	w := p.queue.head
-	for n := p.checking; w != nil && n > 0 && !d.permanent; n-- {
+	for n := p.checking; w != nil && n > 0 && !all; n-- {
 		w = w.next
 	}
-	for w != nil && (w.order <= d.order || d.permanent) {
+	for w != nil && (w.order <= d.order || all) {
 		next := w.next
 		p.failLocked(w, connectFailure{d.lastErr})
 		w = next
