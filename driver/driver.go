@@ -51,8 +51,10 @@ type Conn interface {
 // It is the pool's keepalive, and its check of a connection that nobody used
 // for a while.
 type Pinger interface {
-	// Ping makes a round trip to the peer. Any error means that the
-	// connection is of no more use, whatever its class.
+	// Ping makes a round trip to the peer. Where the protocol has nothing to
+	// say for that, it finds out at least whether the peer has ended the
+	// connection. Any error means that the connection is of no more use,
+	// whatever its class.
 	Ping(ctx context.Context) error
 }
 
