@@ -70,15 +70,17 @@ type AcquireError struct {
 
 	// How the pool stood, just after the wait.
 	MaxOpen, Open, Idle, Leased, Connecting, Closing, Waiting int
+
+	failed bool // Cause is Connect; the two may be of a type that can't be compared
 }
 
 func (e *AcquireError) Error() string {
 	what := "no connection"
-	if e.Cause == e.Connect {
+	if e.failed {
 		what = "connect failed"
 	}
 	text := fmt.Sprintf("pool %q: %s after %v: %v", e.Pool, what, e.Waited.Round(time.Microsecond), e.Cause)
-	if e.Connect != nil && e.Connect != e.Cause {
+	if e.Connect != nil && !e.failed {
 		text += fmt.Sprintf("; last connect failed: %v", e.Connect)
 	}
 	return text + fmt.Sprintf(" (max %d, open %d, idle %d, leased %d, connecting %d, closing %d, waiting %d)",
@@ -96,7 +98,7 @@ func (p *Pool[C]) acquireError(ctx context.Context, cause error, began time.Dura
 	e.Leased = min(p.count(leased), e.Open)
 	e.Idle = e.Open - e.Leased
 	if failed, ok := cause.(connectFailure); ok {
-		e.Cause, e.Connect = failed.error, failed.error
+		e.Cause, e.Connect, e.failed = failed.error, failed.error, true
 	}
 	if cause == ctx.Err() && context.Cause(ctx) != cause {
 		e.Cause = fmt.Errorf("%w: %w", cause, context.Cause(ctx))
@@ -106,7 +108,7 @@ func (p *Pool[C]) acquireError(ctx context.Context, cause error, began time.Dura
 
 // Unwrap returns Cause and Connect, for errors.Is and errors.As.
 func (e *AcquireError) Unwrap() []error {
-	if e.Connect == nil || e.Connect == e.Cause {
+	if e.Connect == nil || e.failed {
 		return []error{e.Cause}
 	}
 	return []error{e.Cause, e.Connect}
