@@ -75,9 +75,8 @@ func (p *Pool[C]) checked(c *checkup[C], err error) {
 	p.checking--
 	p.total.pings++
 	p.total.pinging += now - c.began
-	closed := p.closed
 	switch {
-	case closed:
+	case p.closed:
 		p.closeLocked(s, ErrClosed)
 	case err != nil:
 		p.total.pingFailures++
@@ -92,8 +91,8 @@ func (p *Pool[C]) checked(c *checkup[C], err error) {
 		p.wakeKeeperLocked()
 	}
 	p.mu.Unlock()
-	if err != nil && !closed {
-		p.log.V(1).Info("connection failed its check", "error", err, "took", now-c.began)
+	if err != nil {
+		p.log.V(2).Info("connection failed its check", "error", err, "took", now-c.began)
 	} else {
 		p.log.V(2).Info("connection passed its check", "took", now-c.began)
 	}
