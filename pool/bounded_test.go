@@ -1,0 +1,88 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+type ctxKey struct{}
+
+func TestBoundedContextEndsAfterItsLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &boundedContext{Context: context.WithValue(context.Background(), ctxKey{}, "v"), limit: time.Second}
+		defer b.release()
+		assert.NoError(t, b.Err())
+		assert.Equal(t, "v", b.Value(ctxKey{}))
+		<-time.After(time.Minute)
+		assert.NoError(t, b.Err(), "nobody has asked for its end: no timer, no end")
+
+		deadline, ok := b.Deadline()
+		assert.True(t, ok)
+		assert.Equal(t, time.Second, time.Until(deadline), "the time starts with the first question")
+		assert.Equal(t, "v", b.Value(ctxKey{}))
+		<-b.Done()
+		assert.Zero(t, time.Until(deadline))
+		assert.Equal(t, context.DeadlineExceeded, b.Err())
+		assert.NoError(t, b.Context.Err())
+	})
+}
+
+func TestBoundedContextEndsWithItsParent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		parent, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		b := &boundedContext{Context: parent, limit: time.Hour}
+		defer b.release()
+		deadline, _ := b.Deadline()
+		assert.Equal(t, time.Minute, time.Until(deadline), "the parent's comes first")
+		cancel()
+		<-b.Done()
+		assert.Equal(t, context.Canceled, b.Err())
+
+		unasked := &boundedContext{Context: parent, limit: time.Hour}
+		assert.Equal(t, context.Canceled, unasked.Err())
+		unasked.release()
+	})
+}
+
+func TestBoundedContextEndsForWhoeverKeptIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &boundedContext{Context: context.Background(), limit: time.Hour}
+		done := b.Done()
+		b.release()
+		<-done
+		assert.Equal(t, context.Canceled, b.Err())
+	})
+}
+
+// The usual thing that a driver does with a context: derive its own.
+func TestBoundedContextIsWatchedByNoGoroutine(t *testing.T) {
+	b := &boundedContext{Context: context.Background(), limit: time.Hour}
+	defer b.release()
+	before := runtime.NumGoroutine()
+	var last context.Context
+	for range 50 {
+		ctx, cancel := context.WithCancelCause(b)
+		defer cancel(errors.New("done"))
+		last = ctx
+	}
+	assert.Less(t, runtime.NumGoroutine(), before+25)
+	b.release()
+	<-last.Done()
+	assert.Equal(t, context.Canceled, last.Err())
+}
+
+// What made it worth its lines: a ResetSession that asks for nothing.
+func TestUnaskedBoundedContextMakesNoTimer(t *testing.T) {
+	b := &boundedContext{Context: context.Background(), limit: time.Hour}
+	assert.NoError(t, b.Err())
+	assert.Nil(t, b.Value(ctxKey{}))
+	assert.Nil(t, b.made())
+	b.release()
+}
