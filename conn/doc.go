@@ -53,6 +53,17 @@
 // guards state and deadlines and is never held across I/O. The one that holds
 // reading may lock mu, not the other way round.
 //
+// # Cost
+//
+// Read and Write cost nothing that can be measured, and don't allocate. Check,
+// and so ResetSession, is a system call, and Bind an entry in the context. On
+// a request of 64 bytes and its answer over loopback, which takes 13.2 µs on
+// a bare TCP connection, a Conn adds 0 %, ResetSession and IsValid between
+// requests 5 %, and Bind another 3 % (go test -run '^$' -bench Echo -benchtime
+// 30000x -count 10 ./conn; Go 1.26.8, Linux, 2 vCPU of an AMD EPYC whose
+// shortest system call takes 0.2 µs; medians). A network makes that share
+// smaller, the cost is per request.
+//
 // # Limits
 //
 // Conn has no ReadFrom and no WriteTo: io.Copy moves its bytes with Read and
