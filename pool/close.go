@@ -136,8 +136,8 @@ func (p *Pool[C]) Shutdown(ctx context.Context) error {
 func (p *Pool[C]) stuck() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return fmt.Errorf("pool %q: the driver has not returned from Connect (%d), Ping (%d) or Close (%d) for %v",
-		p.cfg.Name, p.connecting, p.checking, p.running-p.connecting-p.checking, closeTimeout)
+	return fmt.Errorf("pool %q: the driver has not returned from %d calls of Connect and %d of Ping and Close for %v",
+		p.cfg.Name, p.connecting, p.running-p.connecting, closeTimeout)
 }
 
 // beginClose turns the pool off, once.

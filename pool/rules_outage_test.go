@@ -194,4 +194,13 @@ func TestRule8_NoAccountIsLocked(t *testing.T) {
 			wantServes(t, p, 4)
 		})
 	}
+
+	bubble(t, "nobody asks", func(t *testing.T) {
+		f := drivertest.NewFake(t)
+		f.Always(drivertest.Connect, drivertest.Fail(wrong))
+		p := open[*conn](t, f, pool.Config{MinIdle: 4, MaxConnecting: 1, KeepAlive: time.Second})
+		advance(24 * time.Hour)
+		assert.Equal(t, 1, f.Counts().Connects)
+		assert.True(t, driver.IsPermanent(p.Ready(t.Context())))
+	})
 }

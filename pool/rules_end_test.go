@@ -1,0 +1,257 @@
+package pool_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/drivertest"
+	"github.com/hotline-go/hotline/pool"
+)
+
+// A goroutine that is left blocked in a bubble fails its test.
+func TestRule9_CloseAndShutdownLeaveNothingBehind(t *testing.T) {
+	nothing := func() {}
+	situations := map[string]struct {
+		cfg   pool.Config
+		bring func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) (after func())
+	}{
+		"new": {bring: func(*testing.T, *drivertest.Fake, *pool.Pool[*conn]) func() { return nothing }},
+		"idle": {bring: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) func() {
+			fill(t, p, 4)
+			return nothing
+		}},
+		"spares": {cfg: pool.Config{MinIdle: 3, KeepAlive: time.Second}, bring: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) func() {
+			require.NoError(t, p.Ready(t.Context()))
+			advance(time.Minute)
+			return nothing
+		}},
+		"spares to come": {cfg: pool.Config{MinIdle: 3}, bring: func(*testing.T, *drivertest.Fake, *pool.Pool[*conn]) func() { return nothing }},
+		"connecting": {bring: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) func() {
+			f.Always(drivertest.Connect, drivertest.Hang)
+			c := start(t.Context(), p)
+			return func() { c.wantError(t, pool.ErrClosed) }
+		}},
+		"connecting, context ignored": {bring: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) func() {
+			f.Always(drivertest.Connect, stall(3*time.Second))
+			c := start(t.Context(), p)
+			return func() { c.wantError(t, pool.ErrClosed) }
+		}},
+		"in OnConnect": {
+			cfg: pool.Config{OnConnect: func(ctx context.Context, _ driver.Conn) error { <-ctx.Done(); return ctx.Err() }},
+			bring: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) func() {
+				c := start(t.Context(), p)
+				return func() { c.wantError(t, pool.ErrClosed) }
+			},
+		},
+		"in the backoff": {bring: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) func() {
+			f.Always(drivertest.Connect, drivertest.Fail(errScripted))
+			start(t.Context(), p)
+			c := start(t.Context(), p)
+			c.wantWaiting(t)
+			return func() { c.wantError(t, pool.ErrClosed) }
+		}},
+		"waiters": {bring: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) func() {
+			leases := acquireN(t, p, 4)
+			callers := startN(t.Context(), p, 10)
+			go func() {
+				<-time.After(time.Second)
+				releaseAll(leases)
+			}()
+			return func() {
+				for _, c := range callers {
+					c.wantError(t, pool.ErrClosed)
+				}
+			}
+		}},
+		"leases that end later": {bring: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) func() {
+			leases := acquireN(t, p, 4)
+			go func() {
+				<-time.After(time.Second)
+				leases[0].Release()
+				leases[1].Discard(nil)
+				leases[2].Hijack().Close()
+				leases[3].Release()
+			}()
+			return nothing
+		}},
+		"being checked": {bring: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) func() {
+			fill(t, p, 4)
+			advance(10 * time.Second)
+			f.Always(drivertest.Ping, drivertest.Hang)
+			callers := startN(t.Context(), p, 3)
+			return func() {
+				for _, c := range callers {
+					c.wantError(t, pool.ErrClosed)
+				}
+			}
+		}},
+		"being reset": {bring: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) func() {
+			fill(t, p, 4)
+			f.Always(drivertest.Close, stall(2*time.Second))
+			p.Reset()
+			return nothing
+		}},
+		"slow to close": {bring: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) func() {
+			fill(t, p, 4)
+			f.Always(drivertest.Close, stall(2*time.Second))
+			return nothing
+		}},
+		"panics on Close": {bring: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) func() {
+			fill(t, p, 4)
+			f.Always(drivertest.Close, drivertest.Panic("scripted panic"))
+			return nothing
+		}},
+		"exits on Close": {bring: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) func() {
+			fill(t, p, 4)
+			f.Always(drivertest.Close, drivertest.Goexit)
+			return nothing
+		}},
+		"suspended": {bring: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) func() {
+			require.NoError(t, p.Resize(0))
+			c := start(t.Context(), p)
+			return func() { c.wantError(t, pool.ErrClosed) }
+		}},
+		"under load": {cfg: pool.Config{MinIdle: 2, KeepAlive: time.Millisecond, MaxLifetime: 5 * time.Millisecond}, bring: func(_ *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) func() {
+			for op := drivertest.Connect; op <= drivertest.Use; op++ {
+				f.Always(op, drivertest.Delay(2*time.Millisecond))
+			}
+			var users sync.WaitGroup
+			users.Go(func() { load(p, 10, 1000, func(_ context.Context, c *conn) error { return c.Use() }) })
+			advance(50 * time.Millisecond)
+			return users.Wait
+		}},
+	}
+	ends := map[string]func(p *pool.Pool[*conn]) error{
+		"Close":    (*pool.Pool[*conn]).Close,
+		"Shutdown": func(p *pool.Pool[*conn]) error { return p.Shutdown(context.Background()) },
+	}
+	for situation, tt := range situations {
+		for end, do := range ends {
+			bubble(t, situation+", "+end, func(t *testing.T) {
+				f := drivertest.NewFake(t)
+				tt.cfg.MaxOpen = 4
+				p, err := pool.New[*conn](f, tt.cfg)
+				require.NoError(t, err)
+				after := tt.bring(t, f, p)
+				assert.NoError(t, do(p))
+				after()
+				advance(time.Second) // until the last lease has ended
+				s := p.Stats()
+				assert.Equal(t, [5]int{}, [5]int{s.Open, s.Idle, s.Connecting, s.Closing, s.Waiting}, "open, idle, connecting, closing, waiting")
+				advance(2 * time.Second) // until the last Close has
+				before := f.Counts()
+				assert.Equal(t, [2]int{}, [2]int{before.Open, before.Connecting}, "open and connecting, as the server counts")
+
+				advance(time.Hour)
+				_, err = p.Acquire(t.Context())
+				wantAcquireError(t, err, pool.ErrClosed)
+				_, ok := p.TryAcquire()
+				assert.False(t, ok)
+				wantAcquireError(t, p.Ready(t.Context()), pool.ErrClosed)
+				wantAcquireError(t, p.Ping(t.Context()), pool.ErrClosed)
+				p.Reset()
+				assert.NoError(t, p.Resize(9))
+				assert.NoError(t, p.Close())
+				assert.NoError(t, p.Shutdown(t.Context()))
+				advance(time.Hour)
+				assert.Equal(t, before, f.Counts(), "a closed pool calls its driver no more")
+			})
+		}
+	}
+}
+
+func TestRule9_ShutdownWithLeasesThatNeverEndLeavesNothingBehind(t *testing.T) {
+	bubble(t, "held", func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 4})
+		leases := acquireN(t, p, 3)
+		f.Always(drivertest.Use, drivertest.Hang)
+		var users sync.WaitGroup
+		for _, l := range leases {
+			users.Go(func() { assert.Error(t, l.Conn().Use()) })
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		assert.ErrorIs(t, p.Shutdown(ctx), context.DeadlineExceeded)
+		users.Wait()
+		synctest.Wait()
+		assert.Zero(t, f.Counts().Open)
+		releaseAll(leases)
+		assert.Zero(t, p.Stats().Open)
+		assert.Equal(t, 3, f.Counts().Closes)
+	})
+}
+
+func TestRule9_GoroutinesAndTimersAreGone(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	watchdog(t)
+	collected := make(chan struct{})
+	func() {
+		f := drivertest.NewFake(t)
+		p, err := pool.New[*conn](f, pool.Config{MaxOpen: 8, MinIdle: 4, KeepAlive: time.Hour, AcquireTimeout: time.Hour})
+		require.NoError(t, err)
+		load(p, 20, 20, func(_ context.Context, c *conn) error { return c.Use() })
+		f.Always(drivertest.Connect, drivertest.Fail(errScripted))
+		p.Reset() // a backoff is under way
+		_, err = p.Acquire(t.Context())
+		require.ErrorIs(t, err, errScripted)
+		require.NoError(t, p.Close())
+		assert.Zero(t, f.Counts().Open)
+		runtime.AddCleanup(p, func(struct{}) { close(collected) }, struct{}{})
+	}()
+	for range 100 {
+		runtime.GC()
+		select {
+		case <-collected:
+			return
+		default:
+			runtime.Gosched()
+		}
+	}
+	t.Error("something keeps the closed pool alive")
+}
+
+func TestRule9_CloseReportsADriverThatDoesNotReturn(t *testing.T) {
+	for name, stick := range map[string]func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn], gate chan struct{}){
+		"1 calls of Connect and 0 of Ping and Close": func(_ *testing.T, f *drivertest.Fake, p *pool.Pool[*conn], gate chan struct{}) {
+			f.Always(drivertest.Connect, drivertest.StallUntil(gate))
+			p.TryAcquire()
+		},
+		"0 calls of Connect and 1 of Ping and Close": func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn], gate chan struct{}) {
+			fill(t, p, 1)
+			advance(10 * time.Second)
+			f.Always(drivertest.Ping, drivertest.StallUntil(gate))
+			p.TryAcquire()
+		},
+		"0 calls of Connect and 2 of Ping and Close": func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn], gate chan struct{}) {
+			fill(t, p, 2)
+			f.Always(drivertest.Close, drivertest.StallUntil(gate))
+		},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			f := drivertest.NewFake(t)
+			p, err := pool.New[*conn](f, pool.Config{Name: "depot"})
+			require.NoError(t, err)
+			gate := make(chan struct{})
+			stick(t, f, p, gate)
+			synctest.Wait()
+			began := time.Now()
+			err = p.Close()
+			assert.EqualError(t, err, fmt.Sprintf(`pool "depot": the driver has not returned from %s for 5s`, name))
+			assert.Equal(t, 5*time.Second, time.Since(began))
+			close(gate)
+			synctest.Wait()
+			assert.NoError(t, p.Close())
+			assert.Zero(t, f.Counts().Open)
+		})
+	}
+}
