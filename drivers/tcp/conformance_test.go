@@ -1,0 +1,92 @@
+package tcp_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/drivertest"
+	"github.com/hotline-go/hotline/drivers/tcp"
+	"github.com/hotline-go/hotline/internal/memnet"
+	"github.com/hotline-go/hotline/internal/testcert"
+	"github.com/hotline-go/hotline/internal/testserver"
+)
+
+// Each of these has a ping. Without one, Ping is a look and no round trip; see
+// TestPingFailsWhereThePeerHasClosed.
+func TestTheDriverKeepsTheContract(t *testing.T) {
+	run := func(name string, setup func(t testing.TB, config tcp.Config) drivertest.Subject) {
+		t.Run(name, func(t *testing.T) {
+			drivertest.Run(t, func(t testing.TB) drivertest.Subject {
+				return setup(t, tcp.Config{PingBytes: "PING\n", PongBytes: "PONG\n"})
+			})
+		})
+	}
+	run("tcp", func(t testing.TB, config tcp.Config) drivertest.Subject {
+		return subject(t, listenTCP(t), &testserver.Ping{}, config)
+	})
+	run("unix", func(t testing.TB, config tcp.Config) drivertest.Subject {
+		l, err := net.Listen("unix", socketPath(t))
+		require.NoError(t, err)
+		config.Network = "unix"
+		return subject(t, l, &testserver.Ping{}, config)
+	})
+	run("memory", func(t testing.TB, config tcp.Config) drivertest.Subject {
+		var nw memnet.Network
+		l, err := nw.Listen("server:1")
+		require.NoError(t, err)
+		config.Dial = nw.DialContext
+		return subject(t, l, &testserver.Ping{}, config)
+	})
+	run("login", func(t testing.TB, config tcp.Config) drivertest.Subject {
+		config.Handshake = func(_ context.Context, c net.Conn) (net.Conn, error) {
+			return c, ask(c, "LOGIN ada p4ssword", "OK")
+		}
+		return subject(t, listenTCP(t), &testserver.Ping{User: "ada", Password: "p4ssword"}, config)
+	})
+	run("TLS in the handshake", func(t testing.TB, config tcp.Config) drivertest.Subject {
+		ca := testcert.NewCA()
+		config.Handshake = func(ctx context.Context, c net.Conn) (net.Conn, error) {
+			secure := tls.Client(c, ca.ClientConfig())
+			return secure, secure.HandshakeContext(ctx)
+		}
+		return subject(t, tls.NewListener(listenTCP(t), ca.ServerConfig()), &testserver.Ping{}, config)
+	})
+}
+
+func subject(t testing.TB, l net.Listener, server *testserver.Ping, config tcp.Config) drivertest.Subject {
+	config.Address = l.Addr().String()
+	connector, err := tcp.NewConnector(config)
+	require.NoError(t, err)
+	return drivertest.Subject{
+		Connector: connector,
+		Server:    drivertest.Serve(t, l, server.Serve),
+		Exchange:  func(c driver.Conn) error { return ask(c.(net.Conn), "PING", "PONG") },
+		Secrets:   []string{"p4ssword"},
+	}
+}
+
+func listenTCP(t testing.TB) net.Listener {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	return l
+}
+
+// ask sends a line and wants another one for an answer.
+func ask(c net.Conn, line, want string) error {
+	if _, err := fmt.Fprintln(c, line); err != nil {
+		return err
+	}
+	answer, err := bufio.NewReader(c).ReadString('\n')
+	if err == nil && answer != want+"\n" {
+		err = errors.New("unexpected answer")
+	}
+	return err
+}

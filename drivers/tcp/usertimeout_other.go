@@ -1,0 +1,15 @@
+//go:build !linux
+
+package tcp
+
+import (
+	"syscall"
+	"time"
+)
+
+const hasUserTimeout = false
+
+// setUserTimeout is never called: the Config is refused.
+func setUserTimeout(time.Duration) func(network, address string, c syscall.RawConn) error {
+	return nil
+}
