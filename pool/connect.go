@@ -11,23 +11,9 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-const (
-	// defaultConnecting is what bounds the Connects under way where
-	// MaxConnecting does not.
-	defaultConnecting = 8
-
-	// grace is how long a Connect or a Ping may overrun its context before the
-	// pool goes on without it.
-	grace = 100 * time.Millisecond
-
-	// permanentPause is how long after a permanent connect error callers get
-	// that error without a new attempt. Accounts get locked by a few wrong
-	// passwords a minute, not by one.
-	permanentPause = time.Minute
-
-	// maxThrottle bounds the pause that a server may ask for.
-	maxThrottle = 5 * time.Minute
-)
+// grace is how long a Connect or a Ping may overrun its context before the pool
+// goes on without it.
+const grace = 100 * time.Millisecond
 
 // attempt is one Connect under way.
 type attempt[C any] struct {
@@ -42,91 +28,6 @@ type attempt[C any] struct {
 	// The connection that this one replaces, by slot and birth, or nil.
 	old     *slot[C]
 	oldBorn uint64
-}
-
-// dialState is how connecting has been going. Guarded by Pool.mu.
-//
-// While failures is zero, attempts start as they are wanted. After a failure
-// each start waits for until, and moves until on by the next delay: so attempts
-// in an outage follow one backoff however many callers there are, and one that
-// hangs does not hold up the next. A success ends it.
-type dialState struct {
-	failures  int           // attempts started since the first failure, plus one
-	until     time.Duration // the next start, on the pool's clock
-	throttled time.Duration // no start before, by the server's wish, even after a success
-	permanent bool          // lastErr is permanent: none but callers start an attempt
-	lastErr   error         // nil after a success
-	order     uint64        // waiters that came no later have waited through a failed attempt
-	timer     *time.Timer   // fills the pool at until
-}
-
-// refuses reports whether a caller is told lastErr at once rather than wait
-// until an attempt may start.
-func (d *dialState) refuses(now time.Duration, failFast bool) bool {
-	return d.lastErr != nil && (d.permanent || failFast) && now < d.startsAt()
-}
-
-// startsAt is when the next attempt may start.
-func (d *dialState) startsAt() time.Duration { return max(d.until, d.throttled) }
-
-// occupiedLocked is the number of connections as the server may count them.
-func (p *Pool[C]) occupiedLocked() int { return p.open + p.connecting + p.closing }
-
-// hopefulLocked is the number of Connects under way that may yet serve somebody.
-func (p *Pool[C]) hopefulLocked() int { return p.connecting - p.hopeless }
-
-// fillLocked starts the Connects that are wanted and allowed, and sees to it
-// that it is called again when the backoff allows more.
-func (p *Pool[C]) fillLocked() {
-	if p.closed {
-		return
-	}
-	for p.mayConnectLocked() && p.wantedLocked() > 0 {
-		p.startConnectLocked(nil)
-	}
-	now := p.now()
-	if d := &p.dial; now < d.startsAt() && p.wantedLocked() > 0 {
-		if d.timer == nil {
-			d.timer = time.AfterFunc(d.startsAt()-now, p.fill)
-		} else {
-			d.timer.Reset(d.startsAt() - now)
-		}
-	}
-}
-
-// fill is fillLocked for the timer.
-func (p *Pool[C]) fill() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.fillLocked()
-}
-
-// wantedLocked is how many more Connects would be of use: for waiters whom
-// nothing under way will serve, and for the spare connections. After a
-// permanent error only waiters count, and one attempt is enough for all.
-func (p *Pool[C]) wantedLocked() int {
-	if p.dial.permanent {
-		return min(p.queue.len, 1) - p.hopefulLocked()
-	}
-	wanted := p.queue.len + p.keeper.owed - p.supplyLocked()
-	if spare := p.keeper.leased + p.cfg.MinIdle - p.open; spare > 0 && p.cfg.MinIdle > 0 {
-		if p.cfg.MaxIdle > 0 {
-			// The keeper's count may be old: ask for no more than are missing
-			// now, or MaxIdle would close each one as soon as it is there.
-			spare = min(spare, max(p.cfg.MinIdle-p.count(idle), 0))
-		}
-		wanted += spare
-	}
-	return wanted
-}
-
-// mayConnectLocked reports whether a Connect may start now.
-func (p *Pool[C]) mayConnectLocked() bool {
-	limit := p.cfg.MaxConnecting
-	if limit == 0 {
-		limit = defaultConnecting
-	}
-	return p.occupiedLocked() < p.max && p.connecting < limit && p.now() >= p.dial.startsAt()
 }
 
 // startConnectLocked starts a Connect. old is the slot of the connection that
@@ -223,7 +124,8 @@ func (p *Pool[C]) connectOverdue(a *attempt[C]) {
 	if !a.ended && !p.closed {
 		a.told = true
 		p.hopeless++
-		p.connectFailedLocked(a, fmt.Errorf("Connect has not returned %v after its ConnectTimeout of %v: %w", grace, p.cfg.ConnectTimeout, context.DeadlineExceeded))
+		p.connectFailedLocked(a, classify(fmt.Errorf("Connect has not returned %v after its ConnectTimeout of %v: %w",
+			grace, p.cfg.ConnectTimeout, context.DeadlineExceeded)))
 		p.fillLocked()
 	}
 }
@@ -231,6 +133,7 @@ func (p *Pool[C]) connectOverdue(a *attempt[C]) {
 // connected ends an attempt.
 func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 	took := p.now() - a.began
+	failed := classify(err)
 	p.mu.Lock()
 	a.ended = true
 	p.connecting--
@@ -245,7 +148,7 @@ func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 	}
 	if err != nil {
 		if !closed && !a.told {
-			p.connectFailedLocked(a, err)
+			p.connectFailedLocked(a, failed)
 		}
 		p.refuseLocked(a.slot, raw, err)
 	} else {
@@ -299,49 +202,5 @@ func (p *Pool[C]) openedLocked(a *attempt[C], raw driver.Conn, c C) {
 	default:
 		p.putBackLocked(s, nil, true)
 		p.wakeKeeperLocked()
-	}
-}
-
-// connectFailedLocked tells the failure of an attempt, to the backoff and to the
-// waiters.
-func (p *Pool[C]) connectFailedLocked(a *attempt[C], err error) {
-	p.total.connectFailures++
-	d := &p.dial
-	now := p.now()
-	if !d.permanent || driver.IsPermanent(err) {
-		d.lastErr = err // else the permanent one still says why attempts are so few
-	}
-	if d.failures == 0 {
-		d.failures = 1
-		d.until = now + p.cfg.Backoff.delay(0)
-	}
-	if driver.IsPermanent(err) {
-		d.permanent = true
-		d.until = max(d.until, now+permanentPause)
-	}
-	if pause, ok := driver.RetryAfter(err); ok {
-		d.throttled = max(d.throttled, now+min(pause, maxThrottle))
-	}
-	d.order = max(d.order, a.order)
-	p.failWaitersLocked()
-}
-
-// failWaitersLocked gives the last connect error to the waiters who have waited
-// through a failed attempt, but for the oldest that checks under way may serve;
-// to all while a permanent one holds.
-func (p *Pool[C]) failWaitersLocked() {
-	d := &p.dial
-	if d.lastErr == nil {
-		return
-	}
-	all := d.permanent && p.now() < d.startsAt() // later, an attempt may start for them
-	w := p.queue.head
-	for n := p.checking; w != nil && n > 0 && !all; n-- {
-		w = w.next
-	}
-	for w != nil && (w.order <= d.order || all) {
-		next := w.next
-		p.failLocked(w, connectFailure{d.lastErr})
-		w = next
 	}
 }

@@ -148,9 +148,10 @@ func (l Lease[C]) Discard(err error) {
 		err = errors.New("pool: discarded by its holder")
 	}
 	p := s.pool
+	suspicious := driver.IsBad(err) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if driver.IsBad(err) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+	if suspicious {
 		p.suspectLocked() // what killed this one may have killed the others
 	}
 	p.putBackLocked(s, err, false)

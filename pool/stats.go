@@ -1,9 +1,6 @@
 package pool
 
-import (
-	"errors"
-	"time"
-)
+import "time"
 
 // Stats is how a pool stands, and what it has done so far.
 type Stats struct {
@@ -69,18 +66,18 @@ type counters struct {
 // closed counts one close.
 func (c *counters) closed(why error) {
 	n := &c.closes.Bad
-	switch {
-	case errors.Is(why, ErrInvalid):
+	switch why { // not by errors.Is: why may be the holder's, and mu is held
+	case ErrInvalid:
 		n = &c.closes.Invalid
-	case errors.Is(why, ErrMaxIdle), errors.Is(why, ErrMaxIdleTime):
+	case ErrMaxIdle, ErrMaxIdleTime:
 		n = &c.closes.Idle
-	case errors.Is(why, ErrMaxLifetime):
+	case ErrMaxLifetime:
 		n = &c.closes.Lifetime
-	case errors.Is(why, ErrMaxUses):
+	case ErrMaxUses:
 		n = &c.closes.Uses
-	case errors.Is(why, ErrReset), errors.Is(why, ErrResized):
+	case ErrReset, ErrResized:
 		n = &c.closes.Reset
-	case errors.Is(why, ErrClosed):
+	case ErrClosed:
 		n = &c.closes.Shutdown
 	}
 	*n++
