@@ -1,0 +1,118 @@
+package tls
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+)
+
+// files keeps what was read from ca, cert and key, and reads it again when one
+// of them changes.
+type files struct {
+	ca, cert, key string
+	system        bool // the system's authorities too
+	log           logr.Logger
+
+	mu     sync.Mutex // guards the fields below; held while files are read, so that one goroutine does it
+	stamps [3]stamp   // of what was last read, whether it was of use or not
+	loaded loaded
+}
+
+// loaded is what the files hold.
+type loaded struct {
+	roots       *x509.CertPool   // nil without a ca
+	certificate *tls.Certificate // nil without a cert
+	sessions    tls.ClientSessionCache
+}
+
+// stamp tells one content of a file from the next.
+type stamp struct {
+	modified time.Time
+	size     int64
+}
+
+// openFiles reads the files for the first time.
+func openFiles(c *Config) (*files, error) {
+	f := &files{ca: c.CA, cert: c.Cert, key: c.Key, system: c.CASystem, log: c.Logger}
+	f.stamps = f.stat()
+	var err error
+	f.loaded, err = f.read()
+	return f, err
+}
+
+// get returns what the files hold now, or held when they were last of use. It
+// makes the sessions anew when they change, for those were made under the old.
+func (f *files) get(newSessions func() tls.ClientSessionCache) loaded {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.loaded.sessions == nil {
+		f.loaded.sessions = newSessions()
+	}
+	now := f.stat()
+	if now == f.stamps {
+		return f.loaded
+	}
+	f.stamps = now
+	fresh, err := f.read()
+	if err != nil {
+		f.log.Error(err, "changed files can't be used, the old ones stay in force")
+		return f.loaded
+	}
+	fresh.sessions = newSessions()
+	f.loaded = fresh
+	return fresh
+}
+
+// stat returns the stamps of the files; that of a missing one is zero.
+func (f *files) stat() (s [3]stamp) {
+	for i, name := range []string{f.ca, f.cert, f.key} {
+		if name == "" {
+			continue
+		}
+		if info, err := os.Stat(name); err == nil {
+			s[i] = stamp{info.ModTime(), info.Size()}
+		}
+	}
+	return s
+}
+
+// read reads all files. All that is wrong is reported together.
+func (f *files) read() (loaded, error) {
+	var l loaded
+	var errCA, errCert error
+	if f.ca != "" {
+		l.roots, errCA = readRoots(f.ca, f.system)
+	}
+	if f.cert != "" {
+		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+		if err != nil {
+			errCert = fmt.Errorf("tls: cert %q, key %q: want a PEM certificate and its key: %w", f.cert, f.key, err)
+		}
+		l.certificate = &pair
+	}
+	return l, errors.Join(errCA, errCert)
+}
+
+// readRoots reads a file of authorities.
+func readRoots(name string, system bool) (*x509.CertPool, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("tls: ca: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if system {
+		if roots, err = x509.SystemCertPool(); err != nil {
+			return nil, fmt.Errorf("tls: ca_system: %w", err)
+		}
+	}
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("tls: ca %q: want PEM certificates", name)
+	}
+	return roots, nil
+}
