@@ -113,7 +113,7 @@ func TestOnlyTheCommandReadsFlagsAndEnvironment(t *testing.T) {
 			continue
 		}
 		assert.NotContains(t, p.Imports, "flag", p.local())
-		for _, file := range parse(t, p) {
+		for _, file := range parse(t, token.NewFileSet(), p) {
 			ast.Inspect(file, func(n ast.Node) bool {
 				if sel, ok := n.(*ast.SelectorExpr); ok {
 					if pkg, ok := sel.X.(*ast.Ident); ok && pkg.Name == "os" {
@@ -138,8 +138,7 @@ func TestOnlyTestHelpersImportTesting(t *testing.T) {
 func TestEveryExportedNameIsDocumented(t *testing.T) {
 	for _, p := range list(t, "./...") {
 		fset := token.NewFileSet()
-		files := parse(t, p)
-		d, err := doc.NewFromFiles(fset, files, p.ImportPath)
+		d, err := doc.NewFromFiles(fset, parse(t, fset, p), p.ImportPath)
 		require.NoError(t, err)
 		assert.NotEmpty(t, d.Doc, "%s has no package doc", p.local())
 		missing := func(doc, name string) {
@@ -166,9 +165,8 @@ func isPromise(method string) bool {
 }
 
 // parse returns the syntax of the files of p.
-func parse(t *testing.T, p listed) []*ast.File {
+func parse(t *testing.T, fset *token.FileSet, p listed) []*ast.File {
 	t.Helper()
-	fset := token.NewFileSet()
 	var files []*ast.File
 	for _, name := range p.GoFiles {
 		f, err := parser.ParseFile(fset, filepath.Join(p.Dir, name), nil, parser.ParseComments)
