@@ -197,7 +197,7 @@ func (p *Pool[C]) refusalLocked(again bool) error {
 	switch {
 	case p.cfg.FailFast && p.max == 0:
 		return ErrSuspended
-	case p.dial.refuses(p.now(), p.cfg.FailFast) && p.hopefulLocked()+p.checking == 0:
+	case p.refusesLocked():
 		return connectFailure{p.dial.lastErr}
 	case !again && p.cfg.MaxWaiters > 0 && p.queue.len-p.hopefulLocked()-p.checking > p.cfg.MaxWaiters:
 		p.total.rejected++

@@ -45,3 +45,35 @@ func TestFailedCheckDoesNotBringBackAnOldPermanentError(t *testing.T) {
 		start(t.Context(), p).wantLease(t)
 	})
 }
+
+// The same while the attempt that is due is under way.
+func TestFailedCheckDoesNotHideTheConnectUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 2})
+		l := acquire(t, p)
+		f.Next(drivertest.Connect, 1, drivertest.Fail(driver.Permanent(errScripted)))
+		start(t.Context(), p).wantError(t, errScripted)
+		l.Release()
+		advance(2 * time.Minute)
+		f.KillAll()
+		f.Next(drivertest.Connect, 1, drivertest.Delay(time.Second))
+		c := start(t.Context(), p)
+		c.wantWaiting(t)
+		advance(time.Second)
+		c.wantLease(t)
+	})
+}
+
+// FailFast: the caller was to wait for a check, not for the backoff after it.
+func TestFailedCheckFailsFastInTheBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 2, FailFast: true, Backoff: pool.Backoff{Initial: 5 * time.Second}})
+		l := acquire(t, p)
+		f.Always(drivertest.Connect, drivertest.Fail(errScripted))
+		start(t.Context(), p).wantError(t, errScripted)
+		l.Release()
+		advance(2 * time.Second)
+		f.KillAll()
+		start(t.Context(), p).wantError(t, errScripted)
+	})
+}

@@ -82,7 +82,7 @@ func (p *Pool[C]) checked(c *checkup[C], err error) {
 		p.total.pingFailures++
 		p.closeLocked(s, &checkError{err})
 		p.doubtLocked()
-		p.failWaitersLocked()
+		p.failWaitersLocked(p.refusesLocked())
 		p.serveLocked()
 	default:
 		p.keeper.doubt = false

@@ -42,6 +42,12 @@ func (d *dialState) refuses(now time.Duration, failFast bool) bool {
 	return d.lastErr != nil && (d.permanent || failFast) && now < d.startsAt()
 }
 
+// refusesLocked reports whether nothing can serve a waiter before an attempt
+// that it is not to wait for.
+func (p *Pool[C]) refusesLocked() bool {
+	return p.hopefulLocked()+p.checking == 0 && p.dial.refuses(p.now(), p.cfg.FailFast)
+}
+
 // startsAt is when the next attempt may start.
 func (d *dialState) startsAt() time.Duration { return max(d.until, d.throttled) }
 
@@ -139,18 +145,17 @@ func (p *Pool[C]) connectFailedLocked(a *attempt[C], f failure) {
 		d.throttled = max(d.throttled, now+min(f.pause, maxThrottle))
 	}
 	d.order = max(d.order, a.order)
-	p.failWaitersLocked()
+	p.failWaitersLocked(d.permanent)
 }
 
 // failWaitersLocked gives the last connect error to the waiters who have waited
 // through a failed attempt, but for the oldest that checks under way may serve;
-// to all while a permanent one holds.
-func (p *Pool[C]) failWaitersLocked() {
+// or to all.
+func (p *Pool[C]) failWaitersLocked(all bool) {
 	d := &p.dial
 	if d.lastErr == nil {
 		return
 	}
-	all := d.permanent && p.now() < d.startsAt() // later, an attempt may start for them
 	w := p.queue.head
 	for n := p.checking; w != nil && n > 0 && !all; n-- {
 		w = w.next
