@@ -33,13 +33,18 @@ func TestReadmeCodeIsCompiledCode(t *testing.T) {
 			excerpts++
 			source, err := os.ReadFile(file)
 			require.NoError(t, err)
-			assert.Contains(t, string(source), code, "not in %s", file)
+			assert.Contains(t, unindented(string(source)), unindented(code), "not in %s", file)
 		default:
 			assert.Fail(t, "code of the README that nothing compiles", code)
 		}
 	}
 	assert.Positive(t, programs)
 	assert.Positive(t, excerpts)
+}
+
+// unindented is code without the tabs before its lines.
+func unindented(code string) string {
+	return regexp.MustCompile(`(?m)^\t+`).ReplaceAllString(code, "")
 }
 
 func TestReadmeNamesEveryPoolSetting(t *testing.T) {
