@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// The exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// commandLine is the flags and commands as kong reads them.
+type commandLine struct {
+	Ping  pingCommand  `cmd:"" help:"Connect and make round trips."`
+	Serve serveCommand `cmd:"" help:"Run a server to try the other commands on."`
+}
+
+// console is where a command writes.
+type console struct {
+	out io.Writer // results
+}
+
+// usageError is a mistake in the command line or in the DSN.
+type usageError struct{ error }
+
+// run is the whole command, from the arguments to the exit code. The end of ctx
+// interrupts it.
+func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+	err := parseAndRun(ctx, args, out, errOut)
+	if err == nil {
+		return exitOK
+	}
+	if ctx.Err() != nil {
+		err = errors.New("interrupted")
+	}
+	fmt.Fprintln(errOut, "hotline:", strings.ReplaceAll(err.Error(), "\n", "; "))
+	if errors.As(err, new(usageError)) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func parseAndRun(ctx context.Context, args []string, out, errOut io.Writer) error {
+	var c commandLine
+	helped := false
+	parser := kong.Must(&c, // it panics if the structs are wrong
+		kong.Name("hotline"),
+		kong.Description("database/sql for every protocol: try, measure and see a pool at work."),
+		kong.Writers(out, errOut),
+		kong.Exit(func(int) { helped = true }), // --help was there, and has been served
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	parsed, err := parser.Parse(args)
+	if helped {
+		return nil
+	}
+	if err != nil {
+		return usageError{errors.New(withoutDSN(err.Error()) + "; see hotline --help")}
+	}
+	return parsed.Run(console{out})
+}
+
+// withoutDSN cuts text where a DSN shows more than its scheme: a DSN in the
+// wrong place must not show its password in a message.
+func withoutDSN(text string) string {
+	if before, _, found := strings.Cut(text, "://"); found {
+		return before + "://…"
+	}
+	return text
+}

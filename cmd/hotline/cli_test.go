@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/drivertest"
+	"github.com/hotline-go/hotline/internal/testserver"
+)
+
+func TestUsageErrorsExitWith2AndOneLine(t *testing.T) {
+	for _, tc := range []struct{ name, args, want string }{
+		{"no command", "", `expected one of "ping", "serve"; see hotline --help`},
+		{"an unknown command", "pong", "unexpected argument pong"},
+		{"an unknown flag", "ping x://y --color", "unknown flag --color"},
+		{"ping without DSN", "ping", `expected "<DSN>"`},
+		{"ping -n 0", "ping x://y -n 0", "ping: --count: want 1 or more"},
+		{"ping -n as text", "ping x://y -n five", "--count: expected a valid 64 bit int"},
+		{"ping without time", "ping x://y -t 0s", "ping: --timeout: want more than 0"},
+		{"serve without protocol", "serve", `expected "tcp"`},
+		{"serve with an unknown protocol", "serve smtp", "unexpected argument smtp"},
+		{"a DSN without scheme", "ping 127.0.0.1:2485", "the DSN has no scheme; want one as in tcp://127.0.0.1:2485"},
+		{"an unknown driver", "ping gopher://host", `no driver for "gopher"; there are ` + strings.Join(driver.Drivers(), ", ")},
+		{"a wrong DSN", "ping tcp://host:port", "dsn: port: want a number from 1 to 65535"},
+		{"several faults in a DSN", "ping tcp://host:1?ping=a&nodelay=maybe", "dsn: parameter nodelay"},
+		{"a wrong escape in a pool parameter", "ping tcp://host:1?pool_max_open=%zz", "dsn: parameter pool_max_open: want two hex digits"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := hotline(t.Context(), strings.Fields(tc.args)...)
+			r.wantFailure(t, exitUsage, tc.want)
+			assert.Empty(t, r.out)
+		})
+	}
+}
+
+func TestHelpIsNoError(t *testing.T) {
+	for _, tc := range []struct{ args, want string }{
+		{"ping --help", "<DSN>"},
+		{"serve tcp --help", "--addr"},
+	} {
+		r := hotline(t.Context(), strings.Fields(tc.args)...)
+		r.wantSuccess(t)
+		assert.Contains(t, r.out, "Usage: hotline", tc.args)
+		assert.Contains(t, r.out, tc.want, tc.args)
+	}
+}
+
+// However the command line is wrong, the password stays out of the message.
+func TestNoSecretOfADSNIsPrinted(t *testing.T) {
+	server, _ := serve(t, (&testserver.Ping{User: "ada", Password: "right"}).Serve)
+	for _, args := range [][]string{
+		{"ping", "--color=demo://ada:s3cret@host"},
+		{"ping", "gopher://ada:s3cret@host"},
+		{"ping", "tcp://ada:s3cret@host:1"},
+		{"ping", "tcp://" + server.Addr() + "?ping=PING%0A&pong=OK&proxy=socks5://ada:s3cret@" + server.Addr()},
+		{"ping", "tcp://host:1?proxy=socks5://ada:s3cret@host"},
+	} {
+		r := hotline(t.Context(), args...)
+		assert.NotZero(t, r.code, args)
+		assert.NotContains(t, r.out+r.err, "s3cret", args)
+		assert.NotContains(t, r.out+r.err, "pass2", args)
+	}
+}
+
+func TestInterruptIsOneLine(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, dsn := serve(t, new(testserver.Ping).Serve)
+	for _, args := range [][]string{{"ping", dsn}} {
+		r := hotline(ctx, args...)
+		r.wantFailure(t, exitFailed, "interrupted\n")
+	}
+}
+
+func TestErrorOfManyLinesIsPrintedOnOne(t *testing.T) {
+	fake := drivertest.NewFake(t)
+	drivertest.Register(t, "fake", fake)
+	fake.Always(drivertest.Connect, drivertest.Fail(errors.New("first\nsecond")))
+	hotline(t.Context(), "ping", "fake://").wantFailure(t, exitFailed, "drivertest: connect: first; second\n")
+}

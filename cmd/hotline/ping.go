@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// pingCommand is hotline ping.
+type pingCommand struct {
+	DSN     string        `arg:"" name:"DSN" help:"Whom to ping, as in tcp://127.0.0.1:2485?ping=PING%0A&pong=PONG%0A"`
+	Count   int           `short:"n" default:"5" help:"Round trips to make."`
+	Timeout time.Duration `short:"t" default:"5s" help:"Bounds the connect, and each round trip."`
+}
+
+// Validate is called by kong.
+func (c *pingCommand) Validate() error {
+	if c.Count < 1 {
+		return errors.New("--count: want 1 or more")
+	}
+	return checkTimeout(c.Timeout)
+}
+
+func checkTimeout(d time.Duration) error {
+	if d <= 0 {
+		return errors.New("--timeout: want more than 0")
+	}
+	return nil
+}
+
+// Run connects and makes the round trips, one after the other on one
+// connection. The first that fails is the last.
+func (c *pingCommand) Run(ctx context.Context, con console) (err error) {
+	t, err := openTarget(c.DSN)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	conn, err := t.connect(ctx, c.Timeout)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	fmt.Fprintf(con.out, "%s: connected in %s\n", t.name, short(time.Since(began)))
+	var times []time.Duration
+	for range c.Count {
+		took, err := roundTrip(ctx, conn, c.Timeout)
+		if err != nil {
+			c.report(con, t, times)
+			return fmt.Errorf("round trip %d of %d: %w", len(times)+1, c.Count, err)
+		}
+		times = append(times, took)
+	}
+	c.report(con, t, times)
+	return nil
+}
+
+func (c *pingCommand) report(con console, t *target, times []time.Duration) {
+	switch {
+	case len(times) == 0:
+	case t.looksOnly():
+		fmt.Fprintln(con.out, "the socket is open; for round trips, give the DSN ping= and pong=")
+	default:
+		lowest, highest, sum := times[0], times[0], time.Duration(0)
+		for _, d := range times {
+			lowest, highest, sum = min(lowest, d), max(highest, d), sum+d
+		}
+		fmt.Fprintf(con.out, "%d round trips: min %s, avg %s, max %s\n",
+			len(times), short(lowest), short(sum/time.Duration(len(times))), short(highest))
+	}
+}

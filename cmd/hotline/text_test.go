@@ -1,0 +1,33 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestShortHasThreeDigits(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0:                     "0s",
+		7:                     "7ns",
+		999:                   "999ns",
+		1234:                  "1.23µs",
+		99_950:                "100µs",
+		1_235_678:             "1.24ms",
+		12_345 * 1e6:          "12.3s",
+		999_999_999:           "1s",
+		90 * time.Second:      "1m30s",
+		2*time.Hour + 123_456: "2h0m0s",
+	} {
+		assert.Equal(t, want, short(d))
+	}
+}
+
+func TestGroupedHasCommas(t *testing.T) {
+	for n, want := range map[int64]string{
+		0: "0", 999: "999", 1000: "1,000", 123456: "123,456", 1234567: "1,234,567", -999: "-999", -1234567: "-1,234,567",
+	} {
+		assert.Equal(t, want, grouped(n))
+	}
+}
