@@ -93,7 +93,7 @@ func (p *Pool[C]) connect(a *attempt[C]) {
 		}
 		p.connected(a, raw, c, err)
 	}()
-	raw, err = p.connector.Connect(ctx)
+	raw, err = p.newConn(ctx)
 	if err == nil {
 		c, err = as[C](raw)
 	}

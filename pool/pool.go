@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,13 +26,13 @@ type Pool[C any] struct {
 	simple atomic.Bool                // no setting makes Release take the slow path
 	_      [64]byte                   // keeps the writes below off the lines above
 
-	connector driver.Connector
-	log       logr.Logger
-	start     time.Time // zero of the pool's clock
-	ctx       context.Context
-	cancel    context.CancelFunc // ends ctx, and with it the Connects and Pings under way
-	severed   atomic.Bool        // Shutdown closed connections under their holders
-	waiters   sync.Pool          // of *waiter[C]
+	newConn func(context.Context) (driver.Conn, error) // a func, so that fmt shows nobody what the connector knows
+	log     logr.Logger
+	start   time.Time // zero of the pool's clock
+	ctx     context.Context
+	cancel  context.CancelFunc // ends ctx, and with it the Connects and Pings under way
+	severed atomic.Bool        // Shutdown closed connections under their holders
+	waiters sync.Pool          // of *waiter[C]
 
 	mu        sync.Mutex // guards all below; never held across I/O, a hook, the log or a wait
 	closed    bool
@@ -94,7 +95,7 @@ func New[C any](connector driver.Connector, cfg Config) (*Pool[C], error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	p := &Pool[C]{cfg: cfg, connector: connector, start: time.Now(), log: cfg.Logger.WithValues("pool", cfg.Name)}
+	p := &Pool[C]{cfg: cfg, newConn: connector.Connect, start: time.Now(), log: cfg.Logger.WithValues("pool", cfg.Name)}
 	p.slots.Store(new([]*slot[C]))
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.keeper.every, p.keeper.calm = cfg.sweepIntervals()
@@ -104,6 +105,12 @@ func New[C any](connector driver.Connector, cfg Config) (*Pool[C], error) {
 	p.mu.Unlock()
 	return p, nil
 }
+
+// String returns the name of the pool, as errors and logs show it.
+func (p *Pool[C]) String() string { return fmt.Sprintf("pool %q", p.cfg.Name) }
+
+// Format prints String for every verb: the fields change all the time.
+func (p *Pool[C]) Format(s fmt.State, _ rune) { io.WriteString(s, p.String()) }
 
 // now is the pool's clock: monotonic, from its start.
 func (p *Pool[C]) now() time.Duration { return time.Since(p.start) }

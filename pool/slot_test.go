@@ -193,6 +193,20 @@ func TestRule4_ReleaseSeesWhoJoinedMeanwhile(t *testing.T) {
 	})
 }
 
+// The same for a pool that was closed between the two.
+func TestRule9_ReleaseSeesACloseMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openBare(t, Config{})
+		l, err := p.Acquire(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, p.Close())
+		require.True(t, l.slot.move(l.word, l.word.to(idle)))
+		p.published(l.slot)
+		synctest.Wait()
+		assert.Zero(t, f.Counts().Open)
+	})
+}
+
 // openBare returns a pool of bare connections, which is closed when t ends.
 func openBare(t testing.TB, cfg Config) (*drivertest.Fake, *Pool[*drivertest.BareConn]) {
 	f := drivertest.NewFake(t)

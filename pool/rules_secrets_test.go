@@ -1,0 +1,213 @@
+package pool_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-logr/logr/funcr"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/drivertest"
+	"github.com/hotline-go/hotline/pool"
+)
+
+const (
+	password = "p4ss/w:rd?"
+	token    = "t0k3n&"
+)
+
+// loose is a driver that keeps its DSN, and does nothing to hide it but what
+// the contract wants: its errors are free of it.
+type loose struct{ *drivertest.Fake }
+
+func (d loose) OpenConnector(dsn string) (driver.Connector, error) {
+	return looseConnector{DSN: dsn, Fake: d.Fake}, nil
+}
+
+type looseConnector struct {
+	DSN string
+	*drivertest.Fake
+}
+
+// plain is a driver that is no driver.DriverContext.
+type plain struct{ fake *drivertest.Fake }
+
+func (d plain) Open(string) (driver.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	return d.fake.Connect(ctx)
+}
+
+// transcript is all that anybody could read.
+type transcript struct {
+	t  *testing.T
+	mu sync.Mutex
+	n  int
+}
+
+// add fails the test if v, printed in any way, shows a secret.
+func (tr *transcript) add(v any) {
+	texts := []string{fmt.Sprint(v)}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		texts = append(texts, fmt.Sprintf(verb, v))
+	}
+	if data, err := json.Marshal(v); err == nil {
+		texts = append(texts, string(data))
+	}
+	var log strings.Builder
+	funcr.NewJSON(func(line string) { log.WriteString(line) }, funcr.Options{}).Info("value", "it", v)
+	texts = append(texts, log.String())
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.n++
+	for _, text := range texts {
+		for _, secret := range []string{password, url.QueryEscape(password), url.PathEscape(password), "p4ss", token, "t0k3n", fmt.Sprintf("%x", "p4ss")} {
+			assert.NotContains(tr.t, text, secret)
+		}
+	}
+}
+
+func TestRule10_NoSecretIsShown(t *testing.T) {
+	urlDSN := "fake://user:" + url.QueryEscape(password) + "@db.example:99/x?token=" + url.QueryEscape(token)
+	for name, dsn := range map[string]string{
+		"url":         urlDSN,
+		"mysql":       "user:" + password + "@tcp(db.example:99)/x?token=" + token,
+		"no form":     password + " " + token,
+		"broken url":  "fake://user:" + password + "@db.example:port/" + token,
+		"no port":     "fake://user:" + url.QueryEscape(password) + "@db.example/x?token=" + url.QueryEscape(token),
+		"with a name": urlDSN + "&pool_name=depot",
+	} {
+		for kind, wrap := range map[string]func(*drivertest.Fake) driver.Driver{
+			"context": func(f *drivertest.Fake) driver.Driver { return loose{f} },
+			"plain":   func(f *drivertest.Fake) driver.Driver { return plain{f} },
+		} {
+			t.Run(name+", "+kind, func(t *testing.T) {
+				drivertest.Register(t, "fake", wrap(&drivertest.Fake{}))
+				synctest.Test(t, func(t *testing.T) {
+					f := drivertest.NewFake(t)
+					driver.Replace("fake", wrap(f))
+					tr := &transcript{t: t}
+					tellErrorsOfOpen(tr, dsn)
+					tellLifeOfPool(tr, f, dsn)
+					assert.Greater(t, tr.n, 50)
+				})
+			})
+		}
+	}
+}
+
+// tellErrorsOfOpen makes Open fail in all its ways.
+func tellErrorsOfOpen(tr *transcript, dsn string) {
+	separator := "?"
+	if strings.Contains(dsn, "?") {
+		separator = "&"
+	}
+	for _, bad := range []string{
+		"pool_max_open=many", "pool_max_open=-1", "pool_maxopen=5", "pool_max_open=1&pool_max_open=2",
+		"pool_keepalive=5", "pool_name=%zz", "pool_backoff_factor=0.5", "pool_=1", "pool_min_idle=99",
+	} {
+		_, err := pool.Open[*conn]("fake", dsn+separator+bad, pool.Config{})
+		require.Error(tr.t, err, bad)
+		tr.add(err)
+	}
+	_, err := pool.Open[*conn]("unheard of", dsn, pool.Config{})
+	require.Error(tr.t, err)
+	tr.add(err)
+	_, err = pool.Open[*conn]("fake", dsn, pool.Config{MaxOpen: -1, PingTimeout: -1})
+	require.Error(tr.t, err)
+	tr.add(err)
+}
+
+// tellLifeOfPool makes a pool say all it can.
+func tellLifeOfPool(tr *transcript, f *drivertest.Fake, dsn string) {
+	t := tr.t
+	cfg := pool.Config{
+		MaxOpen: 1, MaxWaiters: 1, AcquireTimeout: 3 * time.Second, ConnectTimeout: time.Second,
+		Logger:  funcr.New(func(prefix, line string) { tr.add(prefix + line) }, funcr.Options{Verbosity: 9}),
+		OnClose: func(_ driver.Conn, why error) { tr.add(why) },
+	}
+	p, err := pool.Open[*conn]("fake", dsn, cfg)
+	require.NoError(t, err)
+	acquire := func(ctx context.Context) pool.Lease[*conn] {
+		l, err := p.Acquire(ctx)
+		if err != nil {
+			var e *pool.AcquireError
+			require.ErrorAs(t, err, &e)
+			tr.add(err)
+			tr.add(*e)
+		}
+		return l
+	}
+	tell := func() {
+		tr.add(p)
+		tr.add(struct{ Exported *pool.Pool[*conn] }{p})
+		tr.add(p.Stats())
+	}
+
+	tell()
+	for _, step := range []drivertest.Step{
+		drivertest.Fail(errScripted), drivertest.Panic("scripted panic"), drivertest.Goexit, drivertest.Hang, stall(2 * time.Second),
+	} {
+		f.Next(drivertest.Connect, 1, step)
+		acquire(t.Context())
+		advance(10 * time.Second)
+	}
+	for _, op := range []drivertest.Op{drivertest.Ping, drivertest.ResetSession, drivertest.Close} {
+		for _, step := range []drivertest.Step{drivertest.Fail(errScripted), drivertest.Panic("scripted panic"), drivertest.Hang} {
+			acquire(t.Context()).Release()
+			advance(10 * time.Second)
+			f.Next(op, 1, step)
+			tr.add(apart(func() {
+				l := acquire(t.Context())
+				l.Discard(nil)
+			}))
+			tr.add(p.Ping(t.Context()))
+			advance(10 * time.Second)
+		}
+	}
+
+	l := acquire(t.Context())
+	tell()
+	tr.add(l)
+	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("too slow"))
+	defer cancel()
+	acquire(ctx)
+	waiting := start(t.Context(), p)
+	acquire(t.Context()) // one waiter too many
+	advance(10 * time.Second)
+	tr.add(waiting.err)
+	l.Release()
+	tr.add(apart(func() { l.Conn() }))
+	tr.add(apart(func() { l.Hijack() }))
+	tr.add(p.Resize(-1))
+	f.Always(drivertest.Connect, drivertest.Fail(driver.Permanent(errScripted)))
+	p.Reset()
+	synctest.Wait()
+	acquire(t.Context())
+	tell()
+
+	f.Always(drivertest.Connect, nil)
+	p.Reset()
+	acquire(t.Context())
+	ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	f.Always(drivertest.Close, stall(20*time.Second))
+	err = p.Shutdown(ctx)
+	require.Error(t, err)
+	tr.add(err)
+	acquire(t.Context())
+	tr.add(p.Ready(t.Context()))
+	tell()
+	advance(20 * time.Second)
+	tr.add(struct{ unexported *pool.Pool[*conn] }{p}) // now that all is quiet: fmt reads its fields as they are
+}
