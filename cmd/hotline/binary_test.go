@@ -47,6 +47,7 @@ func TestBinary(t *testing.T) {
 	r := runBinary(t, path, "ping", dsn)
 	r.wantSuccess(t)
 	assert.Contains(t, r.out, "5 round trips: ")
+	runBinary(t, path, "bench", dsn, "-c", "4", "-d", "100ms").wantSuccess(t)
 	runBinary(t, path, "ping").wantFailure(t, exitUsage, `expected "<DSN>"`)
 	runBinary(t, path, "ping", "tcp://"+refused(t)).wantFailure(t, exitFailed, "tcp: connect to ")
 

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"strings"
 
 	"github.com/alecthomas/kong"
+	"github.com/go-logr/logr"
+	"github.com/go-logr/stdr"
 )
 
 // The exit codes.
@@ -19,13 +22,18 @@ const (
 
 // commandLine is the flags and commands as kong reads them.
 type commandLine struct {
+	Verbose int `short:"v" type:"counter" help:"Log what the pool does; twice: its pings as well."`
+
 	Ping  pingCommand  `cmd:"" help:"Connect and make round trips."`
+	Bench benchCommand `cmd:"" help:"Measure the pool against a connect per request."`
 	Serve serveCommand `cmd:"" help:"Run a server to try the other commands on."`
 }
 
 // console is where a command writes.
 type console struct {
 	out io.Writer // results
+	err io.Writer // progress
+	log logr.Logger
 }
 
 // usageError is a mistake in the command line or in the DSN.
@@ -65,7 +73,13 @@ func parseAndRun(ctx context.Context, args []string, out, errOut io.Writer) erro
 	if err != nil {
 		return usageError{errors.New(withoutDSN(err.Error()) + "; see hotline --help")}
 	}
-	return parsed.Run(console{out})
+	con := console{out, errOut, logr.Discard()}
+	if c.Verbose > 0 {
+		stdr.SetVerbosity(c.Verbose)
+		con.log = stdr.New(log.New(errOut, "", log.Ltime|log.Lmicroseconds))
+		con.err = io.Discard // a progress bar and log lines spoil each other
+	}
+	return parsed.Run(con)
 }
 
 // withoutDSN cuts text where a DSN shows more than its scheme: a DSN in the

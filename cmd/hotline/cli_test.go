@@ -15,20 +15,31 @@ import (
 
 func TestUsageErrorsExitWith2AndOneLine(t *testing.T) {
 	for _, tc := range []struct{ name, args, want string }{
-		{"no command", "", `expected one of "ping", "serve"; see hotline --help`},
+		{"no command", "", `expected one of "ping", "bench", "serve"; see hotline --help`},
 		{"an unknown command", "pong", "unexpected argument pong"},
 		{"an unknown flag", "ping x://y --color", "unknown flag --color"},
 		{"ping without DSN", "ping", `expected "<DSN>"`},
 		{"ping -n 0", "ping x://y -n 0", "ping: --count: want 1 or more"},
 		{"ping -n as text", "ping x://y -n five", "--count: expected a valid 64 bit int"},
 		{"ping without time", "ping x://y -t 0s", "ping: --timeout: want more than 0"},
+		{"bench without DSN", "bench", `expected "<DSN>"`},
+		{"bench without workers", "bench x://y -c 0", "bench: --workers: want 1 to 10000"},
+		{"bench with too many workers", "bench x://y -c 10001", "bench: --workers: want 1 to 10000"},
+		{"bench without time", "bench x://y -d 0s", "bench: --duration: want more than 0"},
+		{"bench with a number for a time", "bench x://y -d 10", "--duration: expected duration"},
+		{"bench with a negative timeout", "bench x://y --timeout=-1s", "bench: --timeout: want more than 0"},
 		{"serve without protocol", "serve", `expected "tcp"`},
 		{"serve with an unknown protocol", "serve smtp", "unexpected argument smtp"},
 		{"a DSN without scheme", "ping 127.0.0.1:2485", "the DSN has no scheme; want one as in tcp://127.0.0.1:2485"},
 		{"an unknown driver", "ping gopher://host", `no driver for "gopher"; there are ` + strings.Join(driver.Drivers(), ", ")},
+		{"an unknown driver in bench", "bench gopher://host", `no driver for "gopher"; there are ` + strings.Join(driver.Drivers(), ", ")},
 		{"a wrong DSN", "ping tcp://host:port", "dsn: port: want a number from 1 to 65535"},
+		{"a wrong DSN in bench", "bench tcp://host:1?pingg=a", "dsn: unknown parameter pingg; the nearest known one is ping"},
 		{"several faults in a DSN", "ping tcp://host:1?ping=a&nodelay=maybe", "dsn: parameter nodelay"},
 		{"a wrong escape in a pool parameter", "ping tcp://host:1?pool_max_open=%zz", "dsn: parameter pool_max_open: want two hex digits"},
+		{"an unknown pool parameter", "bench tcp://host:1?ping=a&pong=b&pool_size=3", "pool: dsn: unknown parameter pool_size"},
+		{"a pool parameter out of range", "bench tcp://host:1?ping=a&pong=b&pool_min_idle=11", "pool: MinIdle is 11; want at most MaxOpen"},
+		{"bench without round trips", "bench tcp://host:1", "bench needs round trips; give the DSN ping= and pong="},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := hotline(t.Context(), strings.Fields(tc.args)...)
@@ -41,6 +52,7 @@ func TestUsageErrorsExitWith2AndOneLine(t *testing.T) {
 func TestHelpIsNoError(t *testing.T) {
 	for _, tc := range []struct{ args, want string }{
 		{"ping --help", "<DSN>"},
+		{"bench --help", "--pool-only"},
 		{"serve tcp --help", "--addr"},
 	} {
 		r := hotline(t.Context(), strings.Fields(tc.args)...)
@@ -55,10 +67,12 @@ func TestNoSecretOfADSNIsPrinted(t *testing.T) {
 	server, _ := serve(t, (&testserver.Ping{User: "ada", Password: "right"}).Serve)
 	for _, args := range [][]string{
 		{"ping", "--color=demo://ada:s3cret@host"},
+		{"bench", "-d", `demo://ada:s3cret "pass2@host`, "tcp://host"},
 		{"ping", "gopher://ada:s3cret@host"},
 		{"ping", "tcp://ada:s3cret@host:1"},
 		{"ping", "tcp://" + server.Addr() + "?ping=PING%0A&pong=OK&proxy=socks5://ada:s3cret@" + server.Addr()},
 		{"ping", "tcp://host:1?proxy=socks5://ada:s3cret@host"},
+		{"bench", "tcp://host:1?ping=a&pong=b&proxy=socks5://ada:s3cret@host:1&pool_x=s3cret"},
 	} {
 		r := hotline(t.Context(), args...)
 		assert.NotZero(t, r.code, args)
@@ -71,7 +85,7 @@ func TestInterruptIsOneLine(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, dsn := serve(t, new(testserver.Ping).Serve)
-	for _, args := range [][]string{{"ping", dsn}} {
+	for _, args := range [][]string{{"ping", dsn}, {"bench", dsn}} {
 		r := hotline(ctx, args...)
 		r.wantFailure(t, exitFailed, "interrupted\n")
 	}
@@ -82,4 +96,12 @@ func TestErrorOfManyLinesIsPrintedOnOne(t *testing.T) {
 	drivertest.Register(t, "fake", fake)
 	fake.Always(drivertest.Connect, drivertest.Fail(errors.New("first\nsecond")))
 	hotline(t.Context(), "ping", "fake://").wantFailure(t, exitFailed, "drivertest: connect: first; second\n")
+}
+
+func TestVerboseLogsThePool(t *testing.T) {
+	_, dsn := serve(t, new(testserver.Ping).Serve)
+	r := hotline(t.Context(), "-v", "bench", dsn, "-c", "1", "-d", "10ms", "--pool-only")
+	assert.Zero(t, r.code)
+	assert.Contains(t, r.err, `"msg"="connected" "pool"="tcp `)
+	assert.NotContains(t, r.out, `"msg"`)
 }

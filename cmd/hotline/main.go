@@ -1,14 +1,19 @@
-// Command hotline tries any server that one of the drivers speaks with.
+// Command hotline tries, measures and shows the pool on any server that one of
+// its drivers speaks with.
 //
 //	hotline ping DSN [-n 5]        connect, then make round trips
+//	hotline bench DSN [-c 64] [-d 10s] [--json] [--pool-only]
+//	                               the pool against a connect per request
 //	hotline serve tcp [--addr 127.0.0.1:0]
 //	                               a PING server to try these on
 //
 // The driver is the one that is registered under the scheme of the DSN.
+// Parameters of the DSN that begin with pool_ set up the pool.
 //
 // The exit code is 0 if all went well, 1 if something failed, and 2 if the
 // command line or the DSN is wrong. Whatever is not 0 comes with one line on
 // standard error, which begins with "hotline: " and holds no secret of the DSN.
+// Progress is shown on standard error if that is a terminal.
 package main
 
 import (

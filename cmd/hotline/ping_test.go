@@ -128,8 +128,10 @@ func TestPingWantsADriverThatCanPing(t *testing.T) {
 	fake := drivertest.NewFake(t)
 	fake.Wrap = drivertest.Bare
 	drivertest.Register(t, "fake", fake)
-	hotline(t.Context(), "ping", "fake://host").
-		wantFailure(t, exitFailed, "connections of the driver fake can't ping\n")
+	for _, command := range []string{"ping", "bench"} {
+		hotline(t.Context(), command, "fake://host").
+			wantFailure(t, exitFailed, "connections of the driver fake can't ping\n")
+	}
 	assert.Zero(t, fake.Counts().Open)
 }
 

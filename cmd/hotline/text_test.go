@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -30,4 +31,19 @@ func TestGroupedHasCommas(t *testing.T) {
 	} {
 		assert.Equal(t, want, grouped(n))
 	}
+}
+
+func TestTableIsAligned(t *testing.T) {
+	var out bytes.Buffer
+	printTable(&out, [][]string{
+		{"", "rate", "µ"},
+		{"a long name", "1", "20µs"},
+		{"b"},
+		{"c", "10,000", ""},
+	})
+	assert.Equal(t, `               rate     µ
+a long name       1  20µs
+b
+c            10,000
+`, out.String())
 }

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// tally is what came of a load. One goroutine at a time uses it.
+type tally struct {
+	elapsed time.Duration
+	errors  int64
+	first   error // the earliest
+	firstAt time.Time
+
+	// In nanoseconds, of requests that succeeded. total is get, ping, and what
+	// comes after: the release or the close.
+	get, ping, total *hdrhistogram.Histogram
+}
+
+// longest is what longer times count as.
+const longest = time.Hour
+
+func newTally() *tally {
+	h := func() *hdrhistogram.Histogram {
+		return hdrhistogram.New(1, int64(longest), 2) // within 1 %, 36 KiB
+	}
+	return &tally{get: h(), ping: h(), total: h()}
+}
+
+// requests is the number of those that succeeded.
+func (t *tally) requests() int64 { return t.total.TotalCount() }
+
+// perSecond is the rate of requests that succeeded.
+func (t *tally) perSecond() float64 {
+	if t.elapsed <= 0 {
+		return 0
+	}
+	return float64(t.requests()) / t.elapsed.Seconds()
+}
+
+func (t *tally) succeeded(get, ping, total time.Duration) {
+	record(t.get, get)
+	record(t.ping, ping)
+	record(t.total, total)
+}
+
+func record(h *hdrhistogram.Histogram, d time.Duration) {
+	_ = h.RecordValue(int64(min(d, longest))) // it fails on what is out of range
+}
+
+func (t *tally) failed(at time.Time, err error) {
+	t.errors++
+	if t.first == nil || at.Before(t.firstAt) {
+		t.first, t.firstAt = err, at
+	}
+}
+
+// add counts other as well.
+func (t *tally) add(other *tally) {
+	t.get.Merge(other.get)
+	t.ping.Merge(other.ping)
+	t.total.Merge(other.total)
+	errors := t.errors + other.errors
+	if other.first != nil {
+		t.failed(other.firstAt, other.first)
+	}
+	t.errors = errors
+}
