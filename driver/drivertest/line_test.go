@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/driver/drivertest"
 	"github.com/hotline-go/hotline/internal/memnet"
@@ -174,6 +176,9 @@ type asker interface {
 func inMemory(wrap func(testing.TB, *lineConnector) driver.Connector) func(testing.TB) drivertest.Subject {
 	return func(t testing.TB) drivertest.Subject {
 		network := &memnet.Network{}
+		if wrap == nil {
+			t.Cleanup(func() { assert.Zero(t, network.Stats().Open, "connections that the rule left open") })
+		}
 		ln, err := network.Listen("")
 		if err != nil {
 			t.Fatal(err)

@@ -47,6 +47,10 @@ func (r *recorder) Cleanup(fn func()) {
 	r.cleanups = append(r.cleanups, fn)
 }
 
+func (r *recorder) Errorf(format string, args ...any) {
+	r.errors = append(r.errors, fmt.Sprintf(format, args...))
+}
+
 func (r *recorder) Fatalf(format string, args ...any) {
 	r.errors = append(r.errors, fmt.Sprintf(format, args...))
 	runtime.Goexit()

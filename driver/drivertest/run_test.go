@@ -1,12 +1,15 @@
 package drivertest_test
 
 import (
+	"context"
 	"go/parser"
 	"go/token"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -46,6 +49,29 @@ func TestEachBrokenDriverFailsOneRule(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestConnectionsThatComeLateAreClosed is about a Connect that its rule has
+// given up.
+func TestConnectionsThatComeLateAreClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var late atomic.Pointer[lineConn]
+		r := record(t, func(t testing.TB) {
+			drivertest.RunRule(t, "ConnectEndsWithItsContext", inMemory(func(_ testing.TB, l *lineConnector) driver.Connector {
+				return &connector{l, func(ctx context.Context) (driver.Conn, error) {
+					inner, err := l.dial(ctx)
+					if err != nil {
+						return nil, err
+					}
+					<-time.After(6 * time.Second)
+					late.Store(newLineConn(inner))
+					return late.Load(), nil
+				}}
+			}))
+		})
+		assert.NotEmpty(t, r.errors)
+		assert.True(t, late.Load().closed.Load())
+	})
 }
 
 func TestEveryRuleHasABrokenDriver(t *testing.T) {
