@@ -48,6 +48,9 @@ func TestBinary(t *testing.T) {
 	r.wantSuccess(t)
 	assert.Contains(t, r.out, "5 round trips: ")
 	runBinary(t, path, "bench", dsn, "-c", "4", "-d", "100ms").wantSuccess(t)
+	r = runBinary(t, path, "demo", "--for", "1s")
+	r.wantSuccess(t)
+	assert.Contains(t, r.out, "8 of 8")
 	runBinary(t, path, "ping").wantFailure(t, exitUsage, `expected "<DSN>"`)
 	runBinary(t, path, "ping", "tcp://"+refused(t)).wantFailure(t, exitFailed, "tcp: connect to ")
 

@@ -15,7 +15,7 @@ import (
 
 func TestUsageErrorsExitWith2AndOneLine(t *testing.T) {
 	for _, tc := range []struct{ name, args, want string }{
-		{"no command", "", `expected one of "ping", "bench", "serve"; see hotline --help`},
+		{"no command", "", `expected one of "demo", "ping", "bench", "serve"; see hotline --help`},
 		{"an unknown command", "pong", "unexpected argument pong"},
 		{"an unknown flag", "ping x://y --color", "unknown flag --color"},
 		{"ping without DSN", "ping", `expected "<DSN>"`},
@@ -30,6 +30,7 @@ func TestUsageErrorsExitWith2AndOneLine(t *testing.T) {
 		{"bench with a negative timeout", "bench x://y --timeout=-1s", "bench: --timeout: want more than 0"},
 		{"serve without protocol", "serve", `expected "tcp"`},
 		{"serve with an unknown protocol", "serve smtp", "unexpected argument smtp"},
+		{"a demo in no time", "demo --for 10ms", "demo: --for: want 1s or more"},
 		{"a DSN without scheme", "ping 127.0.0.1:2485", "the DSN has no scheme; want one as in tcp://127.0.0.1:2485"},
 		{"an unknown driver", "ping gopher://host", `no driver for "gopher"; there are ` + strings.Join(driver.Drivers(), ", ")},
 		{"an unknown driver in bench", "bench gopher://host", `no driver for "gopher"; there are ` + strings.Join(driver.Drivers(), ", ")},
@@ -51,6 +52,7 @@ func TestUsageErrorsExitWith2AndOneLine(t *testing.T) {
 
 func TestHelpIsNoError(t *testing.T) {
 	for _, tc := range []struct{ args, want string }{
+		{"--help", "demo"},
 		{"ping --help", "<DSN>"},
 		{"bench --help", "--pool-only"},
 		{"serve tcp --help", "--addr"},
@@ -60,19 +62,30 @@ func TestHelpIsNoError(t *testing.T) {
 		assert.Contains(t, r.out, "Usage: hotline", tc.args)
 		assert.Contains(t, r.out, tc.want, tc.args)
 	}
+	assert.NotContains(t, hotline(t.Context(), "demo", "--help").out, "--for")
 }
 
 // However the command line is wrong, the password stays out of the message.
 func TestNoSecretOfADSNIsPrinted(t *testing.T) {
 	server, _ := serve(t, (&testserver.Ping{User: "ada", Password: "right"}).Serve)
 	for _, args := range [][]string{
+		{"demo://ada:s3cret@host"},
+		{"ping", "tcp://host", "demo://ada:s3cret@host"},
+		{"ping", "-n", "demo://ada:s3cret@host"},
 		{"ping", "--color=demo://ada:s3cret@host"},
 		{"bench", "-d", `demo://ada:s3cret "pass2@host`, "tcp://host"},
+		{"serve", "demo://ada:s3cret@host"},
 		{"ping", "gopher://ada:s3cret@host"},
+		{"ping", "demo://ada:s3cret@host:port"},
+		{"ping", "demo://ada:s3cret@"},
+		{"ping", "demo://ada:s3cret%zz@host:1"},
+		{"ping", "demo://ada:s3cret@host:1?x=s3cret"},
 		{"ping", "tcp://ada:s3cret@host:1"},
-		{"ping", "tcp://" + server.Addr() + "?ping=PING%0A&pong=OK&proxy=socks5://ada:s3cret@" + server.Addr()},
 		{"ping", "tcp://host:1?proxy=socks5://ada:s3cret@host"},
 		{"bench", "tcp://host:1?ping=a&pong=b&proxy=socks5://ada:s3cret@host:1&pool_x=s3cret"},
+		{"ping", "demo://ada:s3cret@" + server.Addr()},
+		{"bench", "demo://ada:s3cret@" + server.Addr()},
+		{"ping", "demo://ada:s3cret@" + refused(t)},
 	} {
 		r := hotline(t.Context(), args...)
 		assert.NotZero(t, r.code, args)
@@ -85,7 +98,7 @@ func TestInterruptIsOneLine(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, dsn := serve(t, new(testserver.Ping).Serve)
-	for _, args := range [][]string{{"ping", dsn}, {"bench", dsn}} {
+	for _, args := range [][]string{{"ping", dsn}, {"bench", dsn}, {"demo"}} {
 		r := hotline(ctx, args...)
 		r.wantFailure(t, exitFailed, "interrupted\n")
 	}

@@ -1,6 +1,7 @@
 // Command hotline tries, measures and shows the pool on any server that one of
 // its drivers speaks with.
 //
+//	hotline demo                   a pool on a server that crashes, in 15 seconds
 //	hotline ping DSN [-n 5]        connect, then make round trips
 //	hotline bench DSN [-c 64] [-d 10s] [--json] [--pool-only]
 //	                               the pool against a connect per request

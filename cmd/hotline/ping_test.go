@@ -89,6 +89,9 @@ func TestPingFailures(t *testing.T) {
 		{"refused", "tcp://" + down, "tcp: connect to " + down + ": dial tcp " + down},
 		{"no answer to the ping", "tcp://" + dead.Addr() + pinging,
 			"round trip 1 of 5: tcp: ping " + dead.Addr() + ": "},
+		{"no answer to the login", "demo://ada:secret@" + dead.Addr(), "tcp: handshake with " + dead.Addr() + ": "},
+		{"a wrong password", "demo://ada:wrong@" + shut.Addr(),
+			"tcp: handshake with " + shut.Addr() + ": login refused: ERR wrong user or password\n"},
 		{"a wrong answer", "tcp://" + shut.Addr() + pinging,
 			"round trip 1 of 5: tcp: ping " + shut.Addr() + `: the answer begins with "ERR w", want "PONG\n"`},
 	} {

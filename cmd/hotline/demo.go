@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/hotline-go/hotline/internal/testserver"
+	"github.com/hotline-go/hotline/pool"
+)
+
+// demoCommand is hotline demo.
+type demoCommand struct {
+	For time.Duration `hidden:"" default:"15s" help:"How long it takes."`
+}
+
+// The size of the demo. There are more clients than connections, so that they
+// queue for them.
+const (
+	demoClients = 16
+	demoMaxOpen = 8
+	demoDelay   = time.Millisecond     // an answer, as from a server in the same town
+	demoLogin   = 5 * time.Millisecond // a login
+)
+
+// demoTimeout bounds each request of the demo, the outage included.
+const demoTimeout = 10 * time.Second
+
+// Validate is called by kong.
+func (c *demoCommand) Validate() error {
+	if c.For < time.Second {
+		return errors.New("--for: want 1s or more")
+	}
+	return nil
+}
+
+// scene is a protocol in the demo: a server, and a DSN for it.
+type scene struct {
+	name  string
+	serve func(net.Listener)
+	dsn   func(addr string) string // without pool parameters
+}
+
+// scenes are the rows of the tables.
+func scenes() []scene {
+	ping := &testserver.Ping{User: "ada", Password: "secret", Delay: demoDelay, LoginDelay: demoLogin}
+	return []scene{
+		{"tcp", ping.Serve, func(addr string) string { return "demo://ada:secret@" + addr }},
+	}
+}
+
+// Run plays the scenes and prints what came of them. It is an error if that is
+// not what the pool promises.
+func (c *demoCommand) Run(ctx context.Context, con console) error {
+	fmt.Fprintf(con.out, demoIntro, demoDelay, demoLogin, demoClients, demoMaxOpen)
+	results, err := c.play(ctx, con, scenes())
+	if err != nil {
+		return err
+	}
+	printDemo(con.out, results)
+	return demoErr(results)
+}
+
+// play plays the scenes one after the other.
+func (c *demoCommand) play(ctx context.Context, con console, scenes []scene) ([]*sceneResult, error) {
+	bar := newProgress(con.err, c.For)
+	defer bar.end()
+	var results []*sceneResult
+	for _, s := range scenes {
+		r := &sceneResult{name: s.name}
+		d := c.For / time.Duration(len(scenes))
+		bar.stage(s.name + ": a connect per request")
+		err := s.withoutPool(ctx, r, d/4)
+		if err == nil {
+			bar.stage(s.name + ": a pool")
+			err = s.withPool(ctx, con, bar, r, d*3/4)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("demo of %s: %w", s.name, err)
+		}
+		results = append(results, r)
+	}
+	return results, nil
+}
+
+// start starts the server of the scene.
+func (s scene) start() (*testserver.Server, *target, error) {
+	server, err := testserver.Start(testserver.TCP, "127.0.0.1:0", s.serve)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := openTarget(s.dsn(server.Addr()))
+	if err != nil {
+		server.Close()
+		return nil, nil, err
+	}
+	return server, t, nil
+}
+
+// withoutPool measures a connect per request for d.
+func (s scene) withoutPool(ctx context.Context, r *sceneResult, d time.Duration) error {
+	server, t, err := s.start()
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	connecting := load{viaConnect(t.connector, demoClients), demoClients, demoTimeout}
+	r.connect = connecting.run(ctx, d)
+	return ctx.Err()
+}
+
+// withPool measures a pool for a third of d, and an outage for the rest. The
+// server is a new one, which counts connections of the pool alone.
+func (s scene) withPool(ctx context.Context, con console, bar *progress, r *sceneResult, d time.Duration) error {
+	server, t, err := s.start()
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	dsn := fmt.Sprintf("%s?pool_max_open=%d&pool_min_idle=%d", t.dsn, demoMaxOpen, demoMaxOpen)
+	p, err := pool.Open[pinger](t.scheme, dsn, pool.Config{Logger: con.log})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	calm := load{viaPool(p), demoClients, demoTimeout}
+	r.pool = calm.run(ctx, d/3)
+	o := outage{name: s.name, server: server, pool: p, bar: bar}
+	err = o.play(ctx, d*2/3)
+	r.outage = o.result
+	return errors.Join(err, ctx.Err())
+}

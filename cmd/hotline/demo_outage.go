@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/hotline-go/hotline/internal/testserver"
+	"github.com/hotline-go/hotline/pool"
+	"github.com/hotline-go/hotline/retry"
+)
+
+// outage is a crash of a server under load, and its return.
+type outage struct {
+	name   string
+	server *testserver.Server
+	pool   *pool.Pool[pinger] // with a MinIdle of all connections
+	bar    *progress
+
+	start    time.Time
+	retries  atomic.Int64
+	returned atomic.Int64 // when the server was back, in ns from start; 0 before
+	answered atomic.Int64 // when the first request after that was answered
+
+	result outageResult
+}
+
+// outageResult is what came of an outage.
+type outageResult struct {
+	load        *tally
+	retries     int64         // attempts that failed and were repeated
+	down        time.Duration // from the crash to the return
+	firstAnswer time.Duration // from the return to the first request that succeeded
+	allBack     time.Duration // from the return until all connections were logged in
+	most        int           // connections at once, as the server counted from its start
+}
+
+// play loads the server for d, and meanwhile kills it, leaves it down for a
+// fifth of d, and brings it back.
+func (o *outage) play(ctx context.Context, d time.Duration) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	o.start = time.Now()
+	loaded := make(chan *tally)
+	go func() { // ends with the load
+		patient := load{o.askUntilAnswered, demoClients, demoTimeout}
+		loaded <- patient.run(ctx, d)
+	}()
+	err := o.crash(ctx, d/5)
+	if err != nil {
+		cancel()
+	}
+	o.result.load = <-loaded
+	o.result.retries, o.result.most = o.retries.Load(), o.server.Stats().Most
+	o.result.firstAnswer = time.Duration(max(o.answered.Load()-o.returned.Load(), 0))
+	return err
+}
+
+// crash lets the server be for d, takes it down for d, and waits until the pool
+// has all its connections again.
+func (o *outage) crash(ctx context.Context, d time.Duration) error {
+	wait(ctx, d)
+	o.bar.stage(o.name + ": the server has crashed")
+	killed := time.Now()
+	o.server.Kill()
+	wait(ctx, d)
+	if err := o.server.Restart(); err != nil {
+		return err
+	}
+	back := time.Now()
+	o.returned.Store(int64(back.Sub(o.start)))
+	o.bar.stage(o.name + ": the server is back")
+	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
+	defer cancel()
+	err := o.pool.Ready(ctx)
+	o.result.down, o.result.allBack = back.Sub(killed), time.Since(back)
+	return err
+}
+
+// askUntilAnswered repeats a request until it succeeds or ctx ends. Nobody is
+// harmed by a PING that is sent twice, hence retry.Always; and the pool makes
+// the long pauses, so short ones are enough here.
+func (o *outage) askUntilAnswered(ctx context.Context) (get, ping time.Duration, err error) {
+	policy := retry.Policy{
+		MaxAttempts: -1,
+		Interval:    10 * time.Millisecond,
+		MaxInterval: 100 * time.Millisecond,
+		RetryIf:     retry.Always,
+		OnRetry:     func(context.Context, retry.Failure) { o.retries.Add(1) },
+	}
+	once := viaPool(o.pool)
+	err = policy.Do(ctx, func(ctx context.Context) (err error) {
+		get, ping, err = once(ctx)
+		return err
+	})
+	if err == nil && o.returned.Load() != 0 && o.answered.Load() == 0 {
+		o.answered.CompareAndSwap(0, int64(time.Since(o.start)))
+	}
+	return get, ping, err
+}
