@@ -99,18 +99,21 @@ func failedIsInvalid(p *probe) {
 	if pinger, ok := pinged.(driver.Pinger); ok {
 		ctx, cancel := context.WithTimeout(context.Background(), soon)
 		defer cancel()
-		p.invalidAfter(p.startPing(ctx, pinger), pinged.(driver.Validator))
+		if c := p.startPing(ctx, pinger); p.should(c, pingEnds) != nil {
+			p.wantInvalid(pinged.(driver.Validator), c)
+		}
 	}
 	p.Server.Hangup()
-	p.invalidAfter(p.startExchange(conn), v)
+	c := p.startExchange(conn)
+	if p.should(c, pingEnds) == nil {
+		p.Skipf("%s succeeded after the peer closed; see %s", c.what, pingAsks)
+	}
+	p.wantInvalid(v, c)
 }
 
-// invalidAfter fails the rule if a connection is valid after c failed.
-func (p *probe) invalidAfter(c *call, v driver.Validator) {
+// wantInvalid fails the rule if a connection is valid after c failed.
+func (p *probe) wantInvalid(v driver.Validator, c *call) {
 	p.Helper()
-	if p.should(c, pingEnds) == nil {
-		p.Skipf("%s succeeded without an answer; see %s", c.what, pingAsks)
-	}
 	if p.isValid(v) {
 		p.failf("IsValid() = true after %s failed: %v", c.what, c.err)
 	}

@@ -19,8 +19,6 @@ import (
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
-// Each of these has a ping. Without one, Ping is a look and no round trip; see
-// TestPingFailsWhereThePeerHasClosed.
 func TestTheDriverKeepsTheContract(t *testing.T) {
 	run := func(name string, setup func(t testing.TB, config tcp.Config) drivertest.Subject) {
 		t.Run(name, func(t *testing.T) {
@@ -30,26 +28,27 @@ func TestTheDriverKeepsTheContract(t *testing.T) {
 		})
 	}
 	run("tcp", func(t testing.TB, config tcp.Config) drivertest.Subject {
-		return subject(t, listenTCP(t), &testserver.Ping{}, config)
+		return subject(t, listenTCP(t), new(testserver.Ping).Serve, config)
 	})
 	run("unix", func(t testing.TB, config tcp.Config) drivertest.Subject {
 		l, err := net.Listen("unix", socketPath(t))
 		require.NoError(t, err)
 		config.Network = "unix"
-		return subject(t, l, &testserver.Ping{}, config)
+		return subject(t, l, new(testserver.Ping).Serve, config)
 	})
 	run("memory", func(t testing.TB, config tcp.Config) drivertest.Subject {
 		var nw memnet.Network
 		l, err := nw.Listen("server:1")
 		require.NoError(t, err)
 		config.Dial = nw.DialContext
-		return subject(t, l, &testserver.Ping{}, config)
+		return subject(t, l, new(testserver.Ping).Serve, config)
 	})
 	run("login", func(t testing.TB, config tcp.Config) drivertest.Subject {
 		config.Handshake = func(_ context.Context, c net.Conn) (net.Conn, error) {
 			return c, ask(c, "LOGIN ada p4ssword", "OK")
 		}
-		return subject(t, listenTCP(t), &testserver.Ping{User: "ada", Password: "p4ssword"}, config)
+		server := &testserver.Ping{User: "ada", Password: "p4ssword"}
+		return subject(t, listenTCP(t), server.Serve, config)
 	})
 	run("TLS in the handshake", func(t testing.TB, config tcp.Config) drivertest.Subject {
 		ca := testcert.NewCA()
@@ -57,17 +56,22 @@ func TestTheDriverKeepsTheContract(t *testing.T) {
 			secure := tls.Client(c, ca.ClientConfig())
 			return secure, secure.HandshakeContext(ctx)
 		}
-		return subject(t, tls.NewListener(listenTCP(t), ca.ServerConfig()), &testserver.Ping{}, config)
+		serve := func(l net.Listener) { new(testserver.Ping).Serve(tls.NewListener(l, ca.ServerConfig())) }
+		return subject(t, listenTCP(t), serve, config)
+	})
+	run("no ping", func(t testing.TB, config tcp.Config) drivertest.Subject {
+		config.PingBytes, config.PongBytes = "", "" // Ping can only look at the socket
+		return subject(t, listenTCP(t), new(testserver.Ping).Serve, config)
 	})
 }
 
-func subject(t testing.TB, l net.Listener, server *testserver.Ping, config tcp.Config) drivertest.Subject {
+func subject(t testing.TB, l net.Listener, serve func(net.Listener), config tcp.Config) drivertest.Subject {
 	config.Address = l.Addr().String()
 	connector, err := tcp.NewConnector(config)
 	require.NoError(t, err)
 	return drivertest.Subject{
 		Connector: connector,
-		Server:    drivertest.Serve(t, l, server.Serve),
+		Server:    drivertest.Serve(t, l, serve),
 		Exchange:  func(c driver.Conn) error { return ask(c.(net.Conn), "PING", "PONG") },
 		Secrets:   []string{"p4ssword"},
 	}
