@@ -41,13 +41,13 @@ connect per request          40       0   100ms   100ms   100ms   100ms   100ms
   get connection                         90.2ms  90.2ms  90.2ms  90.2ms  90.2ms
   ping                                     10ms    10ms    10ms    10ms    10ms
 
-get connection  pool                              connect per request
-  up to   20ms   97.94% ████████████████████████
-  up to   50ms    1.03% ▎                           4.76% █▏
-  up to  100ms    1.03% ▎                          95.24% ████████████████████████
+get connection  pool                          connect per request
+  up to   20ms   97.94% ████████████████████
+  up to   50ms    1.03% ▏                       4.76% █
+  up to  100ms    1.03% ▏                      95.24% ████████████████████
 
-ping            pool                              connect per request
-  up to   20ms  100.00% ████████████████████████  100.00% ████████████████████████
+ping            pool                          connect per request
+  up to   20ms  100.00% ████████████████████  100.00% ████████████████████
 `, r.out)
 		counts := fake.Counts()
 		assert.Equal(t, 2, counts.Peak, "connections at once, both ways")

@@ -28,7 +28,7 @@ func printDemo(w io.Writer, results []*sceneResult) {
 	}
 	printTable(w, rows)
 	fmt.Fprint(w, "\nThe server crashed while the pool was under load, and came back:\n\n")
-	rows = [][]string{{"", "down for", "requests", "retried", "lost", "first answer", "all connections", "most at once"}}
+	rows = [][]string{{"", "down for", "requests", "retried", "lost", "first answer", "all connected", "most open"}}
 	for _, r := range results {
 		o := r.outage
 		rows = append(rows, []string{r.name, short(o.down), grouped(o.load.requests()), grouped(o.retries), grouped(o.load.errors),

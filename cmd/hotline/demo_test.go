@@ -28,7 +28,7 @@ tcp, a pool +[\d,]+ +[\d.µms]+ +[\d.µms]+ +0
 
 The server crashed while the pool was under load, and came back:
 
- +down for +requests +retried +lost +first answer +all connections +most at once
+ +down for +requests +retried +lost +first answer +all connected +most open
 tcp +[\d.µms]+ +[\d,]+ +[1-9][\d,]* +0 +after [\d.µms]+ +after [\d.µms]+ +8 of 8
 $`, r.out)
 }

@@ -84,7 +84,7 @@ func printHistogram(w io.Writer, title string, all []series) {
 
 // The length of the longest bar, and the width of it with its percentage.
 const (
-	barWidth    = 24
+	barWidth    = 20
 	columnWidth = 8 + barWidth
 )
 

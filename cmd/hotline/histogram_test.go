@@ -45,12 +45,12 @@ func TestHistogramsAreDrawnSideBySide(t *testing.T) {
 	b = append(b, 15*time.Millisecond, 9*time.Millisecond, 9*time.Millisecond, 9*time.Millisecond)
 	printHistogram(&out, "ping", []series{{"one", histogram(a...)}, {"two", histogram(b...)}})
 	assert.Equal(t, `
-ping            one                               two
-  up to    1ms   96.00% ████████████████████████
-  up to    2ms    4.00% █
-  up to    5ms                                     96.00% ████████████████████████
-  up to   10ms                                      3.00% ▊
-  up to   20ms                                      1.00% ▎
+ping            one                           two
+  up to    1ms   96.00% ████████████████████
+  up to    2ms    4.00% ▊
+  up to    5ms                                 96.00% ████████████████████
+  up to   10ms                                  3.00% ▋
+  up to   20ms                                  1.00% ▏
 `, out.String())
 }
 
@@ -58,8 +58,8 @@ func TestHistogramOfNothingHasNoBars(t *testing.T) {
 	var out bytes.Buffer
 	printHistogram(&out, "ping", []series{{"one", histogram()}, {"two", histogram(900 * time.Microsecond)}})
 	assert.Equal(t, `
-ping            one                               two
-  up to    1ms                                    100.00% ████████████████████████
+ping            one                           two
+  up to    1ms                                100.00% ████████████████████
 `, out.String())
 	out.Reset()
 	printHistogram(&out, "ping", []series{{"one", histogram()}})
@@ -75,7 +75,7 @@ func TestBarShowsTheSmallestPart(t *testing.T) {
 		{1, barWidth * 8, "▏"},
 		{7, barWidth * 8, "▉"},
 		{8, barWidth * 8, "█"},
-		{1, 1, "████████████████████████"},
+		{1, 1, "████████████████████"},
 	} {
 		assert.Equal(t, tc.want, bar(tc.n, tc.highest), "%d of %d", tc.n, tc.highest)
 	}
