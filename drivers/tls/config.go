@@ -6,7 +6,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-logr/logr"
@@ -72,35 +75,49 @@ var versions = map[string]uint16{
 	"1.3": tls.VersionTLS13,
 }
 
+// String names the address, and nothing secret.
+func (c Config) String() string { return "tls " + c.Address }
+
+// Format prints String for every verb, because Proxy may hold a password.
+func (c Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
+
 // ParseDSN returns the Config that s stands for, so that a program can add to
-// it what a string can't carry. All faults are reported together, and none of
-// the messages shows a secret.
+// it what a string can't carry. It does not read the files. All faults are
+// reported together, and none of the messages shows a secret.
 func ParseDSN(s string) (Config, error) {
 	u, err := dsn.Parse(s)
 	if err != nil {
 		return Config{}, err
 	}
 	var c Config
-	var p dsn.Params
-	c.Config.AddParams(&p)
-	c.Config.AddPingParams(&p)
-	c.AddParams(&p)
-	if err := errors.Join(c.setPlace(u), p.Apply(u.Params)); err != nil {
+	errSet := c.set(u)
+	_, errTCP := tcp.NewConnector(c.Config)
+	if err := errors.Join(errSet, c.check(), errTCP); err != nil {
 		return Config{}, err
 	}
 	return c, nil
 }
 
+// set sets the fields that u names. They are yet to be checked.
+func (c *Config) set(u *dsn.URL) error {
+	var p dsn.Params
+	c.Config.AddParams(&p)
+	c.Config.AddPingParams(&p)
+	c.AddParams(&p)
+	return errors.Join(c.setPlace(u), p.Apply(u.Params))
+}
+
 // setPlace sets the address.
 func (c *Config) setPlace(u *dsn.URL) error {
-	if u.Scheme != "tls" {
-		return fmt.Errorf("tls: scheme %q: want tls", u.Scheme)
+	c.Address = u.Host
+	if u.Port != 0 {
+		c.Address = net.JoinHostPort(u.Host, strconv.Itoa(u.Port))
 	}
-	tcpURL := *u
-	tcpURL.Scheme, tcpURL.Params = "tcp", nil
-	place, err := tcp.ParseDSN(tcpURL.Unredacted())
-	c.Network, c.Address = place.Network, place.Address
-	return err
+	var f faults
+	f.want(u.Scheme == "tls", fmt.Sprintf("scheme %q", u.Scheme), "tls")
+	f.want(u.Path == "" || u.Path == "/", "path", "none")
+	f.want(u.User == "" && u.Password == "", "user and password", "none; a Handshake does what there is to log in")
+	return errors.Join(f...)
 }
 
 // AddParams adds the parameters of TLS to p, bound to the fields of c. It is
@@ -125,28 +142,39 @@ func (c *Config) AddParams(p *dsn.Params) {
 	p.Bool("insecure_skip_verify", &c.InsecureSkipVerify)
 }
 
+// faults collects what is wrong with a Config. Fields go by the names that
+// they have in a DSN.
+type faults []error
+
+// want adds a fault unless ok.
+func (f *faults) want(ok bool, what, allowed string) {
+	if !ok {
+		*f = append(*f, fmt.Errorf("tls: %s: want %s", what, allowed))
+	}
+}
+
 // check returns all faults of the part of c that is TLS, together. The files
 // are looked at later.
 func (c *Config) check() error {
-	var faults []error
-	want := func(ok bool, what, allowed string) {
-		if !ok {
-			faults = append(faults, fmt.Errorf("tls: %s: want %s", what, allowed))
-		}
-	}
-	want(c.Network == "" || c.Network == "tcp", fmt.Sprintf("network %q", c.Network), "tcp")
-	lowest, ok := versions[c.MinVersion]
-	want(ok, fmt.Sprintf("min_version %q", c.MinVersion), "1.0, 1.1, 1.2 or 1.3")
-	highest, okMax := versions[c.MaxVersion]
-	want(okMax, fmt.Sprintf("max_version %q", c.MaxVersion), "1.0, 1.1, 1.2 or 1.3")
-	want(lowest == 0 || highest == 0 || lowest <= highest, "max_version "+c.MaxVersion, "min_version, which is "+c.MinVersion+", or higher")
-	want(lowest != 0 || highest == 0 || highest >= tls.VersionTLS12, "max_version "+c.MaxVersion, "1.2 or higher, or a min_version as low")
-	want((c.Cert == "") == (c.Key == ""), "cert, key", "both or none")
-	want(!c.CASystem || c.CA != "", "ca_system", "a ca as well; alone the system's authorities are trusted anyway")
-	want(!slices.ContainsFunc(c.ALPN, func(p string) bool { return p == "" || len(p) > 255 }), fmt.Sprintf("alpn %q", c.ALPN), "names of 1 to 255 bytes")
+	var f faults
+	f.want(c.Network != "unix", "network unix", "tcp")
+	c.checkVersions(&f)
+	f.want((c.Cert == "") == (c.Key == ""), "cert, key", "both or none")
+	f.want(!c.CASystem || c.CA != "", "ca_system", "a ca as well; alone the system's authorities are trusted anyway")
+	unfit := func(protocol string) bool { return protocol == "" || len(protocol) > 255 }
+	f.want(!slices.ContainsFunc(c.ALPN, unfit), fmt.Sprintf("alpn %q", c.ALPN), "names of 1 to 255 bytes")
 	for _, p := range c.Pins {
 		sum, err := base64.StdEncoding.DecodeString(p)
-		want(err == nil && len(sum) == sha256.Size, fmt.Sprintf("pin %q", p), "a SHA-256 in base64: 44 characters")
+		f.want(err == nil && len(sum) == sha256.Size, fmt.Sprintf("pin %q", p), "a SHA-256 in base64: 44 characters, of which a DSN writes + as %2B")
 	}
-	return errors.Join(faults...)
+	return errors.Join(f...)
+}
+
+func (c *Config) checkVersions(f *faults) {
+	lowest, okMin := versions[c.MinVersion]
+	highest, okMax := versions[c.MaxVersion]
+	f.want(okMin, fmt.Sprintf("min_version %q", c.MinVersion), "1.0, 1.1, 1.2 or 1.3")
+	f.want(okMax, fmt.Sprintf("max_version %q", c.MaxVersion), "1.0, 1.1, 1.2 or 1.3")
+	f.want(lowest == 0 || highest == 0 || lowest <= highest, "max_version "+c.MaxVersion, "min_version, which is "+c.MinVersion+", or higher")
+	f.want(lowest != 0 || highest == 0 || highest >= tls.VersionTLS12 || !okMin, "max_version "+c.MaxVersion, "1.2 or higher, or a min_version as low")
 }

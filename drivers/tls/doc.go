@@ -16,18 +16,21 @@
 //
 // The parameters are those of drivers/tcp, and:
 //
-//	name                  type    default  meaning
-//	ca                    file    system   PEM bundle of the authorities to trust
-//	ca_system             bool    false    with ca: trust the system's authorities too
-//	cert                  file    none     PEM certificate of the client, with its chain
-//	key                   file    none     PEM key of cert
-//	server_name           name    host     name that the server's certificate must be for
-//	min_version           1.0-1.3 1.2      lowest version of TLS
-//	max_version           1.0-1.3 1.3      highest version of TLS
-//	alpn                  list    none     protocols, the best first, with commas; the server must take one
-//	pin                   list    none     SHA-256 of public keys in base64, with commas; see below
-//	session_cache         int     32       sessions kept for resumption; negative: none
-//	insecure_skip_verify  bool    false    take any certificate; for tests
+//	name                  type     default  meaning
+//	ca                    file     system   PEM bundle of the authorities to trust
+//	ca_system             bool     false    with ca: trust the system's authorities too
+//	cert                  file     none     PEM certificate of the client, with its chain
+//	key                   file     none     PEM key of cert
+//	server_name           name     host     name that the server's certificate must be for
+//	min_version           version  1.2      lowest version of TLS, from 1.0 to 1.3
+//	max_version           version  1.3      highest version of TLS, from 1.0 to 1.3
+//	alpn                  list     none     protocols, the best first, with commas; the server must take one
+//	pin                   list     none     SHA-256 of public keys in base64, with commas; + is written %2B
+//	session_cache         int      32       sessions kept for resumption; -1: none
+//	insecure_skip_verify  bool     false    take any certificate; for tests
+//
+// The whole certificate is checked unless insecure_skip_verify says otherwise:
+// the chain to a trusted authority, the dates, the name.
 //
 // What a string can't carry is a field of [Config]; [ParseDSN] makes one of a
 // DSN and [NewConnector] a connector of that.

@@ -3,11 +3,13 @@ package tls
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"time"
 
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/drivers/tcp"
+	"github.com/hotline-go/hotline/internal/dsn"
 )
 
 func init() { driver.Register("tls", tlsDriver{}) }
@@ -16,11 +18,17 @@ type tlsDriver struct{}
 
 // OpenConnector implements driver.DriverContext.
 func (tlsDriver) OpenConnector(s string) (driver.Connector, error) {
-	c, err := ParseDSN(s)
+	u, err := dsn.Parse(s)
 	if err != nil {
 		return nil, err
 	}
-	return NewConnector(c)
+	var c Config
+	errSet := c.set(u)
+	connector, err := NewConnector(c)
+	if err := errors.Join(errSet, err); err != nil {
+		return nil, err
+	}
+	return connector, nil
 }
 
 // Open implements driver.Driver, without a bound in time.
@@ -36,10 +44,7 @@ func (d tlsDriver) Open(s string) (driver.Conn, error) {
 // but reads the files. All faults of c are reported together. The connections
 // are of type [*Conn].
 func NewConnector(c Config) (driver.Connector, error) {
-	client, err := NewClient(c)
-	if err != nil {
-		return nil, err
-	}
+	client, errTLS := NewClient(c)
 	below := c.Config
 	login := below.Handshake
 	below.Handshake = func(ctx context.Context, nc net.Conn) (net.Conn, error) {
@@ -49,12 +54,12 @@ func NewConnector(c Config) (driver.Connector, error) {
 		}
 		return secure, err
 	}
-	inner, err := tcp.NewConnector(below)
-	if err != nil {
+	inner, errTCP := tcp.NewConnector(below)
+	if err := errors.Join(errTLS, errTCP); err != nil {
 		return nil, err
 	}
 	advice := inner.(driver.Advisor).Advice()
-	advice.Name = "tls " + c.Address
+	advice.Name = c.String()
 	return &connector{inner, advice}, nil
 }
 

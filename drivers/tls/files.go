@@ -17,6 +17,7 @@ import (
 type files struct {
 	ca, cert, key string
 	system        bool // the system's authorities too
+	newSessions   func() tls.ClientSessionCache
 	log           logr.Logger
 
 	mu     sync.Mutex // guards the fields below; held while files are read, so that one goroutine does it
@@ -24,7 +25,7 @@ type files struct {
 	loaded loaded
 }
 
-// loaded is what the files hold.
+// loaded is what the files hold, and the sessions made under them.
 type loaded struct {
 	roots       *x509.CertPool   // nil without a ca
 	certificate *tls.Certificate // nil without a cert
@@ -38,8 +39,8 @@ type stamp struct {
 }
 
 // openFiles reads the files for the first time.
-func openFiles(c *Config) (*files, error) {
-	f := &files{ca: c.CA, cert: c.Cert, key: c.Key, system: c.CASystem, log: c.Logger}
+func openFiles(c *Config, newSessions func() tls.ClientSessionCache) (*files, error) {
+	f := &files{ca: c.CA, cert: c.Cert, key: c.Key, system: c.CASystem, newSessions: newSessions, log: c.Logger}
 	f.stamps = f.stat()
 	var err error
 	f.loaded, err = f.read()
@@ -47,26 +48,29 @@ func openFiles(c *Config) (*files, error) {
 }
 
 // get returns what the files hold now, or held when they were last of use. It
-// makes the sessions anew when they change, for those were made under the old.
-func (f *files) get(newSessions func() tls.ClientSessionCache) loaded {
+// logs why those that have changed are not.
+func (f *files) get() loaded {
+	l, err := f.refresh()
+	if err != nil {
+		f.log.Error(err, "changed files can't be used, the old ones stay in force")
+	}
+	return l
+}
+
+// refresh is get, with the error that get logs.
+func (f *files) refresh() (loaded, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.loaded.sessions == nil {
-		f.loaded.sessions = newSessions()
-	}
 	now := f.stat()
 	if now == f.stamps {
-		return f.loaded
+		return f.loaded, nil
 	}
 	f.stamps = now
 	fresh, err := f.read()
-	if err != nil {
-		f.log.Error(err, "changed files can't be used, the old ones stay in force")
-		return f.loaded
+	if err == nil {
+		f.loaded = fresh
 	}
-	fresh.sessions = newSessions()
-	f.loaded = fresh
-	return fresh
+	return f.loaded, err
 }
 
 // stat returns the stamps of the files; that of a missing one is zero.
@@ -82,14 +86,15 @@ func (f *files) stat() (s [3]stamp) {
 	return s
 }
 
-// read reads all files. All that is wrong is reported together.
+// read reads all files. All that is wrong is reported together. It forgets the
+// sessions, which were made under the old files.
 func (f *files) read() (loaded, error) {
-	var l loaded
+	l := loaded{sessions: f.newSessions()}
 	var errCA, errCert error
 	if f.ca != "" {
 		l.roots, errCA = readRoots(f.ca, f.system)
 	}
-	if f.cert != "" {
+	if f.cert != "" && f.key != "" {
 		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
 		if err != nil {
 			errCert = fmt.Errorf("tls: cert %q, key %q: want a PEM certificate and its key: %w", f.cert, f.key, err)
