@@ -280,6 +280,7 @@ func TestPassingErrorDoesNotHideThePermanentOne(t *testing.T) {
 			_, err = p.Acquire(t.Context())
 			wantAcquireError(t, err, errScripted)
 			assert.True(t, driver.IsPermanent(err), "this is why there is one attempt a minute")
+			advance(59 * time.Second)
 		}
 		assert.Equal(t, 2, f.Counts().Connects)
 	})

@@ -1,0 +1,99 @@
+//go:build unix
+
+package pool_test
+
+import (
+	"context"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/pool"
+)
+
+// A stopped server is what the network makes of one behind a lost route: its
+// connections stand, new ones are accepted by the kernel, and nothing answers.
+
+const stoppedPing = 200 * time.Millisecond
+
+// stopServer opens a pool of four connections, and stops its server.
+func stopServer(t *testing.T, greets bool) (*server, *pool.Pool[*lineConn]) {
+	s := startServer(t, "127.0.0.1:0")
+	p := open[*lineConn](t, &lineDriver{s.address, greets}, pool.Config{
+		MaxOpen: 4, MinIdle: 4, PingTimeout: stoppedPing, ConnectTimeout: time.Second, ValidateAfter: 1,
+		Backoff: pool.Backoff{Initial: 20 * time.Millisecond, Max: 200 * time.Millisecond},
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	require.NoError(t, p.Ready(ctx))
+	for range 2 {
+		wantAllLive(t, p, 4) // from now on, each wants a check before use
+	}
+	s.signal(t, syscall.SIGSTOP)
+	var status syscall.WaitStatus
+	_, err := syscall.Wait4(s.process.Process.Pid, &status, syscall.WUNTRACED, nil)
+	require.NoError(t, err)
+	require.True(t, status.Stopped())
+	return s, p
+}
+
+func (s *server) signal(t *testing.T, sig syscall.Signal) {
+	t.Helper()
+	require.NoError(t, s.process.Process.Signal(sig))
+}
+
+// wantRecovery continues the server, and fails t unless all is well again soon.
+func (s *server) wantRecovery(t *testing.T, p *pool.Pool[*lineConn]) {
+	t.Helper()
+	s.signal(t, syscall.SIGCONT)
+	eventually(t, 5*time.Second, "MinIdle is back", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		return p.Ping(ctx) == nil && p.Stats().Idle == 4
+	})
+	wantAllLive(t, p, 4)
+}
+
+// Without a greeting, a new connection looks as good as any.
+func TestStoppedServerHoldsNoCallerForLongerThanPingTimeout(t *testing.T) {
+	t.Parallel()
+	s, p := stopServer(t, false)
+	for range 3 {
+		began := time.Now()
+		l, err := p.Acquire(t.Context())
+		require.NoError(t, err)
+		assert.Less(t, time.Since(began), stoppedPing+patience)
+		l.Discard(nil)
+	}
+	s.wantRecovery(t, p)
+}
+
+// With one, the caller gets the error of its own attempt.
+func TestStoppedServerEndsInAConnectError(t *testing.T) {
+	t.Parallel()
+	s, p := stopServer(t, true)
+	began := time.Now()
+	_, err := p.Acquire(t.Context())
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.ErrorContains(t, err, "ConnectTimeout")
+	assert.Less(t, time.Since(began), stoppedPing+time.Second+patience)
+	s.wantRecovery(t, p)
+}
+
+// And no caller stays for longer than it wants.
+func TestStoppedServerHoldsNoCallerPastItsContext(t *testing.T) {
+	t.Parallel()
+	s, p := stopServer(t, true)
+	for _, patient := range []time.Duration{10 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond} {
+		ctx, cancel := context.WithTimeout(t.Context(), patient)
+		began := time.Now()
+		_, err := p.Acquire(ctx)
+		cancel()
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Less(t, time.Since(began), patient+patience/2)
+	}
+	s.wantRecovery(t, p)
+}
