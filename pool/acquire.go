@@ -95,12 +95,17 @@ func (p *Pool[C]) acquire(ctx context.Context, l Lease[C]) (Lease[C], error) {
 func (p *Pool[C]) prepare(ctx context.Context, l Lease[C]) error {
 	err := errExited
 	defer func() {
-		if err != nil {
-			p.mu.Lock()
-			p.total.unserved++
-			p.mu.Unlock()
-			l.Discard(err)
+		if err == nil {
+			return
 		}
+		dead := driver.IsBad(err) && ctx.Err() == nil // the end of ctx says nothing about the others
+		p.mu.Lock()
+		p.total.unserved++
+		if dead {
+			p.suspectLocked()
+		}
+		p.mu.Unlock()
+		l.Discard(err)
 	}()
 	err = p.runReady(ctx, l)
 	return err
