@@ -91,10 +91,12 @@ func (p *Pool[C]) checked(c *checkup[C], err error) {
 		p.wakeKeeperLocked()
 	}
 	p.mu.Unlock()
-	if err != nil {
-		p.log.V(2).Info("connection failed its check", "error", err, "took", now-c.began)
-	} else {
-		p.log.V(2).Info("connection passed its check", "took", now-c.began)
+	if log := p.log.V(2); log.Enabled() { // asked, because keepalives of many connections are many
+		if err != nil {
+			log.Info("connection failed its check", "error", err, "took", now-c.began)
+		} else {
+			log.Info("connection passed its check", "took", now-c.began)
+		}
 	}
 }
 

@@ -37,6 +37,7 @@ func (v *seen) fresh() time.Duration { return max(v.idleSince, v.checked) }
 // round is what one sweep has found.
 type round[C any] struct {
 	now    time.Duration
+	took   time.Duration // to look
 	idle   int
 	leased int
 	awake  bool          // something is in use, or may soon be stale
@@ -127,6 +128,7 @@ func (p *Pool[C]) look() round[C] {
 			p.lookAtAge(&r, s, w)
 		}
 	}
+	r.took = p.now() - r.now
 	return r
 }
 
@@ -182,9 +184,11 @@ func (r *round[C]) due(t time.Duration) bool {
 }
 
 // planLocked sets the next sweep: soon while connections are in use, else when
-// something falls due, but not for each connection apart.
+// something falls due, but not for each connection apart: where there are so many
+// that looking takes milliseconds, no more than a 64th of the time goes into it.
 func (p *Pool[C]) planLocked(r *round[C]) {
-	every, gap := p.keeper.every, time.Millisecond
+	every := p.keeper.every
+	gap := max(time.Millisecond, min(64*r.took, every))
 	if r.awake || p.keeper.woken {
 		r.due(r.now + every)
 	} else {
