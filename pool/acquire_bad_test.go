@@ -77,3 +77,21 @@ func TestFailedCheckFailsFastInTheBackoff(t *testing.T) {
 		start(t.Context(), p).wantError(t, errScripted)
 	})
 }
+
+// A waiter is spared the error of a failed Connect because a check may yet
+// serve it. The check passes, but the connection is to be closed by then.
+func TestCheckedConnectionThatIsClosedLeavesNoWaiterBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 2, Backoff: pool.Backoff{Initial: 5 * time.Second}})
+		fill(t, p, 1)
+		advance(2 * time.Second)
+		f.Always(drivertest.Ping, drivertest.Delay(300*time.Millisecond))
+		f.Always(drivertest.Connect, drivertest.Fail(errScripted))
+		first := start(t.Context(), p)
+		p.Reset()
+		start(t.Context(), p).wantError(t, errScripted) // that of a Connect of its own
+		first.wantWaiting(t)
+		advance(300 * time.Millisecond)
+		first.wantError(t, errScripted)
+	})
+}

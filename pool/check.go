@@ -87,7 +87,8 @@ func (p *Pool[C]) checked(c *checkup[C], err error) {
 	default:
 		p.keeper.doubt = false
 		s.checkedAt.Store(int64(now))
-		p.putBackLocked(s, nil, true)
+		p.putBackLocked(s, nil, true) // or closes it, if its time came meanwhile
+		p.failWaitersLocked(p.refusesLocked())
 		p.wakeKeeperLocked()
 	}
 	p.mu.Unlock()
