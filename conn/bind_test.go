@@ -148,3 +148,45 @@ func TestBindToAContextThatCannotEndIsFree(t *testing.T) {
 	c, _ := open(t)
 	assert.Zero(t, testing.AllocsPerRun(100, func() { c.Bind(context.Background())() }))
 }
+
+// Pool.Do binds its context, and a method that it calls binds another.
+func TestBindsNest(t *testing.T) {
+	for name, test := range map[string]struct {
+		end  func(outer, inner context.CancelFunc)
+		dead bool
+	}{
+		"outer ends under the inner": {func(outer, _ context.CancelFunc) { outer() }, true},
+		"inner ends":                 {func(_, inner context.CancelFunc) { inner() }, true},
+		"neither ends":               {func(_, _ context.CancelFunc) {}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, _ := open(t)
+				outer, cancelOuter := context.WithCancel(t.Context())
+				defer cancelOuter()
+				inner, cancelInner := context.WithCancel(context.Background())
+				defer cancelInner()
+				defer c.Bind(outer)()
+				unbind := c.Bind(inner)
+				test.end(cancelOuter, cancelInner)
+				synctest.Wait()
+				assert.Equal(t, !test.dead, c.IsValid())
+				unbind()
+				cancelInner()
+				synctest.Wait()
+				assert.Equal(t, !test.dead, c.IsValid(), "after its unbind")
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := open(t)
+		outer, cancel := context.WithCancel(t.Context())
+		defer c.Bind(outer)()
+		inner, cancelInner := context.WithCancel(context.Background())
+		defer cancelInner()
+		c.Bind(inner)()
+		cancel()
+		synctest.Wait()
+		wantError(t, read(c), "read", context.Canceled)
+	})
+}

@@ -1,7 +1,6 @@
 package conn
 
 import (
-	"context"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -27,12 +26,12 @@ type Conn struct {
 
 	mu      sync.Mutex // guards the fields below; never held across I/O
 	state   state
-	first   error           // the first error; set in every state but open
-	why     error           // the cause of the present state; nil in open
-	readBy  time.Time       // the user's deadlines; zero for none
-	writeBy time.Time       //
-	bound   context.Context // of Bind; nil for none
-	binds   uint64          // Binds so far, so that an unbind ends its own only
+	first   error     // the first error; set in every state but open
+	why     error     // the cause of the present state; nil in open
+	readBy  time.Time // the user's deadlines; zero for none
+	writeBy time.Time //
+	bound   []binding // Binds in force, the oldest first
+	binds   uint64    // Binds so far, so that an unbind ends its own only
 }
 
 var (

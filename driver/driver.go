@@ -84,8 +84,8 @@ type Validator interface {
 type Binder interface {
 	// Bind makes the I/O of the connection fail soon after ctx ends, until
 	// unbind is called. unbind waits for a cancellation that is under way;
-	// after it, the end of ctx does nothing. Each Bind is followed by its
-	// unbind before the next Bind.
+	// after it, the end of ctx does nothing. Binds nest: a Ping that binds its
+	// own context may be called under the Bind of Pool.Do, and both are obeyed.
 	Bind(ctx context.Context) (unbind func())
 }
 
