@@ -22,24 +22,25 @@ const (
 // startCheckLocked checks an idle connection for the waiters.
 func (p *Pool[C]) startCheckLocked(s *slot[C], w word) {
 	if s.move(w, w.to(checking)) {
-		p.checkLocked(s)
+		p.asked++
+		p.checkLocked(s, true)
 	}
 }
 
 // checkLocked pings the connection of s, which is checking, in the background.
-func (p *Pool[C]) checkLocked(s *slot[C]) {
+// asked says that it is for a waiter.
+func (p *Pool[C]) checkLocked(s *slot[C], asked bool) {
 	p.checking++
-	p.goLocked(func() { p.check(s) })
+	c := &checkup[C]{slot: s, asked: asked, began: p.now()}
+	p.goLocked(func() { p.check(c) })
 }
 
 // check runs one Ping, in a goroutine of its own. It ends when Ping does, which
 // is soon after PingTimeout or the end of the pool.
-func (p *Pool[C]) check(s *slot[C]) {
-	began := p.now()
-	raw := s.raw
+func (p *Pool[C]) check(c *checkup[C]) {
+	raw := c.slot.raw
 	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.PingTimeout)
 	defer cancel()
-	c := &checkup[C]{slot: s, began: began}
 	overdue := time.AfterFunc(p.cfg.PingTimeout+grace, func() {
 		p.checked(c, fmt.Errorf("Ping has not returned %v after its PingTimeout of %v: %w", grace, p.cfg.PingTimeout, context.DeadlineExceeded))
 	})
@@ -57,6 +58,7 @@ func (p *Pool[C]) check(s *slot[C]) {
 // checkup is one check, settled by its Ping or by the time.
 type checkup[C any] struct {
 	slot    *slot[C]
+	asked   bool
 	began   time.Duration
 	settled bool // guarded by Pool.mu
 }
@@ -73,6 +75,9 @@ func (p *Pool[C]) checked(c *checkup[C], err error) {
 	s := c.slot
 	now := p.now()
 	p.checking--
+	if c.asked {
+		p.asked--
+	}
 	p.total.pings++
 	p.total.pinging += now - c.began
 	switch {
@@ -123,7 +128,7 @@ func (p *Pool[C]) doubtLocked() {
 		}
 		if n > 0 && s.move(w, w.to(checking)) {
 			n--
-			p.checkLocked(s)
+			p.checkLocked(s, false)
 		} else {
 			s.flag(w, stale)
 		}

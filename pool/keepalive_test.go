@@ -212,21 +212,74 @@ func TestKeepAliveLeavesHalfOfTheIdleToCallers(t *testing.T) {
 	})
 }
 
+// lastIdlePinged opens a pool and waits for the keepalive of its only
+// connection, which takes until the gate is closed.
+func lastIdlePinged(t *testing.T, maxOpen int) (*drivertest.Fake, *pool.Pool[*conn], chan struct{}) {
+	f, p := openFake(t, forever(pool.Config{MaxOpen: maxOpen, KeepAlive: 30 * time.Second, PingTimeout: 15 * time.Second}))
+	fill(t, p, 1)
+	gate := make(chan struct{})
+	f.Next(drivertest.Ping, 1, drivertest.HangUntil(gate))
+	for f.Counts().Pings == 0 {
+		advance(100 * time.Millisecond)
+	}
+	return f, p, gate
+}
+
 // 35: the last idle one comes to the caller as soon as its Ping is done.
 func TestCallerGetsTheLastIdleConnectionAfterItsPing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, forever(pool.Config{MaxOpen: 1, KeepAlive: 30 * time.Second}))
-		fill(t, p, 1)
-		gate := make(chan struct{})
-		f.Always(drivertest.Ping, drivertest.HangUntil(gate))
-		for f.Counts().Pings == 0 {
-			advance(100 * time.Millisecond)
-		}
+		_, p, gate := lastIdlePinged(t, 1)
 		c := start(t.Context(), p)
 		c.wantWaiting(t)
 		close(gate)
 		assert.Equal(t, 1, c.wantLease(t).Conn().ID)
 		c.lease.Release()
+	})
+}
+
+// 35: whichever comes first, that or a new one, where there is room.
+func TestKeepAliveOfTheLastIdleHoldsUpNoCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p, gate := lastIdlePinged(t, 2)
+		c := start(t.Context(), p)
+		assert.Equal(t, 2, c.wantLease(t).Conn().ID, "a Connect was quicker")
+		close(gate)
+		assert.Equal(t, 1, acquire(t, p).Conn().ID)
+		c.lease.Release()
+		assert.Equal(t, 2, f.Counts().Connects)
+	})
+}
+
+// 35: a keepalive that hangs is no check for a caller, who gets one of another.
+func TestKeepAliveOfADeadConnectionHoldsUpNoCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, forever(pool.Config{MaxOpen: 3, KeepAlive: 30 * time.Second, PingTimeout: 15 * time.Second}))
+		fill(t, p, 3)
+		f.Next(drivertest.Ping, 1, drivertest.Hang)
+		for f.Counts().Pings == 0 {
+			advance(100 * time.Millisecond)
+		}
+		began := time.Now()
+		leases := acquireN(t, p, 2)
+		assert.Zero(t, time.Since(began))
+		assert.Equal(t, 3, f.Counts().Connects)
+		releaseAll(leases)
+	})
+}
+
+// 35, 30: nor does it count as a spare one to come.
+func TestKeepAliveDoesNotHoldUpTheRefill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, forever(pool.Config{MinIdle: 3, KeepAlive: 30 * time.Second, PingTimeout: 15 * time.Second}))
+		require.NoError(t, p.Ready(t.Context()))
+		f.Next(drivertest.Ping, 1, drivertest.Hang)
+		for f.Counts().Pings == 0 {
+			advance(100 * time.Millisecond)
+		}
+		acquire(t, p).Discard(nil)
+		advance(time.Second)
+		assert.Equal(t, 3, p.Stats().Open)
+		assert.Equal(t, 4, f.Counts().Connects)
 	})
 }
 

@@ -254,7 +254,7 @@ func (p *Pool[C]) pingLocked(r *round[C]) {
 		}
 		if f.takeLocked() {
 			n--
-			p.checkLocked(f.slot)
+			p.checkLocked(f.slot, false)
 		}
 	}
 }

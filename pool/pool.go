@@ -49,6 +49,7 @@ type Pool[C any] struct {
 
 	open, connecting, checking, closing int // open includes checking
 	hopeless                            int // of connecting: those whose failure was told already
+	asked                               int // of checking: those for waiters; the others are keepalives
 
 	dial   dialState
 	keeper keeper[C]

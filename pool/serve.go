@@ -67,7 +67,7 @@ func (p *Pool[C]) serveLocked() {
 			p.exhausted = true
 		case w.is(idle):
 			p.deliverLocked(s, w) // lost to the keeper or a late fast path: look again
-		case p.queue.len > p.checking: // whatever is connecting: a check is sooner done
+		case p.queue.len > p.asked: // whatever is connecting: a check is sooner done
 			p.startCheckLocked(s, w)
 		default:
 			p.fillLocked()
@@ -78,12 +78,13 @@ func (p *Pool[C]) serveLocked() {
 }
 
 // supplyLocked is how many waiters are going to be served by what is under way.
-// In doubt, after a failed check, a check counts for nothing.
+// In doubt, after a failed check, a check counts for nothing; a keepalive never
+// counts, because it may hang, and nobody who came later need wait for it.
 func (p *Pool[C]) supplyLocked() int {
 	if p.keeper.doubt {
 		return p.hopefulLocked()
 	}
-	return p.hopefulLocked() + p.checking
+	return p.hopefulLocked() + p.asked
 }
 
 // findIdleLocked returns the lowest idle slot that needs no check, else the
@@ -115,7 +116,7 @@ func (p *Pool[C]) prompt() {
 	}
 	s, w := p.findIdleLocked()
 	switch {
-	case s != nil && !w.is(idle) && p.checking == 0:
+	case s != nil && !w.is(idle) && p.asked == 0:
 		p.startCheckLocked(s, w)
 	case s == nil && p.supplyLocked() == 0 && p.mayConnectLocked():
 		p.startConnectLocked(nil)
