@@ -216,8 +216,8 @@ func (p *Pool[C]) replaceOldLocked(r *round[C]) {
 			continue // another connection by now
 		}
 		room := p.occupiedLocked() < p.max && p.dial.failures == 0
-		if room && !p.mayConnectLocked() {
-			r.due(r.now + time.Millisecond) // MaxConnecting are under way: next time
+		if room && !p.mayConnectLocked() { // the server wants a pause, or MaxConnecting are under way
+			r.due(max(r.now+time.Millisecond, p.dial.startsAt()))
 			continue
 		}
 		s.expires.Store(0)
