@@ -87,7 +87,11 @@ func (p *Pool[C]) close(s *slot[C], raw driver.Conn, why error) {
 			err = &PanicError{v, debug.Stack()}
 		}
 		overdue.Stop()
-		p.log.V(1).Info("closed", "reason", why.Error(), "error", err)
+		if err != nil {
+			p.log.V(1).Info("closed", "reason", why.Error(), "error", err)
+		} else {
+			p.log.V(1).Info("closed", "reason", why.Error())
+		}
 		done()
 	}()
 	defer func() { err = raw.Close() }() // also if OnClose panics
