@@ -38,17 +38,17 @@ type dialState struct {
 
 // refuses reports whether a caller is told lastErr at once rather than wait
 // until an attempt may start.
-func (d *dialState) refuses(now time.Duration, failFast bool) bool {
-	return d.lastErr != nil && (d.permanent || failFast) && now < d.startsAt()
+func (d *dialState) refuses(clock func() time.Duration, failFast bool) bool {
+	return d.lastErr != nil && (d.permanent || failFast) && clock() < d.startsAt()
 }
 
 // refusesLocked reports whether nothing can serve a waiter before an attempt
 // that it is not to wait for.
 func (p *Pool[C]) refusesLocked() bool {
-	return p.hopefulLocked()+p.checking == 0 && p.dial.refuses(p.now(), p.cfg.FailFast)
+	return p.hopefulLocked()+p.checking == 0 && p.dial.refuses(p.now, p.cfg.FailFast)
 }
 
-// startsAt is when the next attempt may start.
+// startsAt is when the next attempt may start; 0 is at once.
 func (d *dialState) startsAt() time.Duration { return max(d.until, d.throttled) }
 
 // occupiedLocked is the number of connections as the server may count them.
@@ -66,12 +66,15 @@ func (p *Pool[C]) fillLocked() {
 	for p.mayConnectLocked() && p.wantedLocked() > 0 {
 		p.startConnectLocked(nil)
 	}
-	now := p.now()
-	if d := &p.dial; now < d.startsAt() && p.wantedLocked() > 0 {
+	d := &p.dial
+	if d.startsAt() == 0 || p.wantedLocked() <= 0 {
+		return
+	}
+	if pause := d.startsAt() - p.now(); pause > 0 {
 		if d.timer == nil {
-			d.timer = time.AfterFunc(d.startsAt()-now, p.fill)
+			d.timer = time.AfterFunc(pause, p.fill)
 		} else {
-			d.timer.Reset(d.startsAt() - now)
+			d.timer.Reset(pause)
 		}
 	}
 }
@@ -108,7 +111,7 @@ func (p *Pool[C]) mayConnectLocked() bool {
 	if limit == 0 {
 		limit = defaultConnecting
 	}
-	return p.occupiedLocked() < p.max && p.connecting < limit && p.now() >= p.dial.startsAt()
+	return p.occupiedLocked() < p.max && p.connecting < limit && (p.dial.startsAt() == 0 || p.now() >= p.dial.startsAt())
 }
 
 // failure is an error of Connect with its class, which is asked for without mu
@@ -128,6 +131,9 @@ func classify(err error) failure {
 // waiters.
 func (p *Pool[C]) connectFailedLocked(a *attempt[C], f failure) {
 	p.total.connectFailures++
+	if a.epoch != p.epoch {
+		return // it tried what Reset has made an end of
+	}
 	d := &p.dial
 	now := p.now()
 	if !d.permanent || f.permanent {

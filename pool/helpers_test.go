@@ -232,3 +232,32 @@ func watchdog(t *testing.T) {
 	})
 	t.Cleanup(func() { timer.Stop() })
 }
+
+// reasons is why connections were closed, by FakeConn.ID. Its add is
+// a Config.OnClose.
+type reasons struct {
+	mu sync.Mutex
+	m  map[int]error
+}
+
+func (r *reasons) add(c driver.Conn, why error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.m == nil {
+		r.m = map[int]error{}
+	}
+	r.m[c.(*conn).ID] = why
+}
+
+// want fails t unless the connections 1 to n, and no others, were closed by now
+// for a reason that is target.
+func (r *reasons) want(t testing.TB, n int, target error) {
+	t.Helper()
+	synctest.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	assert.Len(t, r.m, n)
+	for id := range n {
+		assert.ErrorIs(t, r.m[id+1], target, "connection %d", id+1)
+	}
+}

@@ -175,6 +175,7 @@ func (l Lease[C]) Hijack() C {
 	p.total.hijacked++
 	p.freeLocked(s)
 	p.serveLocked()
+	p.changedLocked() // Shutdown may wait for this lease
 	return l.conn
 }
 
