@@ -222,8 +222,9 @@ func (p *Pool[C]) limitLocked(n int) {
 
 // Reset evicts every connection, without blocking: idle ones now, leased ones
 // when they are released, those being connected when that is done. It also
-// forgets past connect failures, so that new ones are made at once. Waiters
-// stay in the queue. It is for new credentials and for a server that moved.
+// forgets connect failures, past ones and those of Connects under way, so that
+// new ones are made at once. Waiters stay in the queue. It is for new
+// credentials and for a server that moved.
 func (p *Pool[C]) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
