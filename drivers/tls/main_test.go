@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -120,7 +121,9 @@ func connect(t testing.TB, config tls.Config) (*tls.Conn, error) {
 
 func connectTo(t testing.TB, connector driver.Connector) (*tls.Conn, error) {
 	t.Helper()
-	c, err := connector.Connect(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	c, err := connector.Connect(ctx)
 	if err != nil {
 		require.Nil(t, c)
 		return nil, err

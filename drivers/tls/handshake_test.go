@@ -1,0 +1,252 @@
+package tls_test
+
+import (
+	"context"
+	stdtls "crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/drivers/tls"
+	"github.com/hotline-go/hotline/internal/memnet"
+	"github.com/hotline-go/hotline/internal/testcert"
+)
+
+// silent reads and never answers.
+func silent(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
+
+// saying answers the first bytes by s, and closes if it is to.
+func saying(s string, closes bool) func(net.Conn) {
+	return func(c net.Conn) {
+		_, _ = c.Read(make([]byte, 4096))
+		_, _ = io.WriteString(c, s)
+		if !closes {
+			silent(c)
+		}
+	}
+}
+
+func TestAHandshakeThatNeverEndsEndsWithItsContext(t *testing.T) {
+	ca := testcert.NewCA()
+	// In TLS 1.2 the server has the last word.
+	stopped := func(nw **memnet.Network) func(net.Conn) {
+		server := ca.ServerConfig()
+		server.MaxVersion = stdtls.VersionTLS12
+		server.VerifyConnection = func(stdtls.ConnectionState) error { (*nw).Silence(true); return nil }
+		return overTLS(server, echo)
+	}
+	var nw *memnet.Network
+	for _, tc := range []struct {
+		name   string
+		server func(net.Conn)
+	}{
+		{"a silent server", silent},
+		{"a record that begins", saying("\x16\x03\x03\x00\x7a\x02\x00", false)},
+		{"plain text too short for a record", saying("+OK", false)},
+		{"a server that stops half-way", stopped(&nw)},
+	} {
+		for _, cancels := range []bool{false, true} {
+			t.Run(tc.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var config tls.Config
+					nw, config = raw(t, tc.server)
+					config.TLS = &stdtls.Config{RootCAs: ca.Pool()}
+					connector, err := tls.NewConnector(config)
+					require.NoError(t, err)
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					want := context.DeadlineExceeded
+					if cancels {
+						ctx, cancel = context.WithCancel(t.Context())
+						time.AfterFunc(time.Second, cancel)
+						want = context.Canceled
+					}
+					defer cancel()
+					start := time.Now()
+					c, err := connector.Connect(ctx)
+					assert.Nil(t, c)
+					assert.ErrorIs(t, err, want)
+					assert.ErrorContains(t, err, "tcp: handshake with localhost:1: ")
+					assert.ErrorContains(t, err, "tls: the server did not finish the handshake: ")
+					assert.False(t, driver.IsPermanent(err))
+					assert.Equal(t, time.Second, time.Since(start))
+					assert.Zero(t, nw.Stats().Open)
+					nw.Silence(false)
+				})
+			})
+		}
+	}
+}
+
+func TestMishapsOfTheHandshakeAreNotPermanent(t *testing.T) {
+	reset := func(c net.Conn) {
+		_, _ = c.Read(make([]byte, 4096))
+		c.(*memnet.Conn).Cut()
+	}
+	for _, tc := range []struct {
+		name   string
+		server func(net.Conn)
+		is     error
+		want   string
+	}{
+		{"a close", saying("", true), io.EOF, "tls: the server closed the connection in the handshake: EOF"},
+		{"a close within a record", saying("\x16\x03\x03\x00\x7a\x02\x00", true), io.ErrUnexpectedEOF, "tls: the server closed the connection in the handshake: "},
+		{"a reset", reset, syscall.ECONNRESET, "tls: handshake: read "},
+		{"internal_error", saying("\x15\x03\x03\x00\x02\x02\x50", false), nil, "tls: handshake: remote error: tls: internal error"},
+		{"a garbled record", saying("\x16\x03\x03\x00\x04\x63\x00\x00\x00", false), nil, "tls: handshake: local error: "},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			nw, config := raw(t, tc.server)
+			_, err := connect(t, config)
+			require.ErrorContains(t, err, "tcp: handshake with localhost:1: "+tc.want)
+			if tc.is != nil {
+				require.ErrorIs(t, err, tc.is)
+			}
+			assert.False(t, driver.IsPermanent(err), err)
+			assert.Zero(t, nw.Stats().Open)
+		})
+	}
+	t.Run("refused", func(t *testing.T) {
+		nw, config := raw(t, silent)
+		nw.Refuse(true)
+		_, err := connect(t, config)
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		assert.False(t, driver.IsPermanent(err))
+	})
+	t.Run("a hang", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			nw, config := raw(t, silent)
+			nw.Hang(true)
+			connector, err := tls.NewConnector(config)
+			require.NoError(t, err)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, err = connector.Connect(ctx)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.False(t, driver.IsPermanent(err))
+		})
+	})
+}
+
+func TestAServerThatDoesNotSpeakTLSIsAPermanentError(t *testing.T) {
+	for name, tc := range map[string]struct{ says, want string }{
+		"a mail server":      {"220 mail.test ESMTP\r\n", `tls: the server does not speak TLS on this port, its first bytes are "220 m": tls: first record does not look like a TLS handshake`},
+		"an HTTP server":     {"HTTP/1.1 400 Bad Request\r\n\r\n", `its first bytes are "HTTP/"`},
+		"an odd version":     {"\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x09" + string(make([]byte, 36)), "tls: handshake: tls: server selected unsupported protocol version 309"},
+		"SSL 2":              {"\x80\x03\x04\x00\x01", "tls: handshake: tls: unsupported SSLv2 handshake received"},
+		"handshake_failure":  {"\x15\x03\x03\x00\x02\x02\x28", "tls: the server refused the handshake: remote error: tls: handshake failure"},
+		"unrecognized_name":  {"\x15\x03\x03\x00\x02\x02\x70", "tls: the server does not go by this server_name: remote error: tls: unrecognized name"},
+		"protocol_version":   {"\x15\x03\x03\x00\x02\x02\x46", "tls: the server refused the versions of TLS from min_version to max_version: remote error: "},
+		"no protocol (alpn)": {"\x15\x03\x03\x00\x02\x02\x78", "tls: the server refused all protocols of alpn: remote error: tls: no application protocol"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, config := raw(t, saying(tc.says, false))
+			_, err := connect(t, config)
+			require.ErrorContains(t, err, tc.want)
+			assert.True(t, driver.IsPermanent(err))
+			var plain stdtls.RecordHeaderError
+			if errors.As(err, &plain) {
+				assert.Nil(t, plain.Conn, "nobody reaches the socket through an error")
+			}
+		})
+	}
+}
+
+func TestAServerThatCantBeTrustedIsAPermanentError(t *testing.T) {
+	ca, stranger := testcert.NewCA(), testcert.NewCA()
+	const certificate = `tls: the server's certificate (subject "CN=localhost", for localhost 127.0.0.1 ::1, by "CN=hotline test CA", valid from 1999-01-01 to `
+	lineOnly := ca.ServerConfig()
+	lineOnly.NextProtos = []string{"line"}
+	expired := ca.ServerConfig()
+	expired.Certificates = []stdtls.Certificate{ca.Expired()}
+	old, recent := ca.ServerConfig(), ca.ServerConfig()
+	old.MaxVersion, recent.MinVersion = stdtls.VersionTLS12, stdtls.VersionTLS13
+	errOwn := errors.New("revoked")
+	for _, tc := range []struct {
+		name   string
+		server *stdtls.Config
+		change func(c *tls.Config)
+		want   []string
+	}{
+		{"an unknown authority", stranger.ServerConfig(), nil, []string{certificate + "2099-01-01)", "unknown authority", "name the authority by ca"}},
+		{"a wrong name", ca.ServerConfig("other.test"), nil, []string{`subject "CN=other.test", for other.test, by`, "not localhost"}},
+		{"an expired certificate", expired, nil, []string{certificate + "1999-02-01)", "expired"}},
+		{"a pin", ca.ServerConfig(), func(c *tls.Config) { c.Pins = []string{unescaped(pinOf(nil))} },
+			[]string{`tls: pin: neither the server's certificate (subject "CN=localhost"`, "have a pinned key"}},
+		{"alpn", lineOnly, func(c *tls.Config) { c.ALPN = []string{"h2", "x"} }, []string{"tls: the server refused all protocols of alpn"}},
+		{"no alpn", ca.ServerConfig(), func(c *tls.Config) { c.ALPN = []string{"h2", "x"} }, []string{"tls: alpn: the server takes none of h2, x"}},
+		{"an old server", old, func(c *tls.Config) { c.MinVersion = "1.3" }, []string{"from min_version to max_version: remote error: tls: protocol version not supported"}},
+		{"a new server", recent, func(c *tls.Config) { c.MaxVersion = "1.2" }, []string{"from min_version to max_version: remote error: tls: protocol version not supported"}},
+		{"the user's own check", ca.ServerConfig(), func(c *tls.Config) {
+			c.TLS.VerifyConnection = func(stdtls.ConnectionState) error { return errOwn }
+		}, []string{"tls: handshake: revoked"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			nw, config := secure(t, ca, tc.server, echo)
+			if tc.change != nil {
+				tc.change(&config)
+			}
+			_, err := connect(t, config)
+			require.Error(t, err)
+			for _, want := range append(tc.want, "tcp: handshake with localhost:1: ") {
+				assert.ErrorContains(t, err, want)
+			}
+			assert.True(t, driver.IsPermanent(err), err)
+			assert.Zero(t, nw.Stats().Open)
+		})
+	}
+}
+
+func TestALoginRunsOverTLSAndItsFailureClosesTheSocket(t *testing.T) {
+	ca := testcert.NewCA()
+	nw, config := secure(t, ca, ca.ServerConfig(), echo)
+	errLogin := errors.New("535 no such user")
+	config.Handshake = func(_ context.Context, c net.Conn) (net.Conn, error) {
+		wantEcho(t, c)
+		return nil, driver.Permanent(errLogin)
+	}
+	_, err := connect(t, config)
+	require.ErrorIs(t, err, errLogin)
+	assert.True(t, driver.IsPermanent(err))
+	assert.Zero(t, nw.Stats().Open)
+}
+
+// framed stands for what a Handshake may put on top.
+type framed struct{ net.Conn }
+
+func (f framed) NetConn() net.Conn { return f.Conn }
+
+func TestTheStateOfTLSIsFoundUnderWhatALoginPutsOnTop(t *testing.T) {
+	ca := testcert.NewCA()
+	_, config := secure(t, ca, ca.ServerConfig(), echo)
+	config.Handshake = func(_ context.Context, c net.Conn) (net.Conn, error) { return framed{c}, nil }
+	c, err := connect(t, config)
+	require.NoError(t, err)
+	state := c.ConnectionState()
+	assert.True(t, state.HandshakeComplete)
+	assert.Equal(t, "localhost", state.ServerName)
+	assert.Equal(t, time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC), c.Expiry())
+
+	config.Handshake = func(_ context.Context, c net.Conn) (net.Conn, error) { return struct{ net.Conn }{c}, nil }
+	c, err = connect(t, config)
+	require.NoError(t, err)
+	assert.Zero(t, c.ConnectionState(), "one that hides what is below")
+	assert.Zero(t, c.Expiry())
+}
+
+func TestExpiryIsThatOfTheFirstCertificateToExpire(t *testing.T) {
+	ca := testcert.NewCA()
+	server := ca.ServerConfig()
+	server.Certificates[0].Certificate = append(server.Certificates[0].Certificate, ca.Expired().Certificate[0])
+	_, config := secure(t, ca, server, echo)
+	c, err := connect(t, config)
+	require.NoError(t, err)
+	assert.Equal(t, time.Date(1999, 2, 1, 0, 0, 0, 0, time.UTC), c.Expiry())
+}
