@@ -1,0 +1,208 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/pool"
+)
+
+// Check is what must be true whenever all is quiet.
+func (m *machine) Check(t *rapid.T) {
+	synctest.Wait()
+	m.settle(t)
+	m.checkServer(t)
+	m.checkStats(t)
+	m.checkWaiters(t)
+	m.watch.next()
+}
+
+// settle takes the callers that have returned out of the model's queue, and
+// checks what they have got.
+func (m *machine) settle(t *rapid.T) {
+	overtaken := m.callers[:0:0]
+	m.callers = slices.DeleteFunc(m.callers, func(q *queued) bool {
+		if !q.returned() {
+			overtaken = append(overtaken, q)
+			return false
+		}
+		if q.err != nil {
+			m.checkError(t, q)
+			return true
+		}
+		m.hold(q.lease)
+		if len(overtaken) > 0 && overtaken[0].tick < q.tick && !m.watch.spoiled {
+			t.Fatalf("a caller was served before an earlier one")
+		}
+		return true
+	})
+}
+
+// checkError checks that the error of a caller has the reason that it names.
+func (m *machine) checkError(t *rapid.T, q *queued) {
+	var e *pool.AcquireError
+	require.ErrorAs(t, q.err, &e)
+	waited := time.Since(q.since)
+	t.Logf("Acquire returned %v", q.err)
+	switch cause := e.Cause; {
+	case errors.Is(cause, pool.ErrClosed):
+		assert.True(t, m.closed, "ErrClosed from an open pool")
+	case errors.Is(cause, context.Canceled):
+		assert.True(t, q.canceled, "Canceled without a cancel")
+	case errors.Is(cause, pool.ErrTimeout):
+		assert.True(t, m.cfg.AcquireTimeout > 0 && waited >= m.cfg.AcquireTimeout, "ErrTimeout after %v", waited)
+		m.timeouts++
+	case errors.Is(cause, pool.ErrTooManyWaiters):
+		assert.True(t, m.cfg.MaxWaiters > 0, "ErrTooManyWaiters without a limit")
+		m.rejected++
+	case errors.Is(cause, pool.ErrSuspended):
+		assert.True(t, m.cfg.FailFast && m.watch.limit == 0, "ErrSuspended at MaxOpen %d", m.watch.limit)
+	case errors.Is(cause, errRefused), errors.Is(cause, driver.ErrBadConn) && m.cfg.OnAcquire != nil:
+		// the hook's
+	default:
+		assert.True(t, m.watch.explains(cause), "not the error of any Connect: %v", cause)
+	}
+}
+
+// checkServer compares with what the server has seen.
+func (m *machine) checkServer(t *rapid.T) {
+	assert.Empty(t, m.watch.exceeded, "a Connect began with MaxOpen connections there")
+	assert.LessOrEqual(t, m.fake.Counts().Peak, m.watch.largest)
+	assert.Empty(t, m.fake.Violations())
+	holders := map[int]bool{}
+	for _, l := range m.leases {
+		c := fakeOf(l.Conn())
+		assert.False(t, holders[c.ID], "connection %d has two holders", c.ID)
+		assert.False(t, c.IsClosed(), "connection %d was closed under its holder", c.ID)
+		holders[c.ID] = true
+	}
+}
+
+// checkStats compares Stats with the model.
+func (m *machine) checkStats(t *rapid.T) {
+	s, n := m.pool.Stats(), m.fake.Counts()
+	closes := s.Closed
+	s.WaitTime, s.ConnectTime, s.PingTime = 0, 0, 0
+	assert.Equal(t, pool.Stats{
+		MaxOpen: m.watch.limit, Open: n.Open - s.Closing, Idle: n.Open - s.Closing - len(m.leases), Leased: len(m.leases),
+		Connecting: n.Connecting, Closing: s.Closing, Waiting: len(m.callers),
+		Acquires: m.acquired, Timeouts: m.timeouts, Rejected: m.rejected,
+		Connects: int64(n.Connects - n.Connecting), Pings: int64(n.Pings - m.watch.pinging), Hijacked: m.hijacked,
+		Closed: closes,
+		// What the model does not tell apart.
+		Canceled: s.Canceled, Waits: s.Waits, ConnectFailures: s.ConnectFailures, PingFailures: s.PingFailures,
+	}, s)
+	sum := closes.Bad + closes.Invalid + closes.Idle + closes.Lifetime + closes.Uses + closes.Reset + closes.Shutdown
+	assert.Equal(t, int64(n.Closes), sum+m.hijacked, "closes by reason, and connections hijacked, against closes seen")
+	if m.closed {
+		assert.Zero(t, s.Idle+s.Connecting+s.Waiting, "left after Close: %+v", s)
+	}
+}
+
+// checkWaiters checks that nobody waits for nothing.
+func (m *machine) checkWaiters(t *rapid.T) {
+	waiting := len(m.callers)
+	if waiting == 0 {
+		return
+	}
+	for _, q := range m.callers {
+		assert.False(t, q.canceled, "a caller waits on after its context ended")
+		assert.True(t, m.cfg.AcquireTimeout < 0 || time.Since(q.since) < m.cfg.AcquireTimeout, "a caller waits on after AcquireTimeout")
+	}
+	m.checkFailuresTold(t)
+	s := m.pool.Stats()
+	coming := m.watch.pinging + m.watch.connecting()
+	if idle := s.Idle - m.watch.pinging; idle > 0 && waiting > coming {
+		t.Logf("%d waiters: %+v", waiting, s)
+		t.Fatalf("waiters sleep and connections are idle")
+	}
+	occupied := s.Open + s.Connecting + s.Closing
+	if room := occupied < s.MaxOpen && s.Connecting < m.maxConnecting(); room && waiting > coming && !m.watch.pausing() {
+		t.Logf("%d waiters: %+v", waiting, s)
+		t.Fatalf("waiters sleep and there is room for a Connect")
+	}
+}
+
+// checkFailuresTold checks that a Connect that has failed after this action has
+// failed the callers who waited through all of it, but for those whom a check
+// under way may serve.
+func (m *machine) checkFailuresTold(t *rapid.T) {
+	if m.watch.worked {
+		return // and by that, whoever was spared has another chance
+	}
+	if m.watch.spoiled {
+		for _, q := range m.callers {
+			q.joined = m.watch.tick + 1 // perhaps anew, after a dead connection
+		}
+	}
+	for _, a := range m.watch.failedNow() {
+		for _, q := range m.callers[min(m.watch.pinging, len(m.callers)):] {
+			assert.Greater(t, q.joined, a.tick, "a caller outlives a failed Connect")
+		}
+	}
+}
+
+func (m *machine) maxConnecting() int {
+	if m.cfg.MaxConnecting == 0 {
+		return 8
+	}
+	return m.cfg.MaxConnecting
+}
+
+// finish ends a run: with a healthy server and no holder no slot is lost, and
+// after Close nothing is left.
+func (m *machine) finish(t *rapid.T) {
+	m.heal()
+	for _, q := range m.callers {
+		q.canceled = true
+		q.cancel()
+	}
+	m.Check(t)
+	m.releaseAll()
+	m.Check(t)
+	if !m.closed {
+		m.checkSlots(t)
+	}
+	m.closed = true
+	require.NoError(t, m.pool.Close())
+	m.Check(t)
+	assert.Zero(t, m.fake.Counts().Open, "open after Close and the end of all leases")
+}
+
+func (m *machine) releaseAll() {
+	for _, l := range m.leases {
+		l.Release()
+	}
+	m.leases = nil
+}
+
+// checkSlots checks that MaxOpen Acquires succeed, that one more has to wait,
+// and that MinIdle are there afterwards.
+func (m *machine) checkSlots(t *rapid.T) {
+	m.resize(t, m.cfg.MaxOpen)
+	advance(permanent + throttle)
+	for range m.cfg.MaxOpen + 1 {
+		m.Check(t)
+		m.Acquire(t)
+	}
+	m.Check(t)
+	require.Len(t, m.leases, m.cfg.MaxOpen, "a slot is lost: %+v", m.pool.Stats())
+	require.Len(t, m.callers, 1, "there is one slot too many: %+v", m.pool.Stats())
+	m.callers[0].canceled = true
+	m.callers[0].cancel()
+	m.Check(t)
+	m.releaseAll()
+	advance(time.Second)
+	m.Check(t)
+	if !m.watch.permanent { // else nothing succeeded since, and the pool waits for a caller
+		assert.GreaterOrEqual(t, m.pool.Stats().Idle, m.cfg.MinIdle, "MinIdle are not there")
+	}
+}

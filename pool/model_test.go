@@ -1,0 +1,363 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"pgregory.net/rapid"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/drivertest"
+	"github.com/hotline-go/hotline/pool"
+)
+
+// The model test does random things to a pool, one after the other, each in
+// the quiet of a bubble. machine is what it does, and the little that has to be
+// known to say afterwards what must be true: who waits, who holds a lease, how
+// connecting went. model_check_test.go has that.
+//
+// Longer: go test ./pool -run RandomActions -rapid.checks=100000
+func TestRandomActionsKeepThePromises(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rapid.SyncTest(t, func(t *rapid.T) {
+			m := newMachine(t)
+			defer m.abandon()
+			t.Repeat(rapid.StateMachineActions(m))
+			m.finish(t)
+		})
+	})
+}
+
+// user is what the model test wants of a connection. It is true of those with
+// all optional interfaces, and of those with none, which take the fast path.
+type user interface {
+	driver.Conn
+	Use() error
+}
+
+// machine is a pool under test, with what the test knows of it. Its exported
+// methods are the actions, and Check, which follows each.
+type machine struct {
+	fake *drivertest.Fake
+	pool *pool.Pool[user]
+	cfg  pool.Config
+	bare bool // the connections have no optional interface
+
+	leases  []pool.Lease[user] // held
+	ended   []pool.Lease[user]
+	callers []*queued // of Acquire, not known to have returned, oldest first
+	gate    chan struct{}
+	closed  bool
+	severed bool // by Shutdown
+
+	acquired, timeouts, rejected, hijacked int64
+
+	watch watch
+}
+
+// queued is a caller of Acquire.
+type queued struct {
+	*caller[user]
+	cancel   context.CancelFunc
+	canceled bool
+	tick     int // of the action that started it
+	joined   int // the first action whose Connects begin after it has joined the queue
+	since    time.Time
+}
+
+func newMachine(t *rapid.T) *machine {
+	m := &machine{fake: &drivertest.Fake{}, gate: make(chan struct{}), bare: rapid.Bool().Draw(t, "bare")}
+	m.fake.Wrap = func(c *drivertest.FakeConn) driver.Conn {
+		if m.bare {
+			return drivertest.Bare(c)
+		}
+		return &watchedConn{c, &m.watch}
+	}
+	m.cfg = drawConfig(t)
+	if rapid.Bool().Draw(t, "OnAcquire") {
+		m.cfg.OnAcquire = m.watch.onAcquire
+	}
+	m.watch.next() // from 1
+	m.watch.setLimit(m.cfg.MaxOpen)
+	m.scriptConnect(nil)
+	p, err := pool.New[user](&watchedConnector{m.fake, &m.watch}, m.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.pool = p
+	return m
+}
+
+// drawConfig returns settings of any kind, of a size that few actions reach.
+func drawConfig(t *rapid.T) pool.Config {
+	duration := func(name string, of ...time.Duration) time.Duration { return rapid.SampledFrom(of).Draw(t, name) }
+	maxOpen := rapid.IntRange(1, 4).Draw(t, "MaxOpen")
+	minIdle := rapid.IntRange(0, maxOpen).Draw(t, "MinIdle")
+	return pool.Config{
+		MaxOpen:        maxOpen,
+		MinIdle:        minIdle,
+		MaxIdle:        rapid.IntRange(minIdle, maxOpen).Draw(t, "MaxIdle"),
+		MaxWaiters:     rapid.SampledFrom([]int{0, 0, 2}).Draw(t, "MaxWaiters"),
+		AcquireTimeout: duration("AcquireTimeout", -1, 2*time.Second, 30*time.Second),
+		MaxConnecting:  rapid.IntRange(0, 2).Draw(t, "MaxConnecting"),
+		ValidateAfter:  duration("ValidateAfter", -1, time.Millisecond, time.Second),
+		KeepAlive:      duration("KeepAlive", -1, 3*time.Second),
+		MaxIdleTime:    duration("MaxIdleTime", -1, 5*time.Second),
+		MaxLifetime:    duration("MaxLifetime", -1, 10*time.Second),
+		MaxUses:        rapid.SampledFrom([]int{0, 0, 3}).Draw(t, "MaxUses"),
+		FailFast:       rapid.Bool().Draw(t, "FailFast"),
+	}
+}
+
+// Acquire starts a caller.
+func (m *machine) Acquire(*rapid.T) { m.acquire() }
+
+func (m *machine) acquire() {
+	ctx, cancel := context.WithCancel(context.Background())
+	q := &queued{caller: &caller[user]{done: make(chan struct{})}, cancel: cancel, tick: m.watch.tick, joined: m.watch.tick, since: time.Now()}
+	m.callers = append(m.callers, q)
+	go func() {
+		defer close(q.done)
+		q.lease, q.err = m.pool.Acquire(ctx)
+	}()
+}
+
+// Cancel ends the context of a caller.
+func (m *machine) Cancel(t *rapid.T) {
+	if len(m.callers) == 0 {
+		t.Skip()
+	}
+	q := m.callers[rapid.IntRange(0, len(m.callers)-1).Draw(t, "caller")]
+	q.canceled = true
+	q.cancel()
+}
+
+// Try is TryAcquire. It must succeed where nothing but the fast path is in
+// question.
+func (m *machine) Try(t *rapid.T) {
+	before := m.pool.Stats()
+	l, ok := m.pool.TryAcquire()
+	if ok {
+		m.hold(l)
+	} else if m.bare && before.Idle > 0 && before.Waiting == 0 && m.cfg.OnAcquire == nil {
+		t.Fatalf("TryAcquire() failed with a connection idle: %+v", before)
+	}
+}
+
+func (m *machine) hold(l pool.Lease[user]) {
+	m.acquired++
+	m.leases = append(m.leases, l)
+}
+
+// pick takes one of the leases that are held.
+func (m *machine) pick(t *rapid.T) pool.Lease[user] {
+	if len(m.leases) == 0 {
+		t.Skip()
+	}
+	i := rapid.IntRange(0, len(m.leases)-1).Draw(t, "lease")
+	l := m.leases[i]
+	m.leases = slices.Delete(m.leases, i, i+1)
+	m.ended = append(m.ended, l)
+	return l
+}
+
+func (m *machine) Use(t *rapid.T) {
+	l := m.pick(t)
+	if err := l.Conn().Use(); err != nil {
+		if !errors.Is(err, io.EOF) {
+			t.Fatalf("Use() = %v on a leased connection", err)
+		}
+		l.Discard(err)
+		return
+	}
+	l.Release()
+}
+
+func (m *machine) Release(t *rapid.T) { m.pick(t).Release() }
+
+func (m *machine) Discard(t *rapid.T) {
+	m.pick(t).Discard(rapid.SampledFrom([]error{nil, errScripted, io.EOF}).Draw(t, "reason"))
+}
+
+// Hijack closes the connection first, so that the server never counts it on
+// top of those in the pool.
+func (m *machine) Hijack(t *rapid.T) {
+	l := m.pick(t)
+	m.hijacked++
+	if err := l.Conn().Close(); err != nil {
+		t.Fatal(err)
+	}
+	l.Hijack()
+}
+
+// Misuse does to an ended lease what must have no effect.
+func (m *machine) Misuse(t *rapid.T) {
+	if len(m.ended) == 0 {
+		t.Skip()
+	}
+	l := m.ended[rapid.IntRange(0, len(m.ended)-1).Draw(t, "ended lease")]
+	l.Release()
+	l.Discard(io.EOF)
+	assert.Panics(t, func() { l.Hijack() })
+	if !m.severed {
+		assert.Panics(t, func() { l.Conn() })
+	}
+}
+
+// Burst ends all leases at once, while some callers leave and others arrive.
+func (m *machine) Burst(t *rapid.T) {
+	for _, q := range m.callers {
+		if rapid.Bool().Draw(t, "leaves") {
+			q.canceled = true
+			go q.cancel()
+		}
+	}
+	for _, l := range m.leases {
+		go l.Release()
+	}
+	old := len(m.callers)
+	for range len(m.leases) + rapid.IntRange(0, 2).Draw(t, "more") {
+		m.acquire()
+	}
+	for _, q := range m.callers[old:] {
+		q.joined++ // those of this action may begin before
+	}
+	m.ended = append(m.ended, m.leases...)
+	m.leases = nil
+}
+
+func (m *machine) Kill(t *rapid.T) {
+	conns := m.fake.Conns()
+	if len(conns) == 0 {
+		t.Skip()
+	}
+	conns[rapid.IntRange(0, len(conns)-1).Draw(t, "connection")].Kill()
+}
+
+func (m *machine) KillAll(*rapid.T) { m.fake.KillAll() }
+
+// Connects changes how Connect goes from now on.
+func (m *machine) Connects(t *rapid.T) {
+	switch rapid.SampledFrom([]string{"succeed", "fail", "fail for good", "are throttled", "are slow", "hang", "stall"}).Draw(t, "connects") {
+	case "succeed":
+		m.scriptConnect(nil)
+	case "fail":
+		m.scriptConnect(drivertest.Fail(errScripted))
+	case "fail for good":
+		m.scriptConnect(drivertest.Fail(driver.Permanent(errScripted)))
+	case "are throttled":
+		m.scriptConnect(drivertest.Fail(driver.Throttled(errScripted, throttle)))
+	case "are slow":
+		m.scriptConnect(drivertest.Delay(time.Second))
+	case "hang":
+		m.scriptConnect(drivertest.Hang)
+	case "stall":
+		m.scriptConnect(drivertest.StallUntil(m.gate))
+	}
+}
+
+// Pings changes how Ping goes from now on.
+func (m *machine) Pings(t *rapid.T) {
+	m.fake.Always(drivertest.Ping, rapid.SampledFrom([]drivertest.Step{
+		nil, drivertest.Fail(errScripted), drivertest.Delay(300 * time.Millisecond), drivertest.Hang,
+	}).Draw(t, "pings"))
+}
+
+// Closes changes how long Close takes from now on.
+func (m *machine) Closes(t *rapid.T) {
+	took := rapid.SampledFrom([]time.Duration{0, 2 * time.Second}).Draw(t, "closes take")
+	m.fake.Always(drivertest.Close, func(context.Context, *drivertest.FakeConn) error {
+		<-time.After(took)
+		return nil
+	})
+}
+
+// Refuse makes OnAcquire refuse one connection.
+func (m *machine) Refuse(t *rapid.T) {
+	if m.cfg.OnAcquire == nil {
+		t.Skip()
+	}
+	m.watch.refuse(rapid.SampledFrom([]error{errRefused, driver.ErrBadConn}).Draw(t, "with"))
+}
+
+func (m *machine) Advance(t *rapid.T) {
+	advance(rapid.SampledFrom([]time.Duration{
+		time.Millisecond, 50 * time.Millisecond, 400 * time.Millisecond, 2 * time.Second, 11 * time.Second, 70 * time.Second,
+	}).Draw(t, "by"))
+}
+
+func (m *machine) Reset(*rapid.T) {
+	m.watch.reset()
+	m.pool.Reset()
+}
+
+func (m *machine) Resize(t *rapid.T) {
+	m.resize(t, rapid.IntRange(0, 5).Draw(t, "to"))
+}
+
+// Close closes the pool, with or without its leases, in one of ten cases that
+// it is drawn.
+func (m *machine) Close(t *rapid.T) {
+	switch rapid.IntRange(0, 19).Draw(t, "Close") {
+	default:
+		t.Skip()
+	case 0:
+		m.heal()
+		m.closed = true
+		assert.NoError(t, m.pool.Close())
+	case 1:
+		m.heal()
+		m.settle(t) // so that all leases are known
+		m.closed, m.severed = true, true
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		m.pool.Shutdown(ended)
+		m.leases = nil
+	}
+}
+
+func (m *machine) resize(t *rapid.T, n int) {
+	m.watch.setLimit(n)
+	if err := m.pool.Resize(n); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// heal makes the server well again.
+func (m *machine) heal() {
+	m.scriptConnect(nil)
+	m.fake.Always(drivertest.Ping, nil)
+	m.fake.Always(drivertest.Close, nil)
+	m.watch.refuse(nil)
+	close(m.gate)
+	m.gate = make(chan struct{})
+	synctest.Wait()
+}
+
+// abandon ends everything, so that a failed run leaves no goroutine behind.
+func (m *machine) abandon() {
+	m.heal()
+	for _, q := range m.callers {
+		q.cancel()
+	}
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	m.pool.Shutdown(ended)
+}
+
+// scriptConnect makes Connect do step, and watches the limit.
+func (m *machine) scriptConnect(step drivertest.Step) {
+	m.fake.Always(drivertest.Connect, func(ctx context.Context, c *drivertest.FakeConn) error {
+		m.watch.checkLimit(m.fake.Counts())
+		if step == nil {
+			return nil
+		}
+		return step(ctx, c)
+	})
+}

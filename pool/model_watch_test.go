@@ -1,0 +1,245 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/drivertest"
+)
+
+const (
+	maxBackoff = 6 * time.Second  // Backoff.Max and its jitter
+	throttle   = 20 * time.Second // the pause that a throttling server asks for
+	permanent  = time.Minute      // between the attempts after a permanent error
+	overdue    = 10*time.Second + 100*time.Millisecond
+)
+
+var errRefused = errors.New("refused by OnAcquire")
+
+// watch is what the goroutines of the pool tell the model test: how Connect
+// and Ping go, and whether the limit was kept.
+type watch struct {
+	mu      sync.Mutex
+	tick    int   // counts the actions
+	limit   int   // MaxOpen, or what Resize made of it
+	largest int   // of all limits
+	refusal error // of the next OnAcquire
+
+	exceeded []drivertest.Counts // when a Connect began above the limit
+	attempts []*attempt
+	pinging  int  // calls of Ping under way
+	spoiled  bool // in this action, a connection was found dead between queue and caller
+
+	// How long the pool may pause before the next attempt.
+	failing   bool // it has failed since the last success
+	permanent bool // and for good
+	pause     time.Time
+	throttled time.Time
+	worked    bool // in this action, one succeeded
+	failed    bool // in this action, one failed
+}
+
+// attempt is one call of Connect.
+type attempt struct {
+	tick  int
+	began time.Time
+	ended int // tick, or zero
+	err   error
+}
+
+// overdue reports whether the pool has given up on a.
+func (a *attempt) overdue() bool { return a.ended == 0 && time.Since(a.began) >= overdue }
+
+// next begins the next action.
+func (w *watch) next() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.worked && !w.failed { // if both, nobody knows what came last
+		w.failing, w.permanent, w.pause = false, false, w.throttled
+	}
+	w.spoiled, w.worked, w.failed = false, false, false
+	w.tick++
+}
+
+func (w *watch) setLimit(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.limit = n
+	w.largest = max(w.largest, n)
+}
+
+// reset is what Reset does to a pause.
+func (w *watch) reset() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failing, w.permanent, w.pause, w.throttled = false, false, time.Time{}, time.Time{}
+}
+
+func (w *watch) refuse(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refusal = err
+}
+
+// onAcquire is the hook.
+func (w *watch) onAcquire(context.Context, driver.Conn) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	err := w.refusal
+	w.refusal = nil
+	w.spoiled = w.spoiled || err != nil
+	return err
+}
+
+// checkLimit is called while a Connect begins, which n counts already.
+func (w *watch) checkLimit(n drivertest.Counts) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n.Connecting+n.Open > w.limit {
+		w.exceeded = append(w.exceeded, n)
+	}
+}
+
+// watchedConnector tells how Connect goes.
+type watchedConnector struct {
+	*drivertest.Fake
+	watch *watch
+}
+
+func (c *watchedConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	a := c.watch.begin()
+	raw, err := c.Fake.Connect(ctx)
+	c.watch.end(a, err)
+	return raw, err
+}
+
+func (w *watch) begin() *attempt {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a := &attempt{tick: w.tick, began: time.Now()}
+	for _, other := range w.attempts {
+		w.failing = w.failing || other.overdue()
+	}
+	w.attempts = append(w.attempts, a)
+	if w.failing {
+		w.pauseLocked()
+	}
+	return a
+}
+
+func (w *watch) end(a *attempt, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a.ended, a.err = w.tick, err
+	if err == nil {
+		w.worked = true
+		return
+	}
+	w.failing, w.failed = true, true
+	w.permanent = w.permanent || driver.IsPermanent(err)
+	if _, ok := driver.RetryAfter(err); ok {
+		w.throttled = time.Now().Add(throttle)
+	}
+	w.pauseLocked()
+}
+
+// pauseLocked moves pause on to the latest time that the pool may wait for.
+func (w *watch) pauseLocked() {
+	d := maxBackoff
+	if w.permanent {
+		d = permanent
+	}
+	for _, t := range []time.Time{time.Now().Add(d), w.throttled} {
+		if t.After(w.pause) {
+			w.pause = t
+		}
+	}
+}
+
+// pausing reports whether the pool may be waiting before the next attempt.
+func (w *watch) pausing() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range w.attempts {
+		if a.overdue() && time.Since(a.began) < overdue+maxBackoff {
+			return true
+		}
+	}
+	return time.Now().Before(w.pause)
+}
+
+// connecting is how many attempts are under way that the pool still hopes for.
+func (w *watch) connecting() (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range w.attempts {
+		if a.ended == 0 && !a.overdue() {
+			n++
+		}
+	}
+	return n
+}
+
+// failedNow returns the attempts that failed in this action.
+func (w *watch) failedNow() (failed []*attempt) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range w.attempts {
+		if a.ended == w.tick && a.err != nil {
+			failed = append(failed, a)
+		}
+	}
+	return failed
+}
+
+// explains reports whether err is that of an attempt that has failed.
+func (w *watch) explains(err error) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range w.attempts {
+		if a.err != nil && errors.Is(err, a.err) || a.overdue() && errors.Is(err, context.DeadlineExceeded) {
+			return true
+		}
+	}
+	return false
+}
+
+// watchedConn tells when it is pinged, and when it is found dead at the last
+// moment.
+type watchedConn struct {
+	*drivertest.FakeConn
+	watch *watch
+}
+
+func (c *watchedConn) Ping(ctx context.Context) error {
+	c.watch.addPinging(1)
+	defer c.watch.addPinging(-1)
+	return c.FakeConn.Ping(ctx)
+}
+
+func (w *watch) addPinging(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pinging += n
+}
+
+func (c *watchedConn) ResetSession(ctx context.Context) error {
+	err := c.FakeConn.ResetSession(ctx)
+	if err != nil {
+		c.watch.mu.Lock()
+		defer c.watch.mu.Unlock()
+		c.watch.spoiled = true
+	}
+	return err
+}
+
+// fakeOf returns the connection of the Fake in c.
+func fakeOf(c user) *drivertest.FakeConn {
+	if w, ok := c.(*watchedConn); ok {
+		return w.FakeConn
+	}
+	return c.(*drivertest.BareConn).FakeConn()
+}
