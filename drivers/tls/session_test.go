@@ -1,0 +1,174 @@
+package tls_test
+
+import (
+	stdtls "crypto/tls"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/drivers/tls"
+	"github.com/hotline-go/hotline/internal/testcert"
+)
+
+// resumes connects, uses the connection, and reports whether the session was
+// an old one.
+func resumes(t *testing.T, connector driver.Connector) bool {
+	t.Helper()
+	c, err := connectTo(t, connector)
+	require.NoError(t, err)
+	wantEcho(t, c)
+	return c.ConnectionState().DidResume
+}
+
+func TestTheSecondConnectResumesTheSession(t *testing.T) {
+	ca := testcert.NewCA()
+	for version, number := range versions {
+		for _, isMutual := range []bool{false, true} {
+			for _, tc := range []struct {
+				size int
+				want bool
+			}{{0, true}, {1, true}, {-1, false}} {
+				t.Run("TLS "+version, func(t *testing.T) {
+					server := ca.ServerConfig()
+					server.MaxVersion = number
+					if isMutual {
+						mutual(server, ca)
+					}
+					_, config := secure(t, ca, server, echo)
+					config.TLS.Certificates = []stdtls.Certificate{ca.Client("ada")}
+					config.Pins = []string{unescaped(pinOf(derOf(ca)))} // hold for resumed sessions too
+					config.SessionCache = tc.size
+					connector, err := tls.NewConnector(config)
+					require.NoError(t, err)
+					assert.False(t, resumes(t, connector))
+					assert.Equal(t, tc.want, resumes(t, connector))
+					assert.Equal(t, tc.want, resumes(t, connector))
+					assert.False(t, resumes(t, mustConnector(t, config)), "each connector has sessions of its own")
+				})
+			}
+		}
+	}
+}
+
+func mustConnector(t *testing.T, config tls.Config) driver.Connector {
+	t.Helper()
+	connector, err := tls.NewConnector(config)
+	require.NoError(t, err)
+	return connector
+}
+
+func TestSessionsAreKeptInTheUsersOwnCache(t *testing.T) {
+	ca := testcert.NewCA()
+	_, config := secure(t, ca, ca.ServerConfig(), echo)
+	config.TLS.ClientSessionCache = stdtls.NewLRUClientSessionCache(1)
+	assert.False(t, resumes(t, mustConnector(t, config)))
+	assert.True(t, resumes(t, mustConnector(t, config)))
+}
+
+func TestAServerThatHasForgottenTheSessionGetsAFullHandshake(t *testing.T) {
+	ca := testcert.NewCA()
+	server := ca.ServerConfig()
+	server.SetSessionTicketKeys([][32]byte{{1}})
+	_, config := secure(t, ca, server, echo)
+	connector := mustConnector(t, config)
+	assert.False(t, resumes(t, connector))
+	server.SetSessionTicketKeys([][32]byte{{2}})
+	assert.False(t, resumes(t, connector))
+	assert.True(t, resumes(t, connector))
+}
+
+// replace changes a file, and its time too, as a clock might stand still.
+func replace(t *testing.T, name string, content []byte) {
+	t.Helper()
+	before, err := os.Stat(name)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(name, content, 0o600))
+	later := before.ModTime().Add(time.Second)
+	require.NoError(t, os.Chtimes(name, later, later))
+}
+
+// onFiles serves whoever has a certificate of ca, and returns a Config with
+// files, and what it logs.
+func onFiles(t *testing.T, ca *testcert.CA) (server *stdtls.Config, config tls.Config, client func() string, logged *[]string) {
+	server = mutual(ca.ServerConfig(), ca)
+	clients := make(chan string, 1)
+	_, config = secure(t, ca, server, func(c *stdtls.Conn) {
+		clients <- c.ConnectionState().PeerCertificates[0].Subject.CommonName
+		echo(c)
+	})
+	config.TLS = nil
+	config.CA = write(t, "ca.pem", ca.PEM())
+	config.Cert, config.Key = writeClient(t, ca, "ada")
+	logged = new([]string)
+	config.Logger = logr.New(funcr.New(func(_, args string) { *logged = append(*logged, args) }, funcr.Options{}).GetSink())
+	return server, config, func() string { return <-clients }, logged
+}
+
+func TestChangedFilesCountForTheNextConnect(t *testing.T) {
+	ca := testcert.NewCA()
+	server, config, client, logged := onFiles(t, ca)
+	connector := mustConnector(t, config)
+	assert.False(t, resumes(t, connector))
+	assert.Equal(t, "ada", client())
+	assert.True(t, resumes(t, connector))
+	assert.Equal(t, "ada", client())
+
+	cert, key := testcert.PEM(ca.Client("bob"))
+	replace(t, config.Cert, cert)
+	replace(t, config.Key, key)
+	assert.False(t, resumes(t, connector), "sessions of the old certificate are forgotten")
+	assert.Equal(t, "bob", client())
+	assert.True(t, resumes(t, connector))
+	assert.Equal(t, "bob", client())
+
+	next := testcert.NewCA()
+	replace(t, config.CA, next.PEM())
+	_, err := connectTo(t, connector)
+	require.ErrorContains(t, err, "unknown authority", "nor does an old session help")
+	server.Certificates = next.ServerConfig().Certificates
+	assert.False(t, resumes(t, connector))
+	assert.Equal(t, "bob", client())
+	assert.Empty(t, *logged)
+}
+
+func TestChangedFilesThatCantBeUsedAreLoggedOnceAndTheOldStay(t *testing.T) {
+	ca := testcert.NewCA()
+	_, config, client, logged := onFiles(t, ca)
+	connector := mustConnector(t, config)
+	assert.False(t, resumes(t, connector))
+	assert.Equal(t, "ada", client())
+
+	cert, key := testcert.PEM(ca.Client("bob"))
+	replace(t, config.Cert, cert)
+	for range 2 {
+		assert.True(t, resumes(t, connector), "the sessions stay too")
+		assert.Equal(t, "ada", client())
+	}
+	require.Len(t, *logged, 1)
+	assert.Contains(t, (*logged)[0], "changed files can't be used, the old ones stay in force")
+	assert.Contains(t, (*logged)[0], config.Cert)
+	assert.Contains(t, (*logged)[0], "private key does not match public key")
+
+	replace(t, config.Key, key) // the other half of the change
+	assert.False(t, resumes(t, connector))
+	assert.Equal(t, "bob", client())
+
+	replace(t, config.CA, []byte("junk"))
+	assert.True(t, resumes(t, connector))
+	assert.Equal(t, "bob", client())
+	require.NoError(t, os.Remove(config.CA))
+	assert.True(t, resumes(t, connector))
+	assert.Equal(t, "bob", client())
+	require.Len(t, *logged, 3)
+	assert.Contains(t, (*logged)[1], "want PEM certificates")
+	assert.Contains(t, (*logged)[2], "tls: ca: ")
+	for _, line := range *logged {
+		assert.NotContains(t, line, "PRIVATE")
+	}
+}
