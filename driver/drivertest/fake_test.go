@@ -336,6 +336,27 @@ func TestBoundConnectionObeysAContextUntilUnbind(t *testing.T) {
 	})
 }
 
+func TestBindsNest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := drivertest.NewFake(t)
+		f.Wrap = drivertest.Bound
+		c := connect[*drivertest.BoundConn](t, f)
+		outer, cancelOuter := context.WithCancel(t.Context())
+		defer cancelOuter()
+		defer c.Bind(outer)()
+		inner, cancelInner := context.WithCancel(context.Background())
+		unbind := c.Bind(inner)
+		unbind()
+		cancelInner()
+		assert.NoError(t, c.Use(), "after the inner unbind")
+
+		f.Always(drivertest.Use, drivertest.Hang)
+		defer c.Bind(context.Background())()
+		time.AfterFunc(time.Second, cancelOuter)
+		assert.ErrorIs(t, c.Use(), context.Canceled, "the outer one counts under the inner")
+	})
+}
+
 func TestMisuseIsReported(t *testing.T) {
 	for name, tt := range map[string]struct {
 		misuse func(*drivertest.Fake, *drivertest.BoundConn)
@@ -357,10 +378,6 @@ func TestMisuseIsReported(t *testing.T) {
 			f.Next(drivertest.Use, 1, func(ctx context.Context, c *drivertest.FakeConn) error { return c.Ping(ctx) })
 			c.Use()
 		}, "connection 1: Ping while another call is under way"},
-		"Bind twice": {func(_ *drivertest.Fake, c *drivertest.BoundConn) {
-			c.Bind(context.Background())
-			c.Bind(context.Background())
-		}, "connection 1: Bind without unbind"},
 		"bound when reset": {func(_ *drivertest.Fake, c *drivertest.BoundConn) {
 			c.Bind(context.Background())
 			c.ResetSession(context.Background())

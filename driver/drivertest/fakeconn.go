@@ -212,12 +212,19 @@ type BoundConn struct{ *FakeConn }
 // all that [FakeConn] is. They are [*BoundConn].
 func Bound(c *FakeConn) driver.Conn { return &BoundConn{c} }
 
-// Bind makes Use obey ctx until unbind. A second Bind before that is reported
-// to the [Fake].
+// Bind makes Use obey ctx until unbind. Binds nest: Use obeys all of them.
 func (b *BoundConn) Bind(ctx context.Context) (unbind func()) {
-	if b.bound != nil {
-		b.fake.violation(b.FakeConn, "Bind without unbind")
+	outer := b.bound
+	if outer == nil {
+		b.bound = ctx
+		return func() { b.bound = nil }
 	}
-	b.bound = ctx
-	return func() { b.bound = nil }
+	both, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(outer, cancel)
+	b.bound = both
+	return func() {
+		stop()
+		cancel()
+		b.bound = outer
+	}
 }
