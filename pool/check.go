@@ -86,7 +86,7 @@ func (p *Pool[C]) checked(c *checkup[C], err error) {
 	case err != nil:
 		p.total.pingFailures++
 		p.closeLocked(s, &checkError{err})
-		p.doubtLocked()
+		p.doubtLocked(c.began)
 		p.failWaitersLocked(p.refusesLocked())
 		p.serveLocked()
 	default:
@@ -112,10 +112,10 @@ type checkError struct{ err error }
 func (e *checkError) Error() string { return "pool: check failed: " + e.err.Error() }
 func (e *checkError) Unwrap() error { return e.err }
 
-// doubtLocked follows a failed check: what killed that connection has probably
-// killed others. All idle ones are checked at once, and waiters get new ones
-// meanwhile.
-func (p *Pool[C]) doubtLocked() {
+// doubtLocked follows a failed check that began at the time since: what killed
+// that connection has probably killed others. All idle ones that have shown no
+// life since then are checked at once, and waiters get new ones meanwhile.
+func (p *Pool[C]) doubtLocked(since time.Duration) {
 	if p.keeper.doubt {
 		return
 	}
@@ -123,7 +123,7 @@ func (p *Pool[C]) doubtLocked() {
 	n := maxSuspects
 	for _, s := range *p.slots.Load() {
 		w := s.load()
-		if w.phase() != idle || !w.has(pings) {
+		if w.phase() != idle || !w.has(pings) || time.Duration(s.checkedAt.Load()) > since {
 			continue
 		}
 		if n > 0 && s.move(w, w.to(checking)) {

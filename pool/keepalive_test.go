@@ -3,6 +3,7 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -297,6 +298,49 @@ func TestCallerIsHeldNoLongerThanPingTimeoutByAKeepAlive(t *testing.T) {
 		assert.LessOrEqual(t, time.Since(began), time.Second)
 		assert.Equal(t, 2, l.Conn().ID)
 		l.Release()
+	})
+}
+
+// One dead connection puts all in doubt, and each that is found then does the
+// same; but none is pinged again for it, and no new one.
+func TestDoubtPingsNoConnectionTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, forever(pool.Config{MaxOpen: 60, MinIdle: 60}))
+		f.Always(drivertest.Connect, drivertest.Delay(time.Millisecond))
+		require.NoError(t, p.Ready(t.Context()))
+		advance(10 * time.Second) // all want a check before use
+		pings := logPings(f, func(ctx context.Context, c *conn) error {
+			if c.ID <= 20 { // these are dead, which shows one after the other
+				drivertest.Delay(time.Duration(c.ID)*10*time.Millisecond)(ctx, c)
+				return io.EOF
+			}
+			return drivertest.Delay(time.Millisecond)(ctx, c)
+		})
+		for range 5 {
+			acquire(t, p).Release()
+		}
+		advance(500 * time.Millisecond)
+		for id, times := range pings.take() {
+			assert.Len(t, times, 1, "connection %d", id)
+			assert.LessOrEqual(t, id, 60, "a new one")
+		}
+		assert.Equal(t, 60, p.Stats().Idle)
+		assert.Equal(t, 20, f.Counts().Closes)
+	})
+}
+
+// In a large pool, no more than so many are pinged at once for that.
+func TestChecksInDoubtAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, forever(pool.Config{MaxOpen: 200, MinIdle: 200, MaxConnecting: 200}))
+		require.NoError(t, p.Ready(t.Context()))
+		advance(10 * time.Second)
+		f.Next(drivertest.Ping, 1, drivertest.Fail(errScripted))
+		f.Always(drivertest.Ping, drivertest.Delay(time.Second/2))
+		acquire(t, p).Release()
+		advance(time.Second)
+		assert.Equal(t, 1+64+1, f.Counts().Pings, "and one more for the caller")
+		assert.Equal(t, 200, p.Stats().Idle)
 	})
 }
 
