@@ -297,3 +297,50 @@ func TestReleaseDoesNoIO(t *testing.T) {
 		waiting.lease.Release()
 	})
 }
+
+// 18: a caller who does not want to wait, and still gets the pool going.
+func TestTryAcquireDoesNotWaitButStartsAConnect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 2})
+		f.Always(drivertest.Connect, drivertest.Delay(time.Second))
+		began := time.Now()
+		for range 3 {
+			_, ok := p.TryAcquire()
+			assert.False(t, ok)
+		}
+		assert.Zero(t, time.Since(began))
+		assert.Equal(t, 1, p.Stats().Connecting, "one Connect for all who ask meanwhile")
+		advance(time.Second)
+		first, ok := p.TryAcquire()
+		require.True(t, ok)
+		_, ok = p.TryAcquire()
+		assert.False(t, ok)
+		advance(time.Second)
+		second, ok := p.TryAcquire()
+		require.True(t, ok)
+		_, ok = p.TryAcquire()
+		assert.False(t, ok)
+		advance(time.Second)
+		assert.Equal(t, 2, f.Counts().Connects, "up to MaxOpen")
+		first.Release()
+		second.Release()
+
+		require.NoError(t, p.Close())
+		_, ok = p.TryAcquire()
+		assert.False(t, ok)
+	})
+}
+
+// 11, 18: and it follows the backoff like all others.
+func TestTryAcquireFollowsTheBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{})
+		down(f)
+		for range 1000 {
+			p.TryAcquire()
+			advance(time.Millisecond)
+		}
+		wantGaps(t, gaps(f, 0), 100*time.Millisecond, 160*time.Millisecond, 256*time.Millisecond)
+		assert.Less(t, f.Counts().Connects, 8)
+	})
+}
