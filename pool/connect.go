@@ -197,7 +197,7 @@ func (p *Pool[C]) openedLocked(a *attempt[C], raw driver.Conn, c C) {
 		p.closeLocked(s, ErrClosed)
 	case a.epoch != p.epoch:
 		p.closeLocked(s, ErrReset)
-	case p.occupiedLocked() > p.max:
+	case p.open > p.max:
 		p.closeLocked(s, ErrResized)
 	default:
 		p.putBackLocked(s, nil, true)
