@@ -140,10 +140,13 @@ func (c *caller[C]) wantError(t testing.TB, target error) *pool.AcquireError {
 	return wantAcquireError(t, c.err, target)
 }
 
-// wantAcquireError fails t unless err is an *AcquireError that is target.
+// wantAcquireError fails t unless err is an *AcquireError that is target. A nil
+// target is any.
 func wantAcquireError(t testing.TB, err, target error) *pool.AcquireError {
 	t.Helper()
-	require.ErrorIs(t, err, target)
+	if target != nil {
+		require.ErrorIs(t, err, target)
+	}
 	var e *pool.AcquireError
 	require.ErrorAs(t, err, &e)
 	return e
