@@ -22,8 +22,9 @@ type attempt[C any] struct {
 	order uint64 // waiters that came no later have waited through all of it
 	epoch uint64 // Pool.epoch when it began
 
-	ended bool // guarded by Pool.mu, as the next
+	ended bool // guarded by Pool.mu, as the next two
 	told  bool // its failure, before its end
+	aside bool // nobody counts on it
 
 	// The connection that this one replaces, by slot and birth, or nil.
 	old     *slot[C]
@@ -36,6 +37,7 @@ func (p *Pool[C]) startConnectLocked(old *slot[C]) {
 	a := &attempt[C]{slot: p.takeFreeLocked(), began: p.now(), order: p.arrivals, epoch: p.epoch, old: old}
 	if old != nil {
 		a.oldBorn = old.born
+		p.setAsideLocked(a)
 	}
 	if d := &p.dial; d.failures > 0 {
 		d.until = a.began + p.cfg.Backoff.delay(d.failures)
@@ -47,6 +49,15 @@ func (p *Pool[C]) startConnectLocked(old *slot[C]) {
 	p.keeper.owed = max(p.keeper.owed-1, 0)
 	p.connecting++
 	p.goLocked(func() { p.connect(a) })
+}
+
+// setAsideLocked takes an attempt out of those that callers count on. It may
+// still serve one.
+func (p *Pool[C]) setAsideLocked(a *attempt[C]) {
+	if !a.aside {
+		a.aside = true
+		p.aside++
+	}
 }
 
 // takeFreeLocked returns a slot that is connecting from now on.
@@ -123,7 +134,7 @@ func (p *Pool[C]) connectOverdue(a *attempt[C]) {
 	defer p.mu.Unlock()
 	if !a.ended && !p.closed {
 		a.told = true
-		p.hopeless++
+		p.setAsideLocked(a)
 		p.connectFailedLocked(a, classify(fmt.Errorf("Connect has not returned %v after its ConnectTimeout of %v: %w",
 			grace, p.cfg.ConnectTimeout, context.DeadlineExceeded)))
 		p.fillLocked()
@@ -137,8 +148,8 @@ func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 	p.mu.Lock()
 	a.ended = true
 	p.connecting--
-	if a.told {
-		p.hopeless--
+	if a.aside {
+		p.aside--
 	}
 	p.total.connects++
 	p.total.connecting += took

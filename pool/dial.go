@@ -54,8 +54,8 @@ func (d *dialState) startsAt() time.Duration { return max(d.until, d.throttled) 
 // occupiedLocked is the number of connections as the server may count them.
 func (p *Pool[C]) occupiedLocked() int { return p.open + p.connecting + p.closing }
 
-// hopefulLocked is the number of Connects under way that may yet serve somebody.
-func (p *Pool[C]) hopefulLocked() int { return p.connecting - p.hopeless }
+// hopefulLocked is the number of Connects under way that callers may count on.
+func (p *Pool[C]) hopefulLocked() int { return p.connecting - p.aside }
 
 // fillLocked starts the Connects that are wanted and allowed, and sees to it
 // that it is called again when the backoff allows more.

@@ -257,3 +257,21 @@ func TestMaxUsesEndsAConnectionAtItsLastRelease(t *testing.T) {
 		assert.Equal(t, 3, f.Counts().Connects)
 	})
 }
+
+// 35: a replacement under way is not meant for callers, so none has to wait for
+// one that hangs while there is room for its own.
+func TestHungReplacementHoldsUpNoCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 3, MaxLifetime: time.Minute, LifetimeJitter: -1})
+		old := acquire(t, p)
+		f.Next(drivertest.Connect, 1, drivertest.Hang)
+		advance(61 * time.Second)
+		require.Equal(t, 1, p.Stats().Connecting)
+		began := time.Now()
+		l := acquire(t, p)
+		assert.Zero(t, time.Since(began))
+		assert.Equal(t, 3, l.Conn().ID)
+		l.Release()
+		old.Release()
+	})
+}

@@ -48,7 +48,7 @@ type Pool[C any] struct {
 	expirySet bool
 
 	open, connecting, checking, closing int // open includes checking
-	hopeless                            int // of connecting: those whose failure was told already
+	aside                               int // of connecting: replacements, and those whose failure was told already
 	asked                               int // of checking: those for waiters; the others are keepalives
 
 	dial   dialState
@@ -201,7 +201,7 @@ func (p *Pool[C]) Resize(n int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.limitLocked(n)
-	excess := p.open + p.connecting - n
+	excess := p.open - n // what is being connected is looked at when it is there
 	for _, from := range []phase{idle, checking, leased} {
 		for _, s := range *p.slots.Load() {
 			if excess > 0 && s.load().phase() == from && p.retireLocked(s, ErrResized) {
