@@ -64,15 +64,31 @@ func TestResizeDownClosesIdleOnesFirst(t *testing.T) {
 	bubble(t, "what is being connected goes when it is there", func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 4})
 		f.Always(drivertest.Connect, drivertest.Delay(time.Second))
+		f.Always(drivertest.Close, stall(100*time.Millisecond))
 		callers := startN(t.Context(), p, 4)
 		require.NoError(t, p.Resize(1))
 		advance(time.Second)
-		assert.Equal(t, 1, f.Counts().Open)
 		for _, c := range callers {
 			c.wantLease(t).Release()
 		}
 		assert.Equal(t, 4, f.Counts().Connects)
+		advance(100 * time.Millisecond)
 		wantAllSlots(t, f, p, 1)
+	})
+
+	bubble(t, "what is there is kept, and not what is being connected", func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 4})
+		leases := acquireN(t, p, 2)
+		f.Always(drivertest.Connect, drivertest.Delay(time.Second))
+		callers := startN(t.Context(), p, 2)
+		require.NoError(t, p.Resize(2))
+		advance(time.Second)
+		releaseAll(leases)
+		for _, c := range callers {
+			assert.LessOrEqual(t, c.wantLease(t).Conn().ID, 2)
+			c.lease.Release()
+		}
+		wantAllSlots(t, f, p, 2)
 	})
 
 	bubble(t, "what is being checked goes after its check", func(t *testing.T) {
