@@ -1,0 +1,20 @@
+module github.com/hotline-go/hotline/internal/benchmarks
+
+go 1.25.0
+
+require (
+	github.com/gomodule/redigo v1.9.3
+	github.com/hotline-go/hotline v0.0.0
+	github.com/jackc/puddle/v2 v2.2.3
+	github.com/jolestar/go-commons-pool/v2 v2.1.2
+	github.com/stretchr/testify v1.12.1
+	go.uber.org/goleak v1.3.0
+)
+
+require (
+	github.com/go-logr/logr v1.4.4 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/sync v0.1.0 // indirect
+)
+
+replace github.com/hotline-go/hotline => ../..

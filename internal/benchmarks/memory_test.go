@@ -1,0 +1,70 @@
+package benchmarks
+
+import (
+	"context"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// BenchmarkMemory is what a pool keeps for each of 10,000 idle connections,
+// above the connections themselves.
+func BenchmarkMemory(b *testing.B) {
+	const size = 10_000
+	b.Run("size=10000", func(b *testing.B) {
+		for _, c := range candidates {
+			b.Run("pool="+c.name, func(b *testing.B) {
+				var bytes int64
+				for b.Loop() {
+					bytes += memoryOf(b, c, size)
+				}
+				b.ReportMetric(float64(bytes)/float64(b.N)/size, "B/conn")
+				b.ReportMetric(0, "ns/op")
+			})
+		}
+	})
+}
+
+// memoryOf returns the heap that a pool of n idle connections takes, in bytes.
+func memoryOf(b *testing.B, c candidate, n int) int64 {
+	conns := make([]conn, n) // made before, so that only the pool's own is counted
+	next := 0
+	before := heap()
+	t := c.open(b, n, func() *conn { next++; return &conns[next-1] })
+	defer t.close()
+	done := make(chan struct{})
+	go func() { // whose stack goes with it
+		defer close(done)
+		warm(b, t, n)
+	}()
+	<-done
+	require.Equal(b, n, next, "connections made")
+	return heap() - before
+}
+
+// heap returns the bytes in use, without garbage.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC() // empties the sync.Pools, which the first only sets aside
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// BenchmarkOpenClose is the life of a pool that is used once.
+func BenchmarkOpenClose(b *testing.B) {
+	ctx := context.Background()
+	for _, c := range candidates {
+		b.Run("pool="+c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				t := c.open(b, 10, newConn)
+				if err := t.use(ctx, nil); err != nil {
+					b.Fatal(err)
+				}
+				t.close()
+			}
+		})
+	}
+}
