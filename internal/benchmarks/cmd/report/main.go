@@ -1,0 +1,72 @@
+// Command report measures hotline beside other pools, and writes the tables and
+// plots of BENCHMARKS.md from what it measured. It is run in the folder of its
+// module:
+//
+//	go run ./cmd/report            # 10 runs, about 11 minutes
+//	go run ./cmd/report -n 3
+//	go run ./cmd/report -n 0       # no run: write again from the stored data
+//
+// Each run has every benchmark once, so that what the machine does besides hits
+// all pools alike, and a ratio compares what was measured within the same
+// minute. The raw data goes to data/bench.txt, in the format of go test -bench;
+// benchstat reads it. The plots go to plots. In BENCHMARKS.md and README.md, at
+// the root of the repository, the lines between a comment "bench: NAME" and the
+// next comment "end" are replaced.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+)
+
+const (
+	dataFile = "data/bench.txt"
+	plotDir  = "plots"
+)
+
+// documents are the files with tables. One that does not exist, or has no
+// place for a table, is left alone.
+var documents = []string{"../../BENCHMARKS.md", "../../README.md"}
+
+func main() {
+	n := flag.Int("n", 10, "number of runs; 0 writes again from the stored data")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *n); err != nil {
+		fmt.Fprintln(os.Stderr, "report:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures n times, if n is not zero, and writes tables and plots.
+func run(ctx context.Context, n int) error {
+	if n > 0 {
+		if err := measure(ctx, n); err != nil {
+			return err
+		}
+	}
+	r, err := readResults(dataFile)
+	if err != nil {
+		return err
+	}
+	for name, chart := range charts(r) {
+		if err := os.WriteFile(filepath.Join(plotDir, name+".svg"), chart.svg(), 0o644); err != nil {
+			return err
+		}
+	}
+	tables := tables(r)
+	if r.err != nil {
+		return r.err
+	}
+	for _, file := range documents {
+		if err := fillIn(file, tables); err != nil {
+			return err
+		}
+	}
+	return nil
+}

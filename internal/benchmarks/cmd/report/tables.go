@@ -1,0 +1,181 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// plainNames is what the pools are called.
+var plainNames = map[string]string{
+	"hotline":      "hotline",
+	"channel":      "buffered channel",
+	"bare-channel": "buffered channel, no ctx",
+	"sql":          "database/sql",
+	"puddle":       "puddle",
+	"redigo":       "redigo",
+	"commons":      "go-commons-pool",
+}
+
+var poolOrder = []string{"hotline", "bare-channel", "channel", "puddle", "redigo", "sql", "commons"}
+
+// column is a column of a table: a unit of some benchmark, and how it reads.
+type column struct {
+	title  string
+	bench  string
+	unit   string
+	format func(float64) string
+}
+
+// tables returns the tables by name.
+func tables(r *results) map[string]string {
+	const contended = "Contended/clients=128/size=8"
+	const leaving = "Leaving/waiters=10000"
+	return map[string]string{
+		"machine": machine(r),
+		"reach":   reachTable(r),
+		"short":   shortTable(r),
+		"hot": poolTable(r, []column{
+			{"serial", "Serial/ctx=background", "ns/op", duration},
+			{"serial, cancelable ctx", "Serial/ctx=cancelable", "ns/op", duration},
+			{"16 goroutines on 64", "Parallel/clients=16/size=64", "ns/op", duration},
+			{"allocations", "Parallel/clients=16/size=64", "allocs/op", number},
+		}),
+		"contended": poolTable(r, []column{
+			{"time per use", contended, "ns/op", duration},
+			{"median wait", contended, "p50-ns", duration},
+			{"99th percentile", contended, "p99-ns", duration},
+			{"longest", contended, "max-ns", duration},
+			{"smallest/largest share", contended, "share", times},
+			{"allocations", contended, "allocs/op", number},
+		}),
+		"leaving": poolTable(r, []column{
+			{"live throughput, of the undisturbed", leaving, "live-ratio", times},
+			{"live, uses/s", leaving, "live-ops/s", number},
+			{"undisturbed, uses/s", leaving, "undisturbed-ops/s", number},
+			{"until the last has left", leaving, "leave-ms", func(v float64) string { return duration(v * 1e6) }},
+		}),
+		"memory":    poolTable(r, []column{{"per idle connection", "Memory/size=10000", "B/conn", inBytes}}),
+		"openclose": poolTable(r, []column{{"open, use once, close", "OpenClose", "ns/op", duration}, {"allocations", "OpenClose", "allocs/op", number}}),
+		"session": poolTable(r, []column{
+			{"time", "Session", "ns/op", duration},
+			{"allocations", "Session", "allocs/op", number},
+		}),
+		"echo":   echoTable(r),
+		"echo16": manyEchoTable(r),
+		"fill":   fillTable(r),
+		"keeper": keeperTable(r),
+	}
+}
+
+// table lays out cells below titles.
+func table(titles []string, rows [][]string) string {
+	var t strings.Builder
+	line := func(cells []string) { t.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
+	line(titles)
+	t.WriteString("|---|" + strings.Repeat("--:|", len(titles)-1) + "\n")
+	for _, r := range rows {
+		line(r)
+	}
+	return t.String()
+}
+
+// poolTable has a row for each pool that was measured in all columns.
+func poolTable(r *results, columns []column) string {
+	titles := []string{""}
+	for _, c := range columns {
+		titles = append(titles, c.title)
+	}
+	var rows [][]string
+	for _, pool := range poolOrder {
+		row := []string{plainNames[pool]}
+		if pool == "hotline" {
+			row[0] = "**hotline**"
+		}
+		for _, c := range columns {
+			if name := c.bench + "/pool=" + pool; r.has(name) {
+				row = append(row, spread(summarize(r.get(name, c.unit)), c.format))
+			}
+		}
+		if len(row) == len(titles) {
+			rows = append(rows, row)
+		}
+	}
+	return table(titles, rows)
+}
+
+// One client's ways to a connection that is kept, the dedicated one first.
+const (
+	echo      = "Echo/clients=1"
+	dedicated = "dedicated-ns"
+)
+
+var echoWays = []struct{ unit, name string }{
+	{dedicated, "a connection of one's own"},
+	{"pool-ns", "hotline"},
+	{"tcp-ns", "hotline, tcp driver"},
+	{"do-ns", "hotline, tcp driver, Do"},
+}
+
+func echoTable(r *results) string {
+	own := r.get(echo, dedicated)
+	cells := func(name string, ns []float64) []string {
+		return []string{name, spread(summarize(ns), duration), spread(summarize(ratios(ns, own)), times)}
+	}
+	var rows [][]string
+	for _, way := range echoWays {
+		rows = append(rows, cells(way.name, r.get(echo, way.unit)))
+	}
+	rows = append(rows, cells("a connection for each request", r.get(echo+"/conn=per-request", "ns/op")))
+	return table([]string{"one client", "time", "of the first"}, rows)
+}
+
+func manyEchoTable(r *results) string {
+	var rows [][]string
+	for _, way := range []struct{ key, name string }{
+		{"dedicated", "a connection of one's own"},
+		{"pool", "hotline, tcp driver, Do"},
+		{"per-request", "a connection for each request"},
+	} {
+		rows = append(rows, []string{way.name, spread(summarize(r.get("Echo/clients=16/conn="+way.key, "ns/op")), duration)})
+	}
+	return table([]string{"16 clients", "time per request"}, rows)
+}
+
+func fillTable(r *results) string {
+	var rows [][]string
+	for _, by := range []struct{ key, name string }{{"hotline", "**hotline**: New, then Ready"}, {"loop", "20 times net.Dial, one after the other"}} {
+		rows = append(rows, []string{by.name, spread(summarize(r.get("Fill/size=20/by="+by.key, "ns/op")), duration)})
+	}
+	return table([]string{"", "time"}, rows)
+}
+
+func keeperTable(r *results) string {
+	var rows [][]string
+	for _, n := range keeperSizes {
+		bench := fmt.Sprintf("Keeper/conns=%d", n)
+		rows = append(rows, []string{
+			number(float64(n)),
+			spread(summarize(r.get(bench, "cpu-%")), percent),
+			spread(summarize(r.get(bench, "B/conn")), inBytes),
+			spread(summarize(r.get(bench, "goroutines")), number),
+			spread(summarize(r.get(bench, "pings/conn")), times),
+		})
+	}
+	return table([]string{"idle connections", "time, of one core's", "memory for each", "most goroutines", "pings for each in 30 s"}, rows)
+}
+
+// shortTable is the one for README.md.
+func shortTable(r *results) string {
+	return poolTable(r, []column{
+		{"one goroutine", "Serial/ctx=cancelable", "ns/op", duration},
+		{"16 on 64 connections", "Parallel/clients=16/size=64", "ns/op", duration},
+		{"128 on 8", "Contended/clients=128/size=8", "ns/op", duration},
+		{"allocations", "Serial/ctx=cancelable", "allocs/op", number},
+	})
+}
+
+// machine says what measured, and how.
+func machine(r *results) string {
+	return fmt.Sprintf("Measured on %s with `%s` (in internal/benchmarks) on %s, %s cores, %s/%s, %s.\n",
+		r.config["date"], r.config["command"], r.config["cpu"], r.config["cores"], r.config["goos"], r.config["goarch"], r.config["go"])
+}
