@@ -42,7 +42,7 @@ func TestBinary(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, server.Start())
 	out := bufio.NewReader(stdout)
-	dsn := served(t, out)
+	dsn := served(t, "tcp", out)
 
 	r := runBinary(t, path, "ping", dsn)
 	r.wantSuccess(t)

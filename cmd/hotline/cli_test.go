@@ -28,7 +28,7 @@ func TestUsageErrorsExitWith2AndOneLine(t *testing.T) {
 		{"bench without time", "bench x://y -d 0s", "bench: --duration: want more than 0"},
 		{"bench with a number for a time", "bench x://y -d 10", "--duration: expected duration"},
 		{"bench with a negative timeout", "bench x://y --timeout=-1s", "bench: --timeout: want more than 0"},
-		{"serve without protocol", "serve", `expected "tcp"`},
+		{"serve without protocol", "serve", `expected one of "tcp", "tls"`},
 		{"serve with an unknown protocol", "serve smtp", "unexpected argument smtp"},
 		{"a demo in no time", "demo --for 10ms", "demo: --for: want 1s or more"},
 		{"a DSN without scheme", "ping 127.0.0.1:2485", "the DSN has no scheme; want one as in tcp://127.0.0.1:2485"},

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"time"
 
 	"github.com/hotline-go/hotline/internal/testserver"
@@ -40,22 +42,30 @@ func (c *demoCommand) Validate() error {
 type scene struct {
 	name  string
 	serve func(net.Listener)
-	dsn   func(addr string) string // without pool parameters
+	dsn   func(addr string) string // with a ? but without pool parameters
 }
 
-// scenes are the rows of the tables.
-func scenes() []scene {
+// scenes are the rows of the tables. ca is a file with the authority of over,
+// which is a server's.
+func scenes(over *tls.Config, ca string) []scene {
 	ping := &testserver.Ping{User: "ada", Password: "secret", Delay: demoDelay, LoginDelay: demoLogin}
+	serveTLS := func(ln net.Listener) { ping.Serve(tls.NewListener(ln, over)) }
 	return []scene{
-		{"tcp", ping.Serve, func(addr string) string { return "demo://ada:secret@" + addr }},
+		{"tcp", ping.Serve, func(addr string) string { return "demo://ada:secret@" + addr + "?" }},
+		{"tls", serveTLS, func(addr string) string { return "demos://ada:secret@" + addr + "?ca=" + url.QueryEscape(ca) }},
 	}
 }
 
 // Run plays the scenes and prints what came of them. It is an error if that is
 // not what the pool promises.
 func (c *demoCommand) Run(ctx context.Context, con console) error {
+	over, ca, remove, err := newAuthority()
+	if err != nil {
+		return err
+	}
+	defer remove()
 	fmt.Fprintf(con.out, demoIntro, demoDelay, demoLogin, demoClients, demoMaxOpen)
-	results, err := c.play(ctx, con, scenes())
+	results, err := c.play(ctx, con, scenes(over, ca))
 	if err != nil {
 		return err
 	}
@@ -119,7 +129,7 @@ func (s scene) withPool(ctx context.Context, con console, bar *progress, r *scen
 		return err
 	}
 	defer server.Close()
-	dsn := fmt.Sprintf("%s?pool_max_open=%d&pool_min_idle=%d", t.dsn, demoMaxOpen, demoMaxOpen)
+	dsn := fmt.Sprintf("%s&pool_max_open=%d&pool_min_idle=%d", t.dsn, demoMaxOpen, demoMaxOpen)
 	p, err := pool.Open[pinger](t.scheme, dsn, pool.Config{Logger: con.log})
 	if err != nil {
 		return err

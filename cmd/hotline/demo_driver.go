@@ -10,13 +10,18 @@ import (
 
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/drivers/tcp"
+	"github.com/hotline-go/hotline/drivers/tls"
 	"github.com/hotline-go/hotline/internal/dsn"
 )
 
-func init() { driver.Register("demo", demoDriver{}) }
+func init() {
+	driver.Register("demo", demoDriver{})
+	driver.Register("demos", demoDriver{})
+}
 
-// demoDriver speaks with testserver.Ping, on top of the tcp driver:
-// demo://user:password@host:port logs in.
+// demoDriver speaks with testserver.Ping, on top of the tcp and tls drivers:
+// demo://user:password@host:port logs in, and demos://user:password@host:port
+// does so over TLS, with the parameters of the tls driver for that.
 type demoDriver struct{}
 
 // OpenConnector implements driver.DriverContext.
@@ -28,15 +33,24 @@ func (demoDriver) OpenConnector(text string) (driver.Connector, error) {
 	if strings.ContainsAny(u.User, " \r\n") || strings.ContainsAny(u.Password, "\r\n") {
 		return nil, errors.New("demo: user and password: want no spaces in the user, and no line ends")
 	}
-	if err := new(dsn.Params).Apply(u.Params); err != nil {
-		return nil, err
-	}
-	return tcp.NewConnector(tcp.Config{
+	var params dsn.Params
+	config := tls.Config{Config: tcp.Config{
 		Address:   net.JoinHostPort(u.Host, fmt.Sprint(u.Port)),
 		PingBytes: "PING\n",
 		PongBytes: "PONG\n",
 		Handshake: func(_ context.Context, c net.Conn) (net.Conn, error) { return c, login(c, u.User, u.Password) },
-	})
+	}}
+	secure := u.Scheme == "demos"
+	if secure {
+		config.AddParams(&params)
+	}
+	if err := params.Apply(u.Params); err != nil {
+		return nil, err
+	}
+	if secure {
+		return tls.NewConnector(config)
+	}
+	return tcp.NewConnector(config.Config)
 }
 
 // Open implements driver.Driver.

@@ -7,8 +7,9 @@ import (
 )
 
 // demoIntro is printed before the demo.
-const demoIntro = `A PING server with a login, inside this process, on loopback. So that it is
-like one in the same town, an answer takes it %v and a login %v.
+const demoIntro = `A PING server with a login, inside this process, on loopback, over TCP and
+then over TLS. So that it is like one in the same town, an answer takes it %v
+and a login %v.
 %d clients ask all the time; a pool lets them share %d connections.
 
 `

@@ -21,15 +21,18 @@ import (
 func TestDemoShowsBothWaysAndTheOutage(t *testing.T) {
 	r := hotline(t.Context(), "demo", "--for", "1s")
 	r.wantSuccess(t)
-	assert.Contains(t, r.out, "an answer takes it 1ms and a login 5ms")
+	assert.Contains(t, r.out, "an answer takes it 1ms\nand a login 5ms")
 	assert.Regexp(t, `(?m)^ +requests/s +p50 +p99 +failed
 tcp, a connect per request +[\d,]+ +[\d.µms]+ +[\d.µms]+ +0
 tcp, a pool +[\d,]+ +[\d.µms]+ +[\d.µms]+ +0
+tls, a connect per request +[\d,]+ +[\d.µms]+ +[\d.µms]+ +0
+tls, a pool +[\d,]+ +[\d.µms]+ +[\d.µms]+ +0
 
 The server crashed while the pool was under load, and came back:
 
  +down for +requests +retried +lost +first answer +all connected +most open
 tcp +[\d.µms]+ +[\d,]+ +[1-9][\d,]* +0 +after [\d.µms]+ +after [\d.µms]+ +8 of 8
+tls +[\d.µms]+ +[\d,]+ +[1-9][\d,]* +0 +after [\d.µms]+ +after [\d.µms]+ +8 of 8
 $`, r.out)
 }
 
@@ -103,6 +106,9 @@ func TestDemoDriverRefuses(t *testing.T) {
 		"demo://ada:pw@host:1?x=1":  "dsn: unknown parameter x",
 		"demo://ada:s3cret@host":    "tcp: address",
 		"demo://ada:s3cret@:1/path": "tcp: address",
+		"demo://ada:pw@h:1?ca=x":    "dsn: unknown parameter ca",
+		"demos://ada:pw@h:1?cb=x":   "dsn: unknown parameter cb",
+		"demos://ada:pw@h:1?cert=x": "tls: cert, key: want both or none",
 	} {
 		_, err := demoDriver{}.Open(dsn)
 		require.ErrorContains(t, err, want, dsn)

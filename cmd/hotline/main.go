@@ -5,7 +5,7 @@
 //	hotline ping DSN [-n 5]        connect, then make round trips
 //	hotline bench DSN [-c 64] [-d 10s] [--json] [--pool-only]
 //	                               the pool against a connect per request
-//	hotline serve tcp [--addr 127.0.0.1:0]
+//	hotline serve tcp|tls [--addr 127.0.0.1:0]
 //	                               a PING server to try these on
 //
 // The driver is the one that is registered under the scheme of the DSN.

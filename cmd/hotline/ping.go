@@ -30,7 +30,8 @@ func checkTimeout(d time.Duration) error {
 }
 
 // Run connects and makes the round trips, one after the other on one
-// connection. The first that fails is the last.
+// connection. The first that fails is the last. Over TLS it connects once more
+// then, to see whether the server resumes sessions.
 func (c *pingCommand) Run(ctx context.Context, con console) (err error) {
 	t, err := openTarget(c.DSN)
 	if err != nil {
@@ -43,6 +44,10 @@ func (c *pingCommand) Run(ctx context.Context, con console) (err error) {
 	}
 	defer conn.Close()
 	fmt.Fprintf(con.out, "%s: connected in %s\n", t.name, short(time.Since(began)))
+	overTLS, isTLS := conn.(secured)
+	if isTLS {
+		describeTLS(con.out, overTLS)
+	}
 	var times []time.Duration
 	for range c.Count {
 		took, err := roundTrip(ctx, conn, c.Timeout)
@@ -53,6 +58,10 @@ func (c *pingCommand) Run(ctx context.Context, con console) (err error) {
 		times = append(times, took)
 	}
 	c.report(con, t, times)
+	if isTLS {
+		_ = conn.Close() // some servers have one client at a time
+		return c.reconnect(ctx, con, t)
+	}
 	return nil
 }
 

@@ -62,14 +62,13 @@ func TestPingWorksWithEachDriver(t *testing.T) {
 	ca, ping := testcert.NewCA(), new(testserver.Ping)
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	require.NoError(t, os.WriteFile(file, ca.PEM(), 0o600))
-	const pinging = "ping=PING%0A&pong=PONG%0A"
 	overTLS, _ := serve(t, func(ln net.Listener) { ping.Serve(tls.NewListener(ln, ca.ServerConfig())) })
-	hotline(t.Context(), "ping", "tls://"+overTLS.Addr()+"?"+pinging+"&ca="+url.QueryEscape(file)).wantSuccess(t)
+	hotline(t.Context(), "ping", "tls://"+overTLS.Addr()+pinging+"&ca="+url.QueryEscape(file)).wantSuccess(t)
 	socket := filepath.Join(t.TempDir(), "socket")
 	onSocket, err := testserver.Start(func(path string) (net.Listener, error) { return net.Listen("unix", path) }, socket, ping.Serve)
 	require.NoError(t, err)
 	defer onSocket.Close()
-	hotline(t.Context(), "ping", "unix://"+filepath.ToSlash(socket)+"?"+pinging).wantSuccess(t)
+	hotline(t.Context(), "ping", "unix://"+filepath.ToSlash(socket)+pinging).wantSuccess(t)
 	assert.EqualValues(t, 10, ping.Requests())
 }
 
@@ -82,7 +81,6 @@ func TestPingFailures(t *testing.T) {
 	dead, _ := serve(t, silent)
 	shut, _ := serve(t, (&testserver.Ping{User: "ada", Password: "secret"}).Serve)
 	down := refused(t)
-	const pinging = "?ping=PING%0A&pong=PONG%0A"
 	for _, tc := range []struct {
 		name, dsn, want string
 	}{

@@ -6,18 +6,19 @@ import (
 	"context"
 	"io"
 	"net"
-	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hotline-go/hotline/internal/dsn"
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
 // served reads what hotline serve prints first, and returns the DSN.
-func served(t *testing.T, out *bufio.Reader) (dsn string) {
+func served(t *testing.T, protocol string, out *bufio.Reader) (dsn string) {
 	t.Helper()
 	address, err := out.ReadString('\n')
 	require.NoError(t, err)
@@ -25,32 +26,44 @@ func served(t *testing.T, out *bufio.Reader) (dsn string) {
 	line, err := out.ReadString('\n')
 	require.NoError(t, err)
 	dsn = strings.TrimSpace(strings.TrimPrefix(line, "DSN      "))
-	require.Equal(t, "tcp://"+strings.Fields(address)[1]+"?ping=PING%0A&pong=PONG%0A", dsn)
+	plain, ca, _ := strings.Cut(dsn, "&ca=")
+	require.Equal(t, protocol+"://"+strings.Fields(address)[1]+"?ping=PING%0A&pong=PONG%0A", plain)
+	require.Equal(t, protocol == "tls", ca != "")
 	return dsn
 }
 
 func TestServePrintsADSNAndServesUntilItIsInterrupted(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	reader, writer := io.Pipe()
-	var errOut bytes.Buffer
-	code := make(chan int)
-	go func() { // ends with ctx
-		defer writer.Close()
-		code <- run(ctx, []string{"serve", "tcp"}, writer, &errOut)
-	}()
-	out := bufio.NewReader(reader)
-	dsn := served(t, out)
-	hotline(t.Context(), "ping", dsn).wantSuccess(t)
-	hotline(t.Context(), "ping", dsn).wantSuccess(t)
-	cancel()
-	last, err := out.ReadString('\n')
-	require.NoError(t, err)
-	assert.Regexp(t, regexp.MustCompile(`^served   10 requests on 2 connections, at most [12] at once\n$`), last)
-	assert.Equal(t, exitOK, <-code)
-	assert.Empty(t, errOut.String())
-	_, err = net.Dial("tcp", strings.Fields(strings.ReplaceAll(strings.TrimPrefix(dsn, "tcp://"), "?", " "))[0])
-	assert.Error(t, err, "the server is still there")
+	for protocol, connections := range map[string]string{"tcp": "2", "tls": "4"} { // over TLS, ping connects twice
+		t.Run(protocol, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			reader, writer := io.Pipe()
+			var errOut bytes.Buffer
+			code := make(chan int)
+			go func() { // ends with ctx
+				defer writer.Close()
+				code <- run(ctx, []string{"serve", protocol}, writer, &errOut)
+			}()
+			out := bufio.NewReader(reader)
+			text := served(t, protocol, out)
+			hotline(t.Context(), "ping", text).wantSuccess(t)
+			hotline(t.Context(), "ping", text).wantSuccess(t)
+			u, err := dsn.Parse(text)
+			require.NoError(t, err)
+			if ca := u.Params["ca"]; ca != "" {
+				require.FileExists(t, ca)
+				defer func() { assert.NoFileExists(t, ca) }()
+			}
+			cancel()
+			last, err := out.ReadString('\n')
+			require.NoError(t, err)
+			assert.Regexp(t, `^served   10 requests on `+connections+` connections, at most [12] at once\n$`, last)
+			assert.Equal(t, exitOK, <-code)
+			assert.Empty(t, errOut.String())
+			_, err = net.Dial("tcp", net.JoinHostPort(u.Host, strconv.Itoa(u.Port)))
+			assert.Error(t, err, "the server is still there")
+		})
+	}
 }
 
 func TestServeReportsAnAddressThatIsTaken(t *testing.T) {
