@@ -42,7 +42,7 @@ func (p *Pool[C]) check(c *checkup[C]) {
 	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.PingTimeout)
 	defer cancel()
 	overdue := time.AfterFunc(p.cfg.PingTimeout+grace, func() {
-		p.checked(c, fmt.Errorf("Ping has not returned %v after its PingTimeout of %v: %w", grace, p.cfg.PingTimeout, context.DeadlineExceeded))
+		p.checked(c, fmt.Errorf("the driver has not returned from Ping %v after the PingTimeout of %v: %w", grace, p.cfg.PingTimeout, context.DeadlineExceeded))
 	})
 	defer overdue.Stop()
 	err := errExited

@@ -135,7 +135,7 @@ func (p *Pool[C]) connectOverdue(a *attempt[C]) {
 	if !a.ended && !p.closed {
 		a.told = true
 		p.setAsideLocked(a)
-		p.connectFailedLocked(a, classify(fmt.Errorf("Connect has not returned %v after its ConnectTimeout of %v: %w",
+		p.connectFailedLocked(a, classify(fmt.Errorf("the driver has not returned from Connect %v after the ConnectTimeout of %v: %w",
 			grace, p.cfg.ConnectTimeout, context.DeadlineExceeded)))
 		p.fillLocked()
 	}
