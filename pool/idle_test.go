@@ -207,7 +207,6 @@ func TestMinIdleIsOnTopOfConnectionsInUse(t *testing.T) {
 	})
 }
 
-// The default of 5 minutes takes the surplus away, MinIdle 0 the rest.
 func TestMinIdleIsConnectedFromTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MinIdle: 3})
