@@ -48,6 +48,8 @@ type attempt struct {
 	began time.Time
 	ended int // tick, or zero
 	err   error
+
+	forgotten bool // by Reset: nobody is told if it fails
 }
 
 // overdue reports whether the pool has given up on a.
@@ -71,10 +73,13 @@ func (w *watch) setLimit(n int) {
 	w.largest = max(w.largest, n)
 }
 
-// reset is what Reset does to a pause.
+// reset is what Reset does to a pause and to the attempts under way.
 func (w *watch) reset() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for _, a := range w.attempts {
+		a.forgotten = a.forgotten || a.ended == 0
+	}
 	w.failing, w.permanent, w.pause, w.throttled = false, false, time.Time{}, time.Time{}
 }
 
@@ -188,7 +193,7 @@ func (w *watch) failedNow() (failed []*attempt) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, a := range w.attempts {
-		if a.ended == w.tick && a.err != nil {
+		if a.ended == w.tick && a.err != nil && !a.forgotten {
 			failed = append(failed, a)
 		}
 	}
