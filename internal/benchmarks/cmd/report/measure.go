@@ -14,9 +14,9 @@ import (
 
 // suite is what one run consists of: benchmarks, and how long each takes.
 var suite = []struct{ pattern, benchtime string }{
-	{"^Benchmark(Serial|Session|Parallel|Contended|OpenClose|Echo)$", "300ms"},
+	{"^Benchmark(Serial|Session|Parallel|Contended|OpenClose|Echo|TLS)$", "300ms"},
 	{"^BenchmarkFill$", "100x"},
-	{"^Benchmark(Leaving|Memory)$", "1x"},
+	{"^Benchmark(Leaving|Memory|TLSMemory)$", "1x"},
 }
 
 // The keeper is watched in real time for as long as a connection waits for its

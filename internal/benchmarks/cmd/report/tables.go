@@ -62,6 +62,8 @@ func tables(r *results) map[string]string {
 		}),
 		"echo":   echoTable(r),
 		"echo16": manyEchoTable(r),
+		"tls":    tlsTable(r),
+		"tlsmem": tlsMemoryTable(r),
 		"fill":   fillTable(r),
 		"keeper": keeperTable(r),
 	}
@@ -139,6 +141,50 @@ func manyEchoTable(r *results) string {
 		rows = append(rows, []string{way.name, spread(summarize(r.get("Echo/clients=16/conn="+way.key, "ns/op")), duration)})
 	}
 	return table([]string{"16 clients", "time per request"}, rows)
+}
+
+// The ways to a TLS connection, the pool first, and the round trips.
+var (
+	tlsWays = []struct{ key, name string }{
+		{"pool", "hotline, tls driver, Do"},
+		{"resumed", "a connect for each request, resumed"},
+		{"full", "a connect for each request"},
+	}
+	tlsRTTs = []int{0, 10, 50}
+)
+
+func tlsBench(rtt int, way string) string { return fmt.Sprintf("TLS/rtt=%dms/conn=%s", rtt, way) }
+
+func tlsPlace(rtt int) string {
+	if rtt == 0 {
+		return "loopback"
+	}
+	return fmt.Sprintf("round trip of %d ms", rtt)
+}
+
+func tlsTable(r *results) string {
+	titles := []string{"one client"}
+	for _, rtt := range tlsRTTs {
+		titles = append(titles, tlsPlace(rtt), "of the first")
+	}
+	var rows [][]string
+	for _, way := range tlsWays {
+		row := []string{way.name}
+		for _, rtt := range tlsRTTs {
+			ns := r.get(tlsBench(rtt, way.key), "ns/op")
+			row = append(row, spread(summarize(ns), duration), spread(summarize(ratios(ns, r.get(tlsBench(rtt, "pool"), "ns/op"))), times))
+		}
+		rows = append(rows, row)
+	}
+	return table(titles, rows)
+}
+
+func tlsMemoryTable(r *results) string {
+	var rows [][]string
+	for _, name := range []string{"tcp", "tls"} {
+		rows = append(rows, []string{name, spread(summarize(r.get("TLSMemory/driver="+name, "B/conn")), inBytes)})
+	}
+	return table([]string{"driver", "per idle connection"}, rows)
 }
 
 func fillTable(r *results) string {
