@@ -82,7 +82,7 @@ type Config struct {
 
 	// MaxLifetime is how old a connection gets, plus a share of LifetimeJitter
 	// drawn once per connection. A replacement is connected before the old one
-	// goes, where MaxOpen allows.
+	// goes, where MaxOpen allows; if that fails, the old one goes all the same.
 	// Zero means Advice, else 30 minutes. Negative means no limit.
 	MaxLifetime time.Duration
 
@@ -155,7 +155,7 @@ func (b Backoff) delay(n int) time.Duration {
 const everyUse = 10 * time.Millisecond
 
 // withDefaults returns c with its zero fields filled in, from a and then from
-// the defaults.
+// the defaults, and no duration longer than forever.
 func (c Config) withDefaults(a driver.Advice) Config {
 	or(&c.Name, a.Name)
 	or(&c.MaxOpen, a.MaxOpen, 10)
@@ -174,8 +174,17 @@ func (c Config) withDefaults(a driver.Advice) Config {
 	if c.BadConn == nil {
 		c.BadConn = driver.IsBad
 	}
+	for _, d := range []*time.Duration{
+		&c.AcquireTimeout, &c.ConnectTimeout, &c.KeepAlive, &c.PingTimeout, &c.ValidateAfter,
+		&c.MaxIdleTime, &c.MaxLifetime, &c.Backoff.Initial, &c.Backoff.Max,
+	} {
+		*d = min(*d, forever)
+	}
 	return c
 }
+
+// forever is what longer durations are cut to, so that no sum of them overflows.
+const forever = 50 * 365 * 24 * time.Hour
 
 // or sets *v, if it is zero, to the first of others that is not.
 func or[T comparable](v *T, others ...T) {
