@@ -233,7 +233,8 @@ func TestPingAsksThePeer(t *testing.T) {
 		f.Always(drivertest.Ping, drivertest.Fail(errScripted))
 		assert.ErrorIs(t, p.Ping(t.Context()), errScripted)
 		synctest.Wait()
-		assert.Zero(t, f.Counts().Open, "any error of Ping means that the connection is of no more use")
+		assert.Zero(t, f.Counts().Open)
+		assert.Equal(t, int64(1), p.Stats().Closed.Bad, "any error of Ping means that the connection is of no more use")
 	})
 
 	bubble(t, "who can't be asked", func(t *testing.T) {

@@ -36,7 +36,7 @@ func (c *Config) params() *dsn.Params {
 	p.Float(prefix+"lifetime_jitter", &c.LifetimeJitter, math.Inf(-1), 1)
 	count("max_uses", &c.MaxUses)
 	duration("backoff_initial", &c.Backoff.Initial)
-	p.Float(prefix+"backoff_factor", &c.Backoff.Factor, 0, math.MaxFloat64)
+	p.Float(prefix+"backoff_factor", &c.Backoff.Factor, 0, math.Inf(1))
 	p.Float(prefix+"backoff_jitter", &c.Backoff.Jitter, math.Inf(-1), 1)
 	duration("backoff_max", &c.Backoff.Max)
 	p.Bool(prefix+"fail_fast", &c.FailFast)
