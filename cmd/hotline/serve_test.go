@@ -57,7 +57,7 @@ func TestServePrintsADSNAndServesUntilItIsInterrupted(t *testing.T) {
 			cancel()
 			last, err := out.ReadString('\n')
 			require.NoError(t, err)
-			assert.Regexp(t, `^served   10 requests on `+connections+` connections, at most [12] at once\n$`, last)
+			assert.Regexp(t, `^served   10 requests on `+connections+` connections, at most [1-4] at once\n$`, last)
 			assert.Equal(t, exitOK, <-code)
 			assert.Empty(t, errOut.String())
 			_, err = net.Dial("tcp", net.JoinHostPort(u.Host, strconv.Itoa(u.Port)))

@@ -173,13 +173,6 @@ func mutual(server *stdtls.Config, ca *testcert.CA) *stdtls.Config {
 // versions are those that differ in what happens after the handshake.
 var versions = map[string]uint16{"1.2": stdtls.VersionTLS12, "1.3": stdtls.VersionTLS13}
 
-// canceled returns a context that has ended.
-func canceled() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
-}
-
 func parse(der []byte) *x509.Certificate {
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {

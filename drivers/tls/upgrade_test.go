@@ -45,6 +45,7 @@ func TestUpgradeBeginsTLSOnAPlainConnection(t *testing.T) {
 	require.NoError(t, err)
 	for name, begin := range map[string]func(context.Context, net.Conn) (net.Conn, error){
 		"the function": func(ctx context.Context, c net.Conn) (net.Conn, error) { return tls.Upgrade(ctx, c, config) },
+		"no sessions":  func(ctx context.Context, c net.Conn) (net.Conn, error) { return tls.Upgrade(ctx, c, ca.ClientConfig()) },
 		"a Client":     client.Upgrade,
 	} {
 		t.Run(name, func(t *testing.T) {
