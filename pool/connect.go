@@ -54,7 +54,7 @@ func (p *Pool[C]) startConnectLocked(old *slot[C]) {
 // setAsideLocked takes an attempt out of those that callers count on. It may
 // still serve one.
 func (p *Pool[C]) setAsideLocked(a *attempt[C]) {
-	if !a.aside {
+	if !a.aside && a.epoch == p.epoch {
 		a.aside = true
 		p.aside++
 	}
@@ -148,7 +148,7 @@ func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 	p.mu.Lock()
 	a.ended = true
 	p.connecting--
-	if a.aside {
+	if a.aside || a.epoch != p.epoch {
 		p.aside--
 	}
 	p.total.connects++
@@ -192,8 +192,10 @@ func (p *Pool[C]) openedLocked(a *attempt[C], raw driver.Conn, c C) {
 	s := a.slot
 	p.total.opened++
 	p.open++
-	p.dial = dialState{timer: p.dial.timer, throttled: p.dial.throttled}
-	p.keeper.doubt = false
+	if a.epoch == p.epoch {
+		p.dial = dialState{timer: p.dial.timer, throttled: p.dial.throttled}
+		p.keeper.doubt = false
+	}
 	from := s.load()
 	w := s.fill(raw, c)
 	now := p.now()

@@ -49,11 +49,13 @@ type attempt struct {
 	ended int // tick, or zero
 	err   error
 
-	forgotten bool // by Reset: nobody is told if it fails
+	forgotten bool // by Reset: nobody gets what it connects, or is told if it fails
 }
 
 // overdue reports whether the pool has given up on a.
-func (a *attempt) overdue() bool { return a.ended == 0 && time.Since(a.began) >= overdue }
+func (a *attempt) overdue() bool {
+	return !a.forgotten && a.ended == 0 && time.Since(a.began) >= overdue
+}
 
 // next begins the next action.
 func (w *watch) next() {
@@ -139,6 +141,9 @@ func (w *watch) end(a *attempt, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	a.ended, a.err = w.tick, err
+	if a.forgotten {
+		return
+	}
 	if err == nil {
 		w.worked = true
 		return
@@ -181,7 +186,7 @@ func (w *watch) connecting() (n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, a := range w.attempts {
-		if a.ended == 0 && !a.overdue() {
+		if a.ended == 0 && !a.forgotten && !a.overdue() {
 			n++
 		}
 	}

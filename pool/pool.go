@@ -48,7 +48,7 @@ type Pool[C any] struct {
 	expirySet bool
 
 	open, connecting, checking, closing int // open includes checking
-	aside                               int // of connecting: replacements, and those whose failure was told already
+	aside                               int // of connecting: replacements, those whose failure was told, those older than Reset
 	asked                               int // of checking: those for waiters; the others are keepalives
 
 	dial   dialState
@@ -229,6 +229,7 @@ func (p *Pool[C]) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.epoch++
+	p.aside = p.connecting // what they connect is evicted
 	p.dial = dialState{timer: p.dial.timer}
 	for _, s := range *p.slots.Load() {
 		p.retireLocked(s, ErrReset)

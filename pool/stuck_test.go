@@ -39,3 +39,23 @@ func TestStuckConnectDoesNotHoldUpOtherCallers(t *testing.T) {
 		assert.Equal(t, 0, p.Stats().Connecting)
 	})
 }
+
+// What a Connect from before Reset brings is evicted, so nobody waits for it.
+// Its success says nothing about the server that Reset was for, either.
+func TestResetStartsConnectsBesideThoseUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 3, Backoff: pool.Backoff{Initial: 3 * time.Second}})
+		old := make(chan struct{})
+		f.Next(drivertest.Connect, 1, drivertest.HangUntil(old))
+		c := start(t.Context(), p)
+		p.Reset()
+		c.wantLease(t)
+
+		f.Always(drivertest.Connect, drivertest.Fail(errScripted))
+		start(t.Context(), p).wantError(t, errScripted)
+		connects := f.Counts().Connects
+		close(old)
+		start(t.Context(), p).wantWaiting(t)
+		assert.Equal(t, connects, f.Counts().Connects, "the backoff goes on")
+	})
+}
