@@ -1,0 +1,98 @@
+package imap
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+)
+
+// AppendCommand is an APPEND under way. Write the message, then Close, then
+// Wait. Until Close, no other command can be sent.
+type AppendCommand struct {
+	c       *Conn
+	cmd     *imapclient.AppendCommand
+	mu      sync.Mutex // one goroutine uses it at a time
+	written int64
+	size    int64
+	closed  bool
+	err     error // of Close
+}
+
+// Append sends an APPEND command for a message of size bytes. It blocks until
+// the server wants the message, or refuses it; Wait tells which.
+//
+// A server that refuses a message before it has come costs the connection,
+// because go-imap closes it then; the error is the server's all the same.
+func (c *Conn) Append(mailbox string, size int64, options *imap.AppendOptions) *AppendCommand {
+	a := &AppendCommand{c: c, size: size, cmd: c.client.Append(mailbox, size, options)}
+	c.begin(a)
+	return a
+}
+
+var _ io.WriteCloser = (*AppendCommand)(nil)
+
+// Write sends a part of the message. A part that goes beyond the size is
+// refused, and nothing of it is sent.
+func (a *AppendCommand) Write(b []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n, err := a.cmd.Write(b)
+	a.written += int64(n)
+	return n, a.c.explain("APPEND", err)
+}
+
+// Close ends the message. If that is shorter than its size, Close ends the
+// connection: the server would take the next commands for the rest.
+func (a *AppendCommand) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.closeLocked()
+}
+
+func (a *AppendCommand) closeLocked() error {
+	if a.closed {
+		return a.err
+	}
+	a.closed = true
+	// A literal that the server has refused takes not even that.
+	if _, err := a.cmd.Write(nil); err == nil && a.written < a.size {
+		_ = a.c.conn.CloseWithError(fmt.Errorf("%w: %d bytes of %d", errShortAppend, a.written, a.size))
+	}
+	a.err = a.c.explain("APPEND", a.cmd.Close())
+	return a.err
+}
+
+var (
+	errShortAppend = errors.New("the message appended was shorter than announced")
+	errUnclosed    = errors.New("imap: APPEND: Wait before Close")
+)
+
+// Wait blocks until the server has answered. Close comes first.
+func (a *AppendCommand) Wait() (*imap.AppendData, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed {
+		return nil, errUnclosed
+	}
+	data, err := a.cmd.Wait()
+	a.c.end(a)
+	return data, a.c.explain("APPEND", err)
+}
+
+// unfinished reports whether the server may still be waiting for bytes.
+func (a *AppendCommand) unfinished() bool {
+	if !a.mu.TryLock() {
+		return true // in use
+	}
+	defer a.mu.Unlock()
+	return !a.closed
+}
+
+func (a *AppendCommand) finish() {
+	_ = a.Close()
+	_, _ = a.Wait()
+}

@@ -1,0 +1,214 @@
+package imap
+
+import (
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+)
+
+// Caps returns what the server can do, without I/O. It must not be changed.
+func (c *Conn) Caps() imap.CapSet { return c.client.Caps() }
+
+// Mailbox returns the name of the mailbox that is selected, as of the last
+// answer that was waited for, or the empty string. Changes of it are [Update]s.
+func (c *Conn) Mailbox() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at.mailbox
+}
+
+// Mechanism returns how the connection has logged in: LOGIN, PREAUTH, or the
+// name of a SASL mechanism.
+func (c *Conn) Mechanism() string { return c.mechanism }
+
+// Select sends a SELECT command, or EXAMINE for a mailbox that is not to be
+// changed. The options may be nil.
+func (c *Conn) Select(mailbox string, options *imap.SelectOptions) *Query[*imap.SelectData] {
+	moved := c.move(place{mailbox, options != nil && options.ReadOnly})
+	cmd := c.client.Select(mailbox, options)
+	return query(c, "SELECT", waiter[*imap.SelectData](func() (*imap.SelectData, error) {
+		data, err := cmd.Wait()
+		moved(err)
+		return data, err
+	}))
+}
+
+// Unselect sends an UNSELECT command, which leaves the mailbox as it is. The
+// server must have it.
+func (c *Conn) Unselect() *Command { return c.leave("UNSELECT", c.client.Unselect) }
+
+// UnselectAndExpunge sends a CLOSE command, which leaves the mailbox and
+// removes the messages that are marked as deleted.
+func (c *Conn) UnselectAndExpunge() *Command { return c.leave("CLOSE", c.client.UnselectAndExpunge) }
+
+func (c *Conn) leave(name string, send func() *imapclient.Command) *Command {
+	moved := c.move(place{})
+	cmd := send()
+	return c.command(name, waiter0(func() error {
+		err := cmd.Wait()
+		moved(err)
+		return err
+	}))
+}
+
+// Fetch sends a FETCH command, or UID FETCH for a set of UIDs. The options may
+// be nil.
+func (c *Conn) Fetch(numSet imap.NumSet, options *imap.FetchOptions) *FetchCommand {
+	return c.fetch("FETCH", c.client.Fetch(numSet, options))
+}
+
+// Store sends a STORE command, or UID STORE for a set of UIDs. Unless it is
+// silent, the answer holds the new flags. The options may be nil.
+func (c *Conn) Store(numSet imap.NumSet, store *imap.StoreFlags, options *imap.StoreOptions) *FetchCommand {
+	return c.fetch("STORE", c.client.Store(numSet, store, options))
+}
+
+// List sends a LIST command. Read the answer to the end or Close it. The
+// options may be nil; others want LIST-EXTENDED.
+func (c *Conn) List(ref, pattern string, options *imap.ListOptions) *Stream[*imap.ListData] {
+	return stream(c, "LIST", c.client.List(ref, pattern, options))
+}
+
+// Expunge sends an EXPUNGE command, which removes the messages that are marked
+// as deleted, and answers with their numbers. Read them to the end or Close it.
+func (c *Conn) Expunge() *Stream[uint32] { return stream(c, "EXPUNGE", c.client.Expunge()) }
+
+// UIDExpunge is Expunge for the messages of uids alone. The server must have
+// UIDPLUS.
+func (c *Conn) UIDExpunge(uids imap.UIDSet) *Stream[uint32] {
+	return stream(c, "UID EXPUNGE", c.client.UIDExpunge(uids))
+}
+
+// Capability sends a CAPABILITY command. [Conn.Caps] knows the answer already.
+func (c *Conn) Capability() *Query[imap.CapSet] {
+	return query(c, "CAPABILITY", c.client.Capability())
+}
+
+// Namespace sends a NAMESPACE command. The server must have it.
+func (c *Conn) Namespace() *Query[*imap.NamespaceData] {
+	return query(c, "NAMESPACE", c.client.Namespace())
+}
+
+// ID sends an ID command, which exchanges names with the server, which must have
+// it. Connect does so on its own, see Config.ID.
+func (c *Conn) ID(data *imap.IDData) *Query[*imap.IDData] {
+	return query(c, "ID", c.client.ID(data))
+}
+
+// Status sends a STATUS command. It is for mailboxes that are not selected.
+func (c *Conn) Status(mailbox string, options *imap.StatusOptions) *Query[*imap.StatusData] {
+	return query(c, "STATUS", c.client.Status(mailbox, options))
+}
+
+// Search sends a SEARCH command, which finds numbers of messages. The options may
+// be nil.
+func (c *Conn) Search(criteria *imap.SearchCriteria, options *imap.SearchOptions) *Query[*imap.SearchData] {
+	return query(c, "SEARCH", c.client.Search(criteria, options))
+}
+
+// UIDSearch sends a UID SEARCH command, which finds UIDs. The options may be nil.
+func (c *Conn) UIDSearch(criteria *imap.SearchCriteria, options *imap.SearchOptions) *Query[*imap.SearchData] {
+	return query(c, "UID SEARCH", c.client.UIDSearch(criteria, options))
+}
+
+// Sort sends a SORT command. The server must have SORT.
+func (c *Conn) Sort(options *imapclient.SortOptions) *Query[[]uint32] {
+	return query(c, "SORT", c.client.Sort(options))
+}
+
+// UIDSort sends a UID SORT command. The server must have SORT.
+func (c *Conn) UIDSort(options *imapclient.SortOptions) *Query[[]uint32] {
+	return query(c, "UID SORT", c.client.UIDSort(options))
+}
+
+// Thread sends a THREAD command. The server must have THREAD with the algorithm.
+func (c *Conn) Thread(options *imapclient.ThreadOptions) *Query[[]imapclient.ThreadData] {
+	return query(c, "THREAD", c.client.Thread(options))
+}
+
+// UIDThread sends a UID THREAD command. The server must have THREAD with the
+// algorithm.
+func (c *Conn) UIDThread(options *imapclient.ThreadOptions) *Query[[]imapclient.ThreadData] {
+	return query(c, "UID THREAD", c.client.UIDThread(options))
+}
+
+// Copy sends a COPY command, or UID COPY for a set of UIDs.
+func (c *Conn) Copy(numSet imap.NumSet, mailbox string) *Query[*imap.CopyData] {
+	return query(c, "COPY", c.client.Copy(numSet, mailbox))
+}
+
+// Move sends a MOVE command, or UID MOVE for a set of UIDs. Where the server does
+// not have it, go-imap sends COPY, STORE and EXPUNGE.
+func (c *Conn) Move(numSet imap.NumSet, mailbox string) *Query[*imapclient.MoveData] {
+	return query(c, "MOVE", c.client.Move(numSet, mailbox))
+}
+
+// GetQuota sends a GETQUOTA command. The server must have QUOTA.
+func (c *Conn) GetQuota(root string) *Query[*imapclient.QuotaData] {
+	return query(c, "GETQUOTA", c.client.GetQuota(root))
+}
+
+// GetQuotaRoot sends a GETQUOTAROOT command. The server must have QUOTA.
+func (c *Conn) GetQuotaRoot(mailbox string) *Query[[]imapclient.QuotaData] {
+	return query(c, "GETQUOTAROOT", c.client.GetQuotaRoot(mailbox))
+}
+
+// GetMetadata sends a GETMETADATA command. The server must have METADATA. The
+// options may be nil.
+func (c *Conn) GetMetadata(mailbox string, entries []string, options *imapclient.GetMetadataOptions) *Query[*imapclient.GetMetadataData] {
+	return query(c, "GETMETADATA", c.client.GetMetadata(mailbox, entries, options))
+}
+
+// MyRights sends a MYRIGHTS command. The server must have ACL.
+func (c *Conn) MyRights(mailbox string) *Query[*imapclient.MyRightsData] {
+	return query(c, "MYRIGHTS", c.client.MyRights(mailbox))
+}
+
+// GetACL sends a GETACL command. The server must have ACL.
+func (c *Conn) GetACL(mailbox string) *Query[*imapclient.GetACLData] {
+	return query(c, "GETACL", c.client.GetACL(mailbox))
+}
+
+// Noop sends a NOOP command, with whose answer the server sends what has changed.
+func (c *Conn) Noop() *Command {
+	return c.command("NOOP", c.client.Noop())
+}
+
+// Create sends a CREATE command. The options may be nil.
+func (c *Conn) Create(mailbox string, options *imap.CreateOptions) *Command {
+	return c.command("CREATE", c.client.Create(mailbox, options))
+}
+
+// Delete sends a DELETE command.
+func (c *Conn) Delete(mailbox string) *Command {
+	return c.command("DELETE", c.client.Delete(mailbox))
+}
+
+// Rename sends a RENAME command. The options may be nil.
+func (c *Conn) Rename(mailbox, newName string, options *imap.RenameOptions) *Command {
+	return c.command("RENAME", c.client.Rename(mailbox, newName, options))
+}
+
+// Subscribe sends a SUBSCRIBE command.
+func (c *Conn) Subscribe(mailbox string) *Command {
+	return c.command("SUBSCRIBE", c.client.Subscribe(mailbox))
+}
+
+// Unsubscribe sends an UNSUBSCRIBE command.
+func (c *Conn) Unsubscribe(mailbox string) *Command {
+	return c.command("UNSUBSCRIBE", c.client.Unsubscribe(mailbox))
+}
+
+// SetQuota sends a SETQUOTA command. The server must have QUOTA.
+func (c *Conn) SetQuota(root string, limits map[imap.QuotaResourceType]int64) *Command {
+	return c.command("SETQUOTA", c.client.SetQuota(root, limits))
+}
+
+// SetMetadata sends a SETMETADATA command. The server must have METADATA.
+func (c *Conn) SetMetadata(mailbox string, entries map[string]*[]byte) *Command {
+	return c.command("SETMETADATA", c.client.SetMetadata(mailbox, entries))
+}
+
+// SetACL sends a SETACL command. The server must have ACL.
+func (c *Conn) SetACL(mailbox string, who imap.RightsIdentifier, how imap.RightModification, rights imap.RightSet) *Command {
+	return c.command("SETACL", c.client.SetACL(mailbox, who, how, rights))
+}

@@ -1,0 +1,132 @@
+package imap_test
+
+import (
+	"context"
+	"io"
+	"testing"
+
+	goimap "github.com/emersion/go-imap/v2"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+func TestAConnectionReadsMail(t *testing.T) {
+	_, server := mailbox(t, message(10), message(20))
+	c := dial(t, plainDSN(server.Addr(), "?tls=none"))
+	assert.Equal(t, "PLAIN", c.Mechanism())
+	selected, err := c.Select("INBOX", nil).Wait()
+	require.NoError(t, err)
+	assert.EqualValues(t, 2, selected.NumMessages)
+	body := &goimap.FetchItemBodySection{}
+	messages, err := c.Fetch(goimap.SeqSetNum(1, 2), &goimap.FetchOptions{BodySection: []*goimap.FetchItemBodySection{body}}).Collect()
+	require.NoError(t, err)
+	require.Len(t, messages, 2)
+	assert.Equal(t, message(20), string(messages[1].FindBodySection(body)))
+}
+
+func TestPingIsARoundTrip(t *testing.T) {
+	mail, server := mailbox(t)
+	c := dial(t, plainDSN(server.Addr(), "?tls=none"))
+	require.NoError(t, c.Ping(soon(t)))
+	mail.Bye("Server shutting down.")
+	assert.Error(t, c.Ping(soon(t)))
+	assert.False(t, c.IsValid())
+}
+
+func TestAContextEndsACommandThatGetsNoAnswer(t *testing.T) {
+	mail, server := mailbox(t)
+	c := dial(t, plainDSN(server.Addr(), "?tls=none"))
+	release := mail.Stall()
+	defer release()
+	ctx, cancel := context.WithCancel(t.Context())
+	unbind := c.Bind(ctx)
+	defer unbind()
+	noop := c.Noop()
+	cancel()
+	within(t, "Wait", func() {
+		err := noop.Wait()
+		assert.ErrorIs(t, err, context.Canceled)
+		assert.True(t, driver.IsBad(err))
+		assert.False(t, driver.SafeToRetry(err))
+	})
+	assert.False(t, c.IsValid())
+}
+
+func TestAFarewellIsInTheError(t *testing.T) {
+	mail, server := mailbox(t)
+	c := dial(t, plainDSN(server.Addr(), "?tls=none"))
+	require.NoError(t, c.ResetSession(soon(t)))
+	mail.Bye("Disconnected for inactivity.")
+	var err error
+	within(t, "NOOP", func() {
+		for err == nil {
+			err = c.Noop().Wait()
+		}
+	})
+	assert.ErrorContains(t, err, "BYE Disconnected for inactivity.")
+	var bye *goimap.Error
+	require.ErrorAs(t, err, &bye)
+	assert.Equal(t, goimap.StatusResponseTypeBye, bye.Type)
+	assert.True(t, driver.IsBad(err), "%v", err)
+	err = c.ResetSession(soon(t))
+	assert.ErrorIs(t, err, driver.ErrBadConn)
+	assert.ErrorContains(t, err, "Disconnected for inactivity.")
+}
+
+func TestNothingSentIsSafeToRetry(t *testing.T) {
+	_, server := mailbox(t)
+	c := dial(t, plainDSN(server.Addr(), "?tls=none"))
+	server.Kill()
+	within(t, "the end", func() {
+		for c.IsValid() {
+		}
+	})
+	err := c.Noop().Wait()
+	assert.True(t, driver.SafeToRetry(err), "%v", err)
+	assert.True(t, driver.IsBad(err))
+}
+
+func TestAnAnswerOfNoLeavesTheConnection(t *testing.T) {
+	_, server := mailbox(t)
+	c := dial(t, plainDSN(server.Addr(), "?tls=none"))
+	_, err := c.Select("Missing", nil).Wait()
+	var answer *goimap.Error
+	require.ErrorAs(t, err, &answer)
+	assert.False(t, driver.IsBad(err))
+	assert.True(t, c.IsValid())
+	require.NoError(t, c.ResetSession(soon(t)))
+	require.NoError(t, c.Ping(soon(t)))
+}
+
+func TestCloseIsSaidToTheServer(t *testing.T) {
+	addr := script(t, "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hi\r\n", "C: AUTHENTICATE PLAIN",
+		"TAG OK [CAPABILITY IMAP4rev1] in\r\n", "C: LOGOUT", "* BYE bye\r\nTAG OK done\r\n")
+	c := dial(t, plainDSN(addr, "?tls=none"))
+	within(t, "Close", func() { require.NoError(t, c.Close()) })
+	within(t, "the second Close", func() { require.NoError(t, c.Close()) })
+	assert.False(t, c.IsValid())
+	assert.Error(t, c.Noop().Wait())
+}
+
+func TestALiteralCutShortIsNoCompleteOne(t *testing.T) {
+	addr := script(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: SELECT", "* 1 EXISTS\r\nTAG OK in\r\n",
+		"C: FETCH", "* 1 FETCH (BODY[] {100}\r\nhalf", "C: nothing")
+	c := dial(t, plainDSN(addr, "?tls=none&id="))
+	_, err := c.Select("INBOX", nil).Wait()
+	require.NoError(t, err)
+	fetch := c.Fetch(goimap.SeqSetNum(1), &goimap.FetchOptions{BodySection: []*goimap.FetchItemBodySection{{}}})
+	literal := literalOf(t, fetch.Next())
+	ctx, cancel := context.WithCancel(t.Context())
+	defer c.Bind(ctx)()
+	buffer := make([]byte, 4)
+	_, err = io.ReadFull(literal, buffer)
+	require.NoError(t, err)
+	cancel()
+	within(t, "Read", func() {
+		_, err := io.ReadAll(literal)
+		assert.ErrorIs(t, err, context.Canceled)
+	})
+	assert.Error(t, fetch.Close())
+}

@@ -1,0 +1,118 @@
+// Package imap is the driver for mail servers, on go-imap
+// (github.com/emersion/go-imap/v2) and on drivers/tls. Importing it registers
+// "imap" and "imaps".
+//
+//	import (
+//		"github.com/hotline-go/hotline/drivers/imap"
+//		"github.com/hotline-go/hotline/pool"
+//	)
+//
+//	p, err := pool.Open[*imap.Conn]("imaps", "imaps://user:password@imap.example.org", pool.Config{})
+//	...
+//	err = p.Do(ctx, func(ctx context.Context, c *imap.Conn) error {
+//		status, err := c.Status("INBOX", &goimap.StatusOptions{NumUnseen: true}).Wait()
+//		...
+//	})
+//
+// A connection is logged in as one user, so a pool is for one account.
+//
+// # DSN
+//
+//	imaps://user:password@host:port/mailbox?name=value&name=value
+//	imap://user:password@host:port/mailbox?name=value&name=value
+//
+// imaps is TLS from the first byte, on port 993 unless the DSN names another.
+// imap is TLS by STARTTLS, on port 143, and fails where the server has none.
+// The mailbox may be left out; else it is selected in each connection that is
+// handed out. In user and password, percent-encode all but letters and digits.
+//
+// The parameters are those of drivers/tcp (but ping and pong), those of
+// drivers/tls, and:
+//
+//	name           type  default   meaning
+//	tls            word  starttls  of imap only: starttls, or none for plain text
+//	auth           word  best      mechanism: SCRAM-SHA-256, PLAIN, LOGIN, OAUTHBEARER, XOAUTH2 or EXTERNAL
+//	authzid        text  none      user to act as, if that is not the one who logs in
+//	insecure_auth  bool  false     let a secret go over plain text to another host
+//	readonly       bool  false     select the mailbox by EXAMINE
+//	reset          word  unselect  what becomes of a connection where another mailbox was selected: unselect, keep or discard
+//	id             text  hotline   name that is told to a server that wants to know; empty: none
+//	enable         list  none      what to ENABLE where the server has it, with commas: UTF8=ACCEPT and others
+//	srv            bool  false     the host is a domain; its servers are in the DNS (RFC 6186)
+//
+// What a string can't carry is a field of [Config]; [ParseDSN] makes one of a
+// DSN and [NewConnector] a connector of that.
+//
+// # Login
+//
+// Without auth, a password goes by PLAIN, LOGIN or SCRAM-SHA-256 over TLS, the
+// first that the server has, and by SCRAM-SHA-256, PLAIN or LOGIN over plain
+// text. A token goes by OAUTHBEARER or XOAUTH2. A client certificate without a
+// password goes by EXTERNAL. A secret is sent over plain text to this machine
+// alone, which is localhost or an address of it, unless insecure_auth is given.
+//
+// Where a token ends after an hour, Config.Credentials returns one for each
+// connect. A connection whose token has ended is not used again. Of an
+// oauth2.TokenSource (golang.org/x/oauth2) it is made so:
+//
+//	cfg.Credentials = func(context.Context, error) (imap.Credentials, error) {
+//		t, err := source.Token()
+//		if err != nil {
+//			return imap.Credentials{}, err
+//		}
+//		return imap.Credentials{User: user, Token: t.AccessToken, Expiry: t.Expiry}, nil
+//	}
+//
+// # Commands
+//
+// The methods of [Conn] are the commands of go-imap, and return as soon as the
+// command is sent. Wait, Collect or Close of what they return waits for the
+// answer, so commands can be sent one behind the other.
+//
+// A command has no time limit of its own. It obeys the context of [Conn.Bind],
+// which a pool's Do calls. IMAP can't take a command back, so a context that
+// ends ends the connection.
+//
+// What its holder leaves open does not reach the next one:
+//
+//	left open                          what becomes of it
+//	a command without a Wait           its answer is awaited
+//	a FETCH, STORE, LIST or EXPUNGE    what is left of the answer is read, for a second at most
+//	an IDLE                            it is ended
+//	an APPEND, or one that was short   the connection is closed
+//	a mailbox that is selected         it is left, without expunging; see reset
+//
+// All of that happens in [Conn.ResetSession]. What changes the connection for
+// good has no method: LOGIN, ENABLE and the like are for the Config. COMPRESS
+// and NOTIFY are not there because go-imap does not have them.
+//
+// # Errors
+//
+// An error with an *imap.Error of go-imap in it is an answer of the server, and
+// the connection is good. All others are driver.IsBad, or mistakes of the
+// caller. The farewell of a server that hangs up is in the error, as an
+// *imap.Error of type BYE.
+//
+// Of a failed Connect, driver.Permanent marks what the server will say again: a
+// wrong password or token, no way to log in, no such mailbox, a certificate
+// that is not good. driver.Throttled marks what sounds like too many
+// connections or commands, with the pause that the server has named, or one
+// second for a full account and 30 for others. That goes for commands as well.
+//
+// Servers slow down those who log in with a wrong password. Dovecot answers
+// the next right one, from the same address, after 4 to 15 seconds: mind the
+// pool's ConnectTimeout.
+//
+// # Advice
+//
+// To a pool, the driver recommends 4 connections, a NOOP after 4 minutes
+// without use, 15 seconds for its answer, 10 minutes of idleness and a life of
+// 4 hours, or of 25 minutes with a token.
+//
+// # Goroutines
+//
+// A connection has one goroutine, which reads, and another one during IDLE.
+// Both end with the connection, which Close waits for. There are two locks, of
+// the command and of the connection, locked in this order; the first is held
+// while the command waits for the server, the second never.
+package imap

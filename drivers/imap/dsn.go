@@ -1,0 +1,96 @@
+package imap
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/emersion/go-imap/v2"
+
+	"github.com/hotline-go/hotline/internal/dsn"
+)
+
+// ParseDSN returns the Config that s stands for, so that a program can add to
+// it what a string can't carry:
+//
+//	cfg, err := imap.ParseDSN("imaps://imap.example.org")
+//	cfg.Credentials = tokens
+//	connector, err := imap.NewConnector(cfg)
+//
+// What only a whole Config can lack, such as the user, is left to
+// [NewConnector]. All faults are reported together, and none of the messages
+// shows a secret.
+func ParseDSN(s string) (Config, error) {
+	u, err := dsn.Parse(s)
+	if err != nil {
+		return Config{}, err
+	}
+	var c Config
+	c.Encryption = Implicit
+	if u.Scheme == "imap" {
+		c.Encryption = StartTLS
+	}
+	var p dsn.Params
+	c.addParams(&p)
+	if err := errors.Join(p.Apply(u.Params), c.setPlace(u)); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// The ports of RFC 8314.
+const (
+	portTLS   = 993
+	portPlain = 143
+)
+
+// setPlace sets the address, the user and the mailbox.
+func (c *Config) setPlace(u *dsn.URL) error {
+	if u.Scheme != "imap" && u.Scheme != "imaps" {
+		return fmt.Errorf("imap: scheme %q: want imap or imaps", u.Scheme)
+	}
+	if u.Scheme == "imaps" && c.Encryption != Implicit {
+		return fmt.Errorf("imap: tls %q: want the scheme imap with it", c.Encryption)
+	}
+	if u.Host == "" {
+		return errors.New("imap: host: want one, as in imaps://user:password@host")
+	}
+	port := u.Port
+	switch {
+	case port != 0:
+	case c.Encryption == Implicit:
+		port = portTLS
+	default:
+		port = portPlain
+	}
+	c.Address = net.JoinHostPort(u.Host, strconv.Itoa(port))
+	c.User, c.Password = u.User, u.Password
+	c.Mailbox = strings.TrimPrefix(u.Path, "/")
+	return nil
+}
+
+// addParams adds the parameters of the package documentation to p, bound to
+// the fields of c.
+func (c *Config) addParams(p *dsn.Params) {
+	c.Config.Config.AddParams(p)
+	c.Config.AddParams(p)
+	p.Enum("tls", &c.Encryption, Implicit, StartTLS, None)
+	p.Enum("auth", &c.Auth, mechanismNames()...)
+	p.String("authzid", &c.AuthzID)
+	p.Bool("insecure_auth", &c.InsecureAuth)
+	p.Bool("readonly", &c.ReadOnly)
+	p.Enum("reset", &c.Reset, ResetUnselect, ResetKeep, ResetDiscard)
+	p.Func("id", "a name", func(name string) error {
+		c.ID = &imap.IDData{Name: name}
+		return nil
+	})
+	p.Func("enable", "extensions with commas between them", func(list string) error {
+		for name := range strings.SplitSeq(list, ",") {
+			c.Enable = append(c.Enable, imap.Cap(name))
+		}
+		return nil
+	})
+	p.Bool("srv", &c.SRV)
+}

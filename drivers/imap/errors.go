@@ -1,0 +1,119 @@
+package imap
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+// explain gives an error of go-imap its class, and the cause that go-imap has
+// cut off.
+//
+// An *imap.Error is an answer of the server: the connection lives on. All
+// else, once the connection has an error itself, is that error.
+func (c *Conn) explain(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var answer *imap.Error
+	if errors.As(err, &answer) {
+		err = fmt.Errorf("imap: %s on %s: %w", op, c.address, err)
+		if pause, ok := throttled(answer); ok {
+			return driver.Throttled(err, pause)
+		}
+		return err
+	}
+	why := c.conn.Err()
+	if why == nil {
+		return fmt.Errorf("imap: %s: %w", op, err) // a mistake of the caller
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = why
+	} else {
+		err = fmt.Errorf("%v: %w", err, why) // what go-imap could not read
+	}
+	if bye := c.wire.bye(); bye != nil {
+		err = fmt.Errorf("imap: %s on %s: %w: %w", op, c.address, bye, err)
+		if pause, ok := throttled(bye); ok {
+			return driver.Throttled(err, pause)
+		}
+		return err
+	}
+	return fmt.Errorf("imap: %s on %s: %w", op, c.address, err)
+}
+
+// refusal is an error that says: not with these credentials.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
+
+// atLogin gives an error of the greeting or of the login, which explain has
+// seen, its class.
+func atLogin(err error) error {
+	var answer *imap.Error
+	if err == nil || !errors.As(err, &answer) {
+		return err
+	}
+	if _, ok := driver.RetryAfter(err); ok {
+		return err
+	}
+	switch answer.Code {
+	case imap.ResponseCodeLimit: // our own that are just closing count as well
+		return driver.Throttled(err, time.Second)
+	case imap.ResponseCodeUnavailable, imap.ResponseCodeInUse:
+		return driver.Throttled(err, 0)
+	case imap.ResponseCodeServerBug:
+		return err
+	}
+	if answer.Type == imap.StatusResponseTypeBye {
+		return err // a server that shuts down, or one that is too busy to say why
+	}
+	return driver.Permanent(refusal{err})
+}
+
+// busy are the words of servers that want less of us. They stand in answers
+// with any code: Gmail's has ALERT, Exchange's none.
+var busy = []string{
+	"too many", "maximum number of connections", "throttled", "rate limit", "try again later", "authenticated but not connected",
+}
+
+// throttled reports whether the server wants a pause, and how long.
+func throttled(e *imap.Error) (pause time.Duration, ok bool) {
+	text := strings.ToLower(e.Text)
+	for _, words := range busy {
+		ok = ok || strings.Contains(text, words)
+	}
+	if !ok && e.Code != "THROTTLED" {
+		return 0, false
+	}
+	if m := suggested.FindStringSubmatch(text); m != nil {
+		if n, err := strconv.ParseInt(m[1], 10, 32); err == nil {
+			return min(time.Duration(n)*time.Millisecond, longestPause), true
+		}
+	}
+	return defaultPause, true
+}
+
+// suggested is how Exchange names the length of the pause.
+var suggested = regexp.MustCompile(`suggested backoff time: (\d+) milliseconds`)
+
+const (
+	// defaultPause is for servers that name no length: they count by minutes.
+	defaultPause = 30 * time.Second
+	// longestPause is for those that exaggerate.
+	longestPause = 5 * time.Minute
+)
+
+// badConn is a driver.ErrBadConn because of why, which nobody may take for the
+// fate of the next request.
+func badConn(why error) error {
+	return fmt.Errorf("imap: %w: %v", driver.ErrBadConn, why)
+}

@@ -1,0 +1,253 @@
+package imap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"reflect"
+	"strings"
+
+	"github.com/emersion/go-imap/v2"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/drivers/tcp"
+	"github.com/hotline-go/hotline/drivers/tls"
+)
+
+// opener makes connections as a checked Config wants them.
+type opener struct {
+	Config
+	secure *tls.Client // nil: no TLS
+}
+
+// open makes a connection. If the server does not take the credentials, and
+// there is a source of them, it asks for others once.
+func (o *opener) open(ctx context.Context) (*Conn, error) {
+	creds, err := o.credentials(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	c, err := o.openAs(ctx, creds)
+	var refused refusal
+	if o.Credentials == nil || !errors.As(err, &refused) {
+		return c, err
+	}
+	fresh, errFresh := o.credentials(ctx, err)
+	if errFresh != nil || fresh == creds {
+		return nil, errors.Join(err, errFresh)
+	}
+	return o.openAs(ctx, fresh)
+}
+
+func (o *opener) credentials(ctx context.Context, refused error) (Credentials, error) {
+	if o.Credentials != nil {
+		creds, err := o.Credentials(ctx, refused)
+		if err != nil {
+			err = fmt.Errorf("imap: credentials for %s: %w", o.Config, err)
+		}
+		return creds, err
+	}
+	creds := Credentials{User: o.User, Password: o.Password}
+	if o.Auth == "OAUTHBEARER" || o.Auth == "XOAUTH2" {
+		creds.Token = o.Password
+	}
+	return creds, nil
+}
+
+// openAs tries the addresses in turn, until one has a server that answers.
+func (o *opener) openAs(ctx context.Context, creds Credentials) (*Conn, error) {
+	addresses, err := o.addresses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, address := range addresses {
+		c, errOne := o.openAt(ctx, address, creds)
+		if errOne == nil {
+			return c, nil
+		}
+		err = errOne
+		var answer *imap.Error
+		if errors.As(errOne, &answer) || ctx.Err() != nil {
+			break // the others would say the same
+		}
+	}
+	return nil, err
+}
+
+// openAt connects to address and logs in.
+func (o *opener) openAt(ctx context.Context, address string, creds Credentials) (*Conn, error) {
+	nc, greeting, err := o.dial(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	c := newConn(nc.Conn, address, greeting, home{place{o.Mailbox, o.ReadOnly}, o.Reset})
+	c.expiry = creds.Expiry
+	unbind := c.Bind(ctx)
+	err = o.greet(c, address, creds)
+	unbind()
+	if err == nil && ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		err = c.conn.ResetSession(ctx) // the counts begin with the first lease
+	}
+	if err != nil {
+		c.abandon()
+		return nil, err
+	}
+	return c, nil
+}
+
+// dial connects to address and makes the connection secure. greeting is not
+// empty if the server's was read on the way.
+func (o *opener) dial(ctx context.Context, address string) (nc *tcp.Conn, greeting string, err error) {
+	below := o.Config.Config.Config
+	below.Address = address
+	switch o.Encryption {
+	case None:
+	case StartTLS:
+		greeting = "* OK after STARTTLS\r\n"
+		below.Handshake = func(ctx context.Context, nc net.Conn) (net.Conn, error) {
+			if err := startTLS(nc); err != nil {
+				return nil, err
+			}
+			return o.secure.Handshake(ctx, nc)
+		}
+	default:
+		below.Handshake = o.secure.Handshake
+	}
+	connector, err := tcp.NewConnector(below)
+	if err != nil {
+		return nil, "", err
+	}
+	c, err := connector.Connect(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	return c.(*tcp.Conn), greeting, nil
+}
+
+// greet does what comes before the first lease. It is bound to a context.
+func (o *opener) greet(c *Conn, address string, creds Credentials) error {
+	if err := c.client.WaitGreeting(); err != nil {
+		return notIMAP(c.wire, atLogin(c.explain("greeting", err)))
+	}
+	private := o.secure != nil || isLocal(address)
+	if c.client.State() == imap.ConnStateAuthenticated {
+		if !private && !o.InsecureAuth {
+			return driver.Permanent(errors.New("imap: the server has logged us in by itself, over plain text: somebody may be in between"))
+		}
+		c.mechanism = "PREAUTH"
+	} else if err := o.login(c, address, creds, private || o.InsecureAuth); err != nil {
+		return err
+	}
+	return o.settle(c)
+}
+
+// login authenticates c, and makes sure that its capabilities are those after.
+func (o *opener) login(c *Conn, address string, creds Credentials, mayTell bool) error {
+	before := c.Caps()
+	m, err := o.choose(before, creds, mayTell)
+	if err != nil {
+		return driver.Permanent(err)
+	}
+	c.mechanism = m.name
+	c.wire.authenticating.Store(true)
+	err = m.login(c.client, o, address, creds)
+	c.wire.authenticating.Store(false)
+	if err != nil {
+		return atLogin(c.explain("login by "+m.name, err))
+	}
+	if sameSet(before, c.Caps()) { // the answer did not say
+		if _, err := c.Capability().Wait(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sameSet reports whether a and b are one and the same map. go-imap makes a
+// new one of each list.
+func sameSet(a, b imap.CapSet) bool {
+	return reflect.ValueOf(a).UnsafePointer() == reflect.ValueOf(b).UnsafePointer()
+}
+
+// settle sends what the Config wants in each connection, in one go.
+func (o *opener) settle(c *Conn) error {
+	caps := c.Caps()
+	var id *Query[*imap.IDData]
+	if caps.Has(imap.CapID) && *o.ID != (imap.IDData{}) {
+		id = c.ID(o.ID)
+	}
+	var enable []imap.Cap
+	for _, extension := range o.Enable {
+		if caps.Has(extension) {
+			enable = append(enable, extension)
+		}
+	}
+	var enabled *Query[*enableData]
+	if len(enable) > 0 {
+		enabled = query(c, "ENABLE", c.client.Enable(enable...))
+	}
+	var selected *Query[*imap.SelectData]
+	if o.Mailbox != "" {
+		selected = c.Select(o.Mailbox, &imap.SelectOptions{ReadOnly: o.ReadOnly})
+	}
+	if id != nil {
+		if _, err := id.Wait(); err != nil && (c.conn.Err() != nil || isThrottled(err)) {
+			return err // else: who does not like our name can be used all the same
+		}
+	}
+	if enabled != nil {
+		if _, err := enabled.Wait(); err != nil {
+			return driver.Permanent(err)
+		}
+	}
+	if selected != nil {
+		_, err := selected.Wait()
+		return noSuchMailbox(o.Mailbox, err)
+	}
+	return nil
+}
+
+// noSuchMailbox makes err permanent if the server said no to the mailbox for
+// good.
+func noSuchMailbox(mailbox string, err error) error {
+	var answer *imap.Error
+	if !errors.As(err, &answer) || isThrottled(err) {
+		return err
+	}
+	switch answer.Code {
+	case imap.ResponseCodeInUse, imap.ResponseCodeUnavailable, imap.ResponseCodeServerBug:
+		return err
+	}
+	return driver.Permanent(fmt.Errorf("imap: mailbox %q: %w", mailbox, err))
+}
+
+func isThrottled(err error) bool {
+	_, ok := driver.RetryAfter(err)
+	return ok
+}
+
+// notIMAP makes err permanent if the server began with what is no greeting of
+// IMAP.
+func notIMAP(w *wire, err error) error {
+	line, kept := w.last()
+	if kept == 0 || strings.HasPrefix(line, "*") {
+		return err
+	}
+	return driver.Permanent(fmt.Errorf("imap: the server does not speak IMAP on this port, it begins with %.40q: %w", line, err))
+}
+
+// isLocal reports whether address is on this machine, as far as its text
+// tells. What is connected to may be a proxy.
+func isLocal(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return true // the path of a unix socket
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}

@@ -1,0 +1,72 @@
+package imap
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/emersion/go-imap/v2"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+// startTLS reads the greeting and asks for TLS, before there is a client:
+// nothing that comes in plain text gets to it.
+func startTLS(nc net.Conn) error {
+	in := bufio.NewReaderSize(nc, 4096)
+	line, err := readLine(in)
+	if err != nil {
+		return fmt.Errorf("imap: greeting: %w", err)
+	}
+	if err := checkGreeting(line); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(nc, "S STARTTLS\r\n"); err != nil {
+		return fmt.Errorf("imap: STARTTLS: %w", err)
+	}
+	for {
+		line, err := readLine(in)
+		if err != nil {
+			return fmt.Errorf("imap: STARTTLS: %w", err)
+		}
+		answer, ok := cutPrefixFold(line, "S ")
+		if !ok {
+			continue // capabilities, and what else servers tell
+		}
+		if _, ok := cutPrefixFold(answer, "OK"); !ok {
+			return driver.Permanent(fmt.Errorf("imap: the server does not do STARTTLS, it says %.80q; tls=none would go without", answer))
+		}
+		break
+	}
+	if in.Buffered() > 0 {
+		return driver.Permanent(errors.New("imap: the server sent more than its agreement before TLS began: somebody may be in between"))
+	}
+	return nil
+}
+
+func checkGreeting(line string) error {
+	if _, ok := cutPrefixFold(line, "* OK"); ok {
+		return nil
+	}
+	if text, ok := cutPrefixFold(line, "* BYE"); ok {
+		answer := status(imap.StatusResponseTypeBye, text)
+		err := fmt.Errorf("imap: greeting: %w", answer)
+		if pause, ok := throttled(answer); ok {
+			return driver.Throttled(err, pause)
+		}
+		return atLogin(err)
+	}
+	if _, ok := cutPrefixFold(line, "* PREAUTH"); ok {
+		return driver.Permanent(errors.New("imap: the server has logged us in by itself, over plain text: somebody may be in between"))
+	}
+	return driver.Permanent(fmt.Errorf("imap: the server does not speak IMAP on this port, it begins with %.40q", line))
+}
+
+// readLine returns the next line, without its end.
+func readLine(in *bufio.Reader) (string, error) {
+	line, err := in.ReadSlice('\n')
+	return strings.TrimRight(string(line), "\r\n"), err
+}

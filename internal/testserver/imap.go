@@ -1,0 +1,224 @@
+package testserver
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"runtime"
+	"sync"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapserver"
+	"github.com/emersion/go-imap/v2/imapserver/imapmemserver"
+)
+
+// IMAP is a mail server with one account, whose mail is in memory. It has
+// IMAP4rev1 and IMAP4rev2, and logs in by LOGIN and PLAIN. [NewIMAP] makes one.
+// The fields must not be changed while it serves; the methods may be called
+// from any goroutine.
+type IMAP struct {
+	// MaxLogins is how many connections may be logged in at a time; one more
+	// is told LIMIT. Zero means any number.
+	MaxLogins int
+
+	// TLS, if not nil, is what STARTTLS leads to. For TLS from the first byte,
+	// give Serve a listener of package tls.
+	TLS *tls.Config
+
+	// Caps are the capabilities. Nil means all that there are.
+	Caps imap.CapSet
+
+	// PreAuth logs each client in by itself.
+	PreAuth bool
+
+	store *imapmemserver.Server
+	user  *imapmemserver.User
+	name  string
+
+	mu     sync.Mutex // guards the fields below; held across no I/O
+	open   map[*imapSession]bool
+	logins int // of all time
+	refuse *imap.Error
+	answer *imap.Error
+	gate   chan struct{} // not nil: who asks for news waits until it is closed
+}
+
+// NewIMAP returns a server for user, with an empty INBOX.
+func NewIMAP(user, password string) *IMAP {
+	s := &IMAP{store: imapmemserver.New(), user: imapmemserver.NewUser(user, password), name: user, open: map[*imapSession]bool{}}
+	if err := s.user.Create("INBOX", nil); err != nil {
+		panic(err) // there is none yet
+	}
+	s.store.AddUser(s.user)
+	return s
+}
+
+// Serve speaks IMAP with whoever connects, until Accept fails. It returns when
+// all connections have ended.
+func (s *IMAP) Serve(ln net.Listener) {
+	var sessions sync.WaitGroup
+	caps := s.Caps
+	if caps == nil {
+		caps = imap.CapSet{imap.CapIMAP4rev1: {}, imap.CapIMAP4rev2: {}}
+	}
+	server := imapserver.New(&imapserver.Options{
+		Caps:         caps,
+		TLSConfig:    s.TLS,
+		InsecureAuth: true,
+		Logger:       log.New(io.Discard, "", 0),
+		NewSession: func(c *imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
+			return s.session(c, &sessions)
+		},
+	})
+	_ = server.Serve(ln) // it fails when the listener is closed
+	_ = server.Close()
+	sessions.Wait()
+}
+
+func (s *IMAP) session(c *imapserver.Conn, sessions *sync.WaitGroup) (imapserver.Session, *imapserver.GreetingData, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refuse != nil && s.refuse.Type == imap.StatusResponseTypeBye {
+		return nil, nil, s.refuse
+	}
+	inner := s.store.NewSession().(imapserver.SessionIMAP4rev2)
+	if s.PreAuth {
+		inner = imapmemserver.NewUserSession(s.user)
+	}
+	session := &imapSession{SessionIMAP4rev2: inner, server: s, conn: c, ended: sessions.Done}
+	s.open[session] = s.PreAuth
+	sessions.Add(1)
+	return session, &imapserver.GreetingData{PreAuth: s.PreAuth}, nil
+}
+
+// Append puts a message into a mailbox, which must exist.
+func (s *IMAP) Append(mailbox, message string) error {
+	_, err := s.user.Append(mailbox, bytes.NewReader([]byte(message)), &imap.AppendOptions{})
+	return err
+}
+
+// Create makes a mailbox.
+func (s *IMAP) Create(mailbox string) error { return s.user.Create(mailbox, nil) }
+
+// Logins returns how many logins have succeeded so far.
+func (s *IMAP) Logins() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.logins
+}
+
+// Bye says text to all clients and hangs up.
+func (s *IMAP) Bye(text string) {
+	s.mu.Lock()
+	var conns []*imapserver.Conn
+	for session := range s.open {
+		conns = append(conns, session.conn)
+	}
+	s.mu.Unlock()
+	for _, c := range conns {
+		_ = c.Bye(text) // it may have gone
+	}
+}
+
+// Refuse makes all logins fail with answer: one of type BYE refuses the
+// connection, before the login. Nil ends that.
+func (s *IMAP) Refuse(answer *imap.Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuse = answer
+}
+
+// Answer makes NOOP, and whatever else brings news, fail with answer. Nil ends
+// that.
+func (s *IMAP) Answer(answer *imap.Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = answer
+}
+
+// Stall makes NOOP, and whatever else brings news, wait until release is
+// called, once.
+func (s *IMAP) Stall() (release func()) {
+	gate := make(chan struct{})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gate = gate
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.gate = nil
+		close(gate)
+	}
+}
+
+// imapSession is a session of the store, with faults.
+type imapSession struct {
+	imapserver.SessionIMAP4rev2
+	server *IMAP
+	conn   *imapserver.Conn
+	ended  func()
+}
+
+// Login lets in those who know the password, up to MaxLogins.
+func (c *imapSession) Login(user, password string) error {
+	s := c.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refuse != nil {
+		return s.refuse
+	}
+	in := 0
+	for _, loggedIn := range s.open {
+		if loggedIn {
+			in++
+		}
+	}
+	if s.MaxLogins > 0 && in >= s.MaxLogins {
+		return &imap.Error{
+			Type: imap.StatusResponseTypeNo, Code: imap.ResponseCodeLimit, Text: "Maximum number of connections from user exceeded",
+		}
+	}
+	if err := c.SessionIMAP4rev2.Login(user, password); err != nil {
+		return err
+	}
+	s.open[c] = true
+	s.logins++
+	return nil
+}
+
+// Poll looks for news, at the end of each command.
+func (c *imapSession) Poll(w *imapserver.UpdateWriter, allowExpunge bool) error {
+	c.server.mu.Lock()
+	gate, answer := c.server.gate, c.server.answer
+	c.server.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+	if answer != nil {
+		return answer
+	}
+	return c.SessionIMAP4rev2.Poll(w, allowExpunge)
+}
+
+// Fetch sends messages. imapserver holds a lock for good if the client goes
+// while a literal is written, and would wait for it in its own answer.
+func (c *imapSession) Fetch(w *imapserver.FetchWriter, numSet imap.NumSet, options *imap.FetchOptions) error {
+	err := c.SessionIMAP4rev2.Fetch(w, numSet, options)
+	var network net.Error
+	if errors.As(err, &network) {
+		runtime.Goexit() // the deferred calls end the connection and the session
+	}
+	return err
+}
+
+// Close ends the session.
+func (c *imapSession) Close() error {
+	c.server.mu.Lock()
+	delete(c.server.open, c)
+	c.server.mu.Unlock()
+	c.ended()
+	return c.SessionIMAP4rev2.Close()
+}
