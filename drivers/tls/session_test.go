@@ -137,6 +137,19 @@ func TestChangedFilesCountForTheNextConnect(t *testing.T) {
 	assert.Empty(t, *logged)
 }
 
+func TestTheFilesCountMoreThanTheUsersTLS(t *testing.T) {
+	ca := testcert.NewCA()
+	_, config, client, _ := onFiles(t, ca)
+	other := ca.Client("eve")
+	config.TLS = &stdtls.Config{
+		RootCAs:              testcert.NewCA().Pool(),
+		Certificates:         []stdtls.Certificate{other},
+		GetClientCertificate: func(*stdtls.CertificateRequestInfo) (*stdtls.Certificate, error) { return &other, nil },
+	}
+	assert.False(t, resumes(t, mustConnector(t, config)))
+	assert.Equal(t, "ada", client())
+}
+
 func TestChangedFilesThatCantBeUsedAreLoggedOnceAndTheOldStay(t *testing.T) {
 	ca := testcert.NewCA()
 	_, config, client, logged := onFiles(t, ca)
