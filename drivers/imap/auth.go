@@ -69,7 +69,7 @@ func (o *opener) choose(caps imap.CapSet, creds Credentials, mayTell bool) (mech
 		}
 		return m, nil
 	}
-	has := strings.Join(caps.AuthMechanisms(), " ")
+	has := strings.Join(slices.Sorted(slices.Values(caps.AuthMechanisms())), " ")
 	if has == "" {
 		has = "none"
 	}

@@ -1,0 +1,289 @@
+package imap_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	goimap "github.com/emersion/go-imap/v2"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/drivers/imap"
+	"github.com/hotline-go/hotline/internal/testserver"
+)
+
+// tokens is a Credentials function that returns one after the other, and notes
+// why it was asked again.
+func tokens(refusals *[]error, all ...string) func(context.Context, error) (imap.Credentials, error) {
+	return func(_ context.Context, refused error) (imap.Credentials, error) {
+		if refusals != nil {
+			*refusals = append(*refusals, refused)
+		}
+		if len(all) == 0 {
+			return imap.Credentials{}, errors.New("no more tokens")
+		}
+		token := all[0]
+		all = all[1:]
+		return imap.Credentials{User: "joe,a=b", Token: token}, nil
+	}
+}
+
+func encoded(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+
+func greeting(caps string) string { return "* OK [CAPABILITY " + strings.TrimSpace("IMAP4rev1 "+caps) + "] hi\r\n" }
+
+const welcome = "TAG OK [CAPABILITY IMAP4rev1] in\r\n"
+
+func TestTheBestMechanismIsChosen(t *testing.T) {
+	for _, tc := range []struct {
+		name, caps, query string
+		creds             func(context.Context, error) (imap.Credentials, error)
+		says              string
+	}{
+		{"PLAIN", "AUTH=PLAIN SASL-IR", "", nil, "AUTHENTICATE PLAIN " + encoded("\x00u\x00p")},
+		{"LOGIN where there is no mechanism", "", "", nil, `LOGIN "u" "p"`},
+		{"LOGIN where it is wanted", "AUTH=PLAIN SASL-IR", "&auth=LOGIN", nil, `LOGIN "u" "p"`},
+		{"SCRAM over plain text", "AUTH=PLAIN AUTH=SCRAM-SHA-256 SASL-IR", "", nil, "AUTHENTICATE SCRAM-SHA-256 " + encoded("n,,n=u,r=")[:10]},
+		{"acting as another", "AUTH=PLAIN SASL-IR", "&authzid=boss", nil, "AUTHENTICATE PLAIN " + encoded("boss\x00u\x00p")},
+		{"EXTERNAL", "AUTH=EXTERNAL SASL-IR", "&auth=EXTERNAL&authzid=joe", nil, "AUTHENTICATE EXTERNAL " + encoded("joe")},
+		{"XOAUTH2", "AUTH=XOAUTH2 SASL-IR", "", tokens(nil, "t"), "AUTHENTICATE XOAUTH2 " + encoded("user=joe,a=b\x01auth=Bearer t\x01\x01")},
+		{"OAUTHBEARER", "AUTH=XOAUTH2 AUTH=OAUTHBEARER SASL-IR", "", tokens(nil, "t"), "AUTHENTICATE OAUTHBEARER " + encoded("n,a=joe=2Ca=3Db,")[:16]},
+		{"a token as the password", "AUTH=PLAIN AUTH=XOAUTH2 SASL-IR", "&auth=XOAUTH2", nil, "AUTHENTICATE XOAUTH2 " + encoded("user=u\x01auth=Bearer p\x01\x01")},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			addr := script(t, greeting(tc.caps), "C: "+tc.says, "TAG NO [CONTACTADMIN] heard\r\n")
+			_, err := connectWith(t, "imap://u:p@"+addr+"?tls=none"+tc.query, tc.creds)
+			assert.ErrorContains(t, err, "[CONTACTADMIN] heard")
+			assert.True(t, driver.IsPermanent(err))
+		})
+	}
+}
+
+func connectWith(t *testing.T, dsn string, creds func(context.Context, error) (imap.Credentials, error)) (*imap.Conn, error) {
+	t.Helper()
+	config, err := imap.ParseDSN(dsn)
+	require.NoError(t, err)
+	if creds != nil {
+		config.User, config.Password, config.Credentials = "", "", creds
+	}
+	connector, err := imap.NewConnector(config)
+	require.NoError(t, err)
+	return connectTo(t, connector)
+}
+
+func TestNoWayToLogIn(t *testing.T) {
+	for _, tc := range []struct{ name, caps, query, want string }{
+		{"LOGIN is off", "LOGINDISABLED", "", "imap: no way to log in: the server has none, and the credentials are for SCRAM-SHA-256, PLAIN, LOGIN"},
+		{"no mechanism for tokens", "AUTH=PLAIN", "&auth=LOGIN", "imap: no way to log in: the server has PLAIN, and the credentials are for LOGIN"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			addr := script(t, greeting(tc.caps+" LOGINDISABLED"))
+			_, err := connectWith(t, "imap://u:p@"+addr+"?tls=none"+tc.query, nil)
+			require.EqualError(t, err, tc.want)
+			assert.True(t, driver.IsPermanent(err))
+		})
+	}
+}
+
+// elsewhere connects to a host that is not this machine, as far as the driver
+// can tell.
+func elsewhere(t *testing.T, addr, query string) (*imap.Conn, error) {
+	t.Helper()
+	config, err := imap.ParseDSN("imap://u:hunter2@mail.example.org?tls=none" + query)
+	require.NoError(t, err)
+	config.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}
+	connector, err := imap.NewConnector(config)
+	require.NoError(t, err)
+	return connectTo(t, connector)
+}
+
+func TestNoSecretGoesOverPlainTextToAnotherHost(t *testing.T) {
+	addr := script(t, greeting("AUTH=PLAIN AUTH=XOAUTH2 SASL-IR"), "C: nothing", "* BYE\r\n")
+	for _, query := range []string{"", "&auth=PLAIN", "&auth=LOGIN", "&auth=XOAUTH2", "&auth=OAUTHBEARER"} {
+		_, err := elsewhere(t, addr, query)
+		require.ErrorContains(t, err, "no way to log in over plain text to another host: the server has PLAIN XOAUTH2; use TLS, or insecure_auth=true")
+		assert.True(t, driver.IsPermanent(err))
+	}
+	addr = script(t, greeting("AUTH=PLAIN SASL-IR"), "C: AUTHENTICATE PLAIN", welcome)
+	_, err := elsewhere(t, addr, "&insecure_auth=true")
+	require.NoError(t, err)
+	addr = script(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n")
+	_, err = elsewhere(t, addr, "")
+	require.ErrorContains(t, err, "somebody may be in between")
+}
+
+func TestAWrongPasswordIsTriedOnce(t *testing.T) {
+	mail, server := mailbox(t)
+	mail.Refuse(&goimap.Error{Type: goimap.StatusResponseTypeNo, Code: goimap.ResponseCodeAuthenticationFailed, Text: "Authentication failed."})
+	_, err := tryDial(t, plainDSN(server.Addr(), "?tls=none"))
+	require.EqualError(t, err, "imap: login by PLAIN on "+server.Addr()+": imap: NO [AUTHENTICATIONFAILED] Authentication failed.")
+	assert.True(t, driver.IsPermanent(err))
+	assert.Equal(t, 1, server.Stats().Accepted)
+}
+
+func TestARefusedTokenIsReplacedOnce(t *testing.T) {
+	refuse := []string{greeting("AUTH=XOAUTH2 SASL-IR"), "C: XOAUTH2", "+ " + encoded(`{"status":"401"}`) + "\r\n", "C: \r\n", "TAG NO failed\r\n"}
+	for _, tc := range []struct {
+		name   string
+		tokens []string
+		dials  int
+		ok     bool
+	}{
+		{"a good one", []string{"old", "new"}, 2, true},
+		{"the same again", []string{"old", "old"}, 1, false},
+		{"none", []string{"old"}, 1, false},
+		{"a bad one", []string{"old", "older", "oldest"}, 2, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			n := 0
+			server, err := testserver.Start(testserver.TCP, "127.0.0.1:0", func(l net.Listener) {
+				for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+					n++
+					if n == 2 && tc.ok {
+						play(c, []string{refuse[0], "C: XOAUTH2 " + encoded("user=joe,a=b\x01auth=Bearer new\x01\x01"), welcome})
+					} else {
+						play(c, refuse)
+					}
+				}
+			})
+			require.NoError(t, err)
+			defer server.Close()
+			var refusals []error
+			c, err := connectWith(t, "imap://"+server.Addr()+"?tls=none", tokens(&refusals, tc.tokens...))
+			if tc.ok {
+				require.NoError(t, err)
+				c.Close()
+			} else {
+				assert.True(t, driver.IsPermanent(err), "%v", err)
+				assert.ErrorContains(t, err, `the server says "{\"status\":\"401\"}"`)
+			}
+			require.Len(t, refusals, 2)
+			require.NoError(t, refusals[0])
+			require.ErrorContains(t, refusals[1], "NO failed")
+			assert.Equal(t, tc.dials, server.Stats().Accepted)
+		})
+	}
+}
+
+func TestAConnectionEndsWithItsToken(t *testing.T) {
+	_, server := mailbox(t)
+	for _, tc := range []struct {
+		name   string
+		expiry time.Time
+		valid  bool
+	}{
+		{"in an hour", time.Now().Add(time.Hour), true},
+		{"in a moment", time.Now().Add(30 * time.Second), false},
+		{"unknown", time.Time{}, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c, err := connectWith(t, "imap://"+server.Addr()+"?tls=none", func(context.Context, error) (imap.Credentials, error) {
+				return imap.Credentials{User: user, Password: password, Expiry: tc.expiry}, nil
+			})
+			require.NoError(t, err)
+			assert.Equal(t, tc.valid, c.IsValid())
+			assert.Equal(t, tc.valid, c.Ping(soon(t)) == nil)
+			err = c.ResetSession(soon(t))
+			if assert.Equal(t, tc.valid, err == nil) && !tc.valid {
+				assert.ErrorIs(t, err, driver.ErrBadConn)
+				assert.ErrorContains(t, err, "the credentials expire at")
+			}
+		})
+	}
+}
+
+// scramServer is the server's side of SCRAM-SHA-256, as RFC 7677 has it.
+func scramServer(t *testing.T, password string, iterations int, spoil func(challenge, final *string)) string {
+	t.Helper()
+	server, err := testserver.Start(testserver.TCP, "127.0.0.1:0", func(l net.Listener) {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		buffer := make([]byte, 4096)
+		read := func() string { n, _ := c.Read(buffer); return strings.TrimSpace(string(buffer[:n])) }
+		decode := func(s string) string { b, _ := base64.StdEncoding.DecodeString(s); return string(b) }
+		fmt.Fprint(c, greeting("AUTH=SCRAM-SHA-256 SASL-IR"))
+		words := strings.Fields(read())
+		bare := strings.TrimPrefix(decode(words[len(words)-1]), "n,,")
+		_, nonce, _ := strings.Cut(bare, "r=")
+		challenge := fmt.Sprintf("r=%sserver,s=%s,i=%d", nonce, encoded("salt"), iterations)
+		key, _ := pbkdf2.Key(sha256.New, password, []byte("salt"), max(iterations, 1), sha256.Size)
+		final := ""
+		spoil(&challenge, &final)
+		fmt.Fprintf(c, "+ %s\r\n", encoded(challenge))
+		answer := decode(read())
+		without, proof, _ := strings.Cut(answer, ",p=")
+		message := bare + "," + challenge + "," + without
+		clientKey := sum(key, "Client Key")
+		stored := sha256.Sum256(clientKey)
+		signature := sum(stored[:], message)
+		for i := range signature {
+			signature[i] ^= clientKey[i]
+		}
+		if proof != base64.StdEncoding.EncodeToString(signature) {
+			fmt.Fprintf(c, "%s NO [AUTHENTICATIONFAILED] wrong\r\n", words[0])
+		} else {
+			if final == "" {
+				final = "v=" + base64.StdEncoding.EncodeToString(sum(sum(key, "Server Key"), message))
+			}
+			if final != "-" {
+				fmt.Fprintf(c, "+ %s\r\n", encoded(final))
+				assert.Empty(t, read(), "the answer to the server's proof")
+			}
+			fmt.Fprint(c, strings.ReplaceAll(welcome, "TAG", words[0]))
+		}
+		play(c, nil)
+	})
+	require.NoError(t, err)
+	t.Cleanup(server.Close)
+	return server.Addr()
+}
+
+func sum(key []byte, text string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(text))
+	return h.Sum(nil)
+}
+
+func TestSCRAM(t *testing.T) {
+	none := func(_, _ *string) {}
+	for _, tc := range []struct {
+		name, password string
+		iterations     int
+		spoil          func(challenge, final *string)
+		want           string
+	}{
+		{"right", "p,=", 4096, none, ""},
+		{"a wrong password", "other", 4096, none, "[AUTHENTICATIONFAILED] wrong"},
+		{"too few iterations", "p,=", 4095, none, "SCRAM challenge is not what RFC 7677 wants"},
+		{"too many iterations", "p,=", 4096, func(c, _ *string) { *c = strings.Replace(*c, "i=4096", "i=9999999", 1) }, "SCRAM challenge is not what RFC 7677 wants"},
+		{"another nonce", "p,=", 4096, func(c, _ *string) { *c = "r=x" + (*c)[2:] }, "SCRAM challenge is not what RFC 7677 wants"},
+		{"a server without the password", "p,=", 4096, func(_, f *string) { *f = "v=" + encoded("no") }, "the server has not proved that it knows the password"},
+		{"a server that proves nothing", "p,=", 4096, func(_, f *string) { *f = "-" }, "the server has not proved that it knows the password"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			addr := scramServer(t, tc.password, tc.iterations, tc.spoil)
+			c, err := connectWith(t, "imap://u:p%2C%3D@"+addr+"?tls=none", nil)
+			if tc.want == "" {
+				require.NoError(t, err)
+				assert.Equal(t, "SCRAM-SHA-256", c.Mechanism())
+				return
+			}
+			require.ErrorContains(t, err, tc.want)
+			assert.True(t, driver.IsPermanent(err))
+		})
+	}
+}

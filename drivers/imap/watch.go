@@ -1,0 +1,188 @@
+package imap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+// Doer is what lends connections: a pool of *Conn.
+type Doer interface {
+	Do(ctx context.Context, fn func(ctx context.Context, c *Conn) error) error
+}
+
+// Times of Watch.
+const (
+	// idleTime is how long an IDLE lasts. Routers forget silent connections
+	// after 5 minutes, and the end of one is found when an IDLE ends.
+	idleTime = keepAlive
+	// pollTime is for servers without IDLE.
+	pollTime = time.Minute
+	// watchBackoff is the pause after a failure, which doubles up to
+	// maxWatchBackoff.
+	watchBackoff    = time.Second
+	maxWatchBackoff = time.Minute
+)
+
+// Watch calls fn when mailbox has changed, and once at the beginning. It blocks
+// until ctx ends or fn or the mailbox fails, and returns the reason, which is
+// never nil.
+//
+// fn has the connection with the mailbox selected, and may do what it likes
+// there, as long as it leaves it selected. news is what the server has told.
+// It is empty at the beginning, and after a break, when fn had better look at
+// everything. While fn runs nothing is missed: it is called again.
+//
+// Between the calls the server tells at once what changes (IDLE); one that
+// can't is asked every minute. A lost connection is replaced by another one of
+// p, after a second or more, or what the server asked for. What fn returns
+// because of that ends the connection, not Watch; any other error of fn ends
+// Watch, as does one that is driver.Permanent.
+//
+// Watch holds one connection of p all the time, of those that p may have open.
+func Watch(ctx context.Context, p Doer, mailbox string, fn func(ctx context.Context, c *Conn, news []Update) error) error {
+	backoff := watchBackoff
+	for {
+		err := p.Do(ctx, func(ctx context.Context, c *Conn) error {
+			w := &watch{c: c, mailbox: mailbox, fn: fn, began: func() { backoff = watchBackoff }}
+			return w.run(ctx)
+		})
+		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("imap: watch %q: %w", mailbox, context.Cause(ctx))
+		case err == nil:
+			return errors.New("imap: watch: Do has not called its function")
+		case !again(err):
+			return err
+		}
+		wait := backoff + rand.N(backoff/2)
+		if asked, ok := driver.RetryAfter(err); ok {
+			wait = max(wait, asked)
+		}
+		backoff = min(2*backoff, maxWatchBackoff)
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+// again reports whether another connection may do better.
+func again(err error) bool {
+	var own *watchError
+	if driver.IsPermanent(err) {
+		return false
+	}
+	if errors.As(err, &own) {
+		_, throttled := driver.RetryAfter(err)
+		return driver.IsBad(err) || throttled
+	}
+	return true // p had no connection
+}
+
+// watchError is an error that comes from inside of Do.
+type watchError struct{ error }
+
+func (e *watchError) Unwrap() error { return e.error }
+
+// watch is a Watch on one connection.
+type watch struct {
+	c       *Conn
+	mailbox string
+	fn      func(ctx context.Context, c *Conn, news []Update) error
+	began   func()
+}
+
+// run watches until an error, which it returns as a *watchError.
+func (w *watch) run(ctx context.Context) error {
+	updates := w.c.Updates()
+	err := w.bounded(func() error {
+		_, err := w.c.Select(w.mailbox, &imap.SelectOptions{ReadOnly: w.c.home.readOnly}).Wait()
+		return noSuchMailbox(w.mailbox, err)
+	})
+	var news []Update
+	for err == nil {
+		w.began()
+		if err = w.fn(ctx, w.c, news); err == nil {
+			news, err = w.await(ctx, updates)
+		}
+	}
+	return &watchError{err}
+}
+
+// await blocks until there is news, and returns all there is.
+func (w *watch) await(ctx context.Context, updates <-chan Update) (news []Update, err error) {
+	news = pending(updates) // of what fn did
+	for err == nil && len(news) == 0 {
+		if w.c.Caps().Has(imap.CapIdle) {
+			news, err = w.idle(ctx, updates)
+		} else {
+			news, err = w.poll(ctx, updates)
+		}
+	}
+	return news, err
+}
+
+// idle waits in an IDLE.
+func (w *watch) idle(ctx context.Context, updates <-chan Update) (news []Update, err error) {
+	var idle *IdleCommand
+	if err := w.bounded(func() (err error) { idle, err = w.c.Idle(); return err }); err != nil {
+		return nil, err
+	}
+	news = w.wait(ctx, updates, idleTime)
+	err = w.bounded(func() error {
+		if err := idle.Close(); err != nil {
+			return err
+		}
+		return idle.Wait()
+	})
+	return append(news, pending(updates)...), err
+}
+
+// poll waits and then asks.
+func (w *watch) poll(ctx context.Context, updates <-chan Update) (news []Update, err error) {
+	news = w.wait(ctx, updates, pollTime)
+	err = w.bounded(w.c.Noop().Wait)
+	return append(news, pending(updates)...), err
+}
+
+// wait waits for the first news, for d at most.
+func (w *watch) wait(ctx context.Context, updates <-chan Update, d time.Duration) []Update {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case u := <-updates:
+		return []Update{u}
+	case <-timer.C:
+	case <-w.c.client.Closed():
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// bounded runs f, which asks the server something that takes no time. A server
+// that does not answer loses the connection.
+func (w *watch) bounded(f func() error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), pingTimeout)
+	defer cancel()
+	defer w.c.Bind(ctx)()
+	return f()
+}
+
+// pending returns the updates that are there.
+func pending(updates <-chan Update) (all []Update) {
+	for {
+		select {
+		case u := <-updates:
+			all = append(all, u)
+		default:
+			return all
+		}
+	}
+}

@@ -1,0 +1,249 @@
+package imap_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	goimap "github.com/emersion/go-imap/v2"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/drivers/imap"
+	"github.com/hotline-go/hotline/internal/memnet"
+	"github.com/hotline-go/hotline/internal/testserver"
+	"github.com/hotline-go/hotline/pool"
+)
+
+// watched is a Watch in the fake time of a bubble.
+type watched struct {
+	nw     memnet.Network
+	mail   *testserver.IMAP
+	pool   *pool.Pool[*imap.Conn]
+	calls  chan []imap.Update // what fn is called with
+	answer chan error         // what fn returns
+	done   chan error
+	cancel func()
+}
+
+// startWatch watches INBOX on a server that is serve, or a healthy one.
+func startWatch(t *testing.T, serve func(net.Listener)) *watched {
+	w := &watched{mail: testserver.NewIMAP(user, password), calls: make(chan []imap.Update), answer: make(chan error), done: make(chan error, 1)}
+	if serve == nil {
+		serve = w.mail.Serve
+	}
+	server, err := testserver.Start(w.nw.Listen, "localhost:143", serve)
+	require.NoError(t, err)
+	config, err := imap.ParseDSN(plainDSN("localhost", "?tls=none"))
+	require.NoError(t, err)
+	config.Dial = w.nw.DialContext
+	connector, err := imap.NewConnector(config)
+	require.NoError(t, err)
+	w.pool, err = pool.New[*imap.Conn](connector, pool.Config{})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.cancel = cancel
+	go func() {
+		w.done <- imap.Watch(ctx, w.pool, "INBOX", func(_ context.Context, c *imap.Conn, news []imap.Update) error {
+			assert.Equal(t, "INBOX", c.Mailbox())
+			w.calls <- news
+			return <-w.answer
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		w.pool.Close()
+		server.Close()
+	})
+	return w
+}
+
+// wantCall waits for a call of fn and lets it return err.
+func (w *watched) wantCall(t *testing.T, err error) []imap.Update {
+	t.Helper()
+	select {
+	case news := <-w.calls:
+		w.answer <- err
+		synctest.Wait()
+		return news
+	case err := <-w.done:
+		t.Fatalf("Watch returned %v", err)
+	case <-time.After(time.Hour):
+		t.Fatal("fn was not called within an hour")
+	}
+	return nil
+}
+
+func TestWatchTellsWhatIsNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := startWatch(t, nil)
+		assert.Empty(t, w.wantCall(t, nil), "the first call")
+		assert.Equal(t, 1, w.pool.Stats().Leased)
+		for n := uint32(1); n <= 3; n++ {
+			began := time.Now()
+			require.NoError(t, w.mail.Append("INBOX", message(10)))
+			news := w.wantCall(t, nil)
+			require.Len(t, news, 1)
+			assert.Equal(t, n, *news[0].NumMessages)
+			assert.Less(t, time.Since(began), time.Second)
+		}
+	})
+}
+
+func TestWatchGoesOnForHours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := startWatch(t, nil)
+		w.wantCall(t, nil)
+		time.Sleep(3 * time.Hour) // the pool replaces it after 4
+		require.NoError(t, w.mail.Append("INBOX", message(10)))
+		assert.Len(t, w.wantCall(t, nil), 1)
+		assert.Equal(t, 1, w.mail.Logins())
+	})
+}
+
+func TestWatchReplacesALostConnection(t *testing.T) {
+	for _, loss := range []struct {
+		name string
+		lose func(w *watched)
+		in   time.Duration // by when it must be found
+	}{
+		{"farewell", func(w *watched) { w.mail.Bye("Server shutting down.") }, 5 * time.Second},
+		{"reset", func(w *watched) { w.nw.Cut() }, 5 * time.Second},
+		{"silence", func(w *watched) {
+			w.nw.Silence(true)
+			time.AfterFunc(4*time.Minute+20*time.Second, func() { w.nw.Silence(false) })
+		}, 5 * time.Minute},
+	} {
+		t.Run(loss.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := startWatch(t, nil)
+				w.wantCall(t, nil)
+				began := time.Now()
+				loss.lose(w)
+				assert.Empty(t, w.wantCall(t, nil), "it can't know what it has missed")
+				assert.Less(t, time.Since(began), loss.in)
+				assert.Equal(t, 2, w.mail.Logins())
+			})
+		})
+	}
+}
+
+func TestWatchSpacesOutItsAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := startWatch(t, nil)
+		w.wantCall(t, nil)
+		w.nw.Refuse(true)
+		w.nw.Cut()
+		before := w.nw.Stats().Dials
+		time.Sleep(10 * time.Minute)
+		dials := w.nw.Stats().Dials - before
+		assert.True(t, 8 <= dials && dials <= 20, "%d dials in 10 minutes", dials)
+		w.nw.Refuse(false)
+		w.wantCall(t, nil)
+	})
+}
+
+func TestWatchWaitsAsLongAsTheServerWants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := startWatch(t, nil)
+		w.wantCall(t, nil)
+		w.mail.Refuse(&goimap.Error{Type: goimap.StatusResponseTypeBye, Text: "Too many connections, Suggested Backoff Time: 90000 milliseconds"})
+		w.nw.Cut()
+		began := time.Now()
+		time.Sleep(20 * time.Second)
+		w.mail.Refuse(nil)
+		w.wantCall(t, nil)
+		assert.GreaterOrEqual(t, time.Since(began), 90*time.Second)
+	})
+}
+
+func TestWatchEnds(t *testing.T) {
+	boom := errors.New("boom")
+	t.Run("by its context", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := startWatch(t, nil)
+			w.wantCall(t, nil)
+			w.cancel()
+			assert.ErrorIs(t, <-w.done, context.Canceled)
+			synctest.Wait()
+			assert.Zero(t, w.pool.Stats().Leased)
+		})
+	})
+	t.Run("by its function", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := startWatch(t, nil)
+			w.wantCall(t, boom)
+			assert.ErrorIs(t, <-w.done, boom)
+		})
+	})
+	t.Run("by a wrong password", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := startWatch(t, nil)
+			w.mail.Refuse(&goimap.Error{Type: goimap.StatusResponseTypeNo, Code: goimap.ResponseCodeAuthenticationFailed})
+			assert.True(t, driver.IsPermanent(<-w.done))
+		})
+	})
+	t.Run("by a missing mailbox", func(t *testing.T) {
+		_, server := mailbox(t)
+		p, err := pool.Open[*imap.Conn]("imap", plainDSN(server.Addr(), "?tls=none"), pool.Config{})
+		require.NoError(t, err)
+		defer p.Close()
+		err = imap.Watch(t.Context(), p, "Missing", nil)
+		assert.True(t, driver.IsPermanent(err))
+		assert.ErrorContains(t, err, `imap: mailbox "Missing"`)
+	})
+	t.Run("with the pool", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := startWatch(t, nil)
+			w.wantCall(t, nil)
+			w.pool.Close()
+			w.nw.Cut()
+			assert.ErrorIs(t, <-w.done, pool.ErrClosed)
+		})
+	})
+}
+
+// A server without IDLE tells what is new in the answer to a NOOP.
+func TestWatchAsksWhereItIsNotTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		noops := 0
+		w := startWatch(t, func(l net.Listener) {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			fmt.Fprint(c, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n")
+			buffer := make([]byte, 4096)
+			for {
+				n, err := c.Read(buffer)
+				if err != nil {
+					return
+				}
+				tag, command, _ := strings.Cut(string(buffer[:n]), " ")
+				if strings.HasPrefix(command, "NOOP") {
+					noops++
+					if noops == 3 {
+						fmt.Fprint(c, "* 7 EXISTS\r\n* 2 EXPUNGE\r\n* 3 FETCH (FLAGS (\\Seen))\r\n")
+					}
+				}
+				fmt.Fprintf(c, "%s OK done\r\n", tag)
+			}
+		})
+		w.wantCall(t, nil)
+		began := time.Now()
+		news := w.wantCall(t, nil)
+		assert.Equal(t, 3*time.Minute, time.Since(began))
+		require.GreaterOrEqual(t, len(news), 2)
+		assert.EqualValues(t, 7, *news[0].NumMessages)
+		assert.EqualValues(t, 2, news[1].Expunged)
+		w.cancel()
+		<-w.done
+	})
+}
