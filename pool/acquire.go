@@ -230,9 +230,11 @@ func (p *Pool[C]) leave(w *waiter[C], err error) error {
 	if late != nil {
 		return late
 	}
-	p.mu.Lock()
-	p.total.unserved++
-	p.mu.Unlock()
-	l.Release()
+	if _, ok := l.slot.grab(l.word); ok { // not by Release: no holder has had it
+		p.mu.Lock()
+		p.total.unserved++
+		p.putBackLocked(l.slot, nil, true)
+		p.mu.Unlock()
+	}
 	return err
 }

@@ -151,14 +151,30 @@ func (p *Pool[C]) suspectLocked() {
 }
 
 // Ping takes a connection and asks its peer for a sign of life, if the driver's
-// connections can (driver.Pinger). It blocks as Acquire does and then as long
-// as PingTimeout, and returns an [*AcquireError] or the error of the driver.
+// connections can (driver.Pinger). One that proves dead after earlier use says
+// nothing of the server: it is discarded, and the next is asked. Ping blocks as
+// Acquire does and then as long as PingTimeout, and returns an [*AcquireError]
+// or the error of the driver.
 func (p *Pool[C]) Ping(ctx context.Context) error {
-	l, err := p.Acquire(ctx)
-	if err != nil {
-		return err
+	for {
+		l, err := p.Acquire(ctx)
+		if err != nil {
+			return err
+		}
+		used := l.uses() > 1
+		err = p.pingLease(ctx, l)
+		if err == nil {
+			return nil
+		}
+		if !used || !driver.IsBad(err) || ctx.Err() != nil {
+			return fmt.Errorf("pool %q: ping: %w", p.cfg.Name, err)
+		}
 	}
-	err = errExited
+}
+
+// pingLease pings the connection of l and ends the lease.
+func (p *Pool[C]) pingLease(ctx context.Context, l Lease[C]) error {
+	err := errExited
 	defer func() {
 		if err != nil {
 			l.Discard(err)
@@ -166,15 +182,13 @@ func (p *Pool[C]) Ping(ctx context.Context) error {
 			l.Release()
 		}
 	}()
+	pinger, ok := any(l.conn).(driver.Pinger)
+	if !ok {
+		err = nil
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.PingTimeout)
 	defer cancel()
-	err = nil
-	if pinger, ok := any(l.Conn()).(driver.Pinger); ok {
-		err = errExited
-		err = pinger.Ping(ctx)
-	}
-	if err != nil {
-		err = fmt.Errorf("pool %q: ping: %w", p.cfg.Name, err)
-	}
+	err = pinger.Ping(ctx)
 	return err
 }

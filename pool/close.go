@@ -58,6 +58,7 @@ func (p *Pool[C]) closeLocked(s *slot[C], why error) {
 // closeOwnedLocked is closeLocked for a slot that is closing already.
 func (p *Pool[C]) closeOwnedLocked(s *slot[C], why error) {
 	p.open--
+	p.changedLocked() // Shutdown may wait for this one
 	p.closing++
 	p.total.closed(why)
 	raw := s.raw
@@ -118,12 +119,13 @@ func (p *Pool[C]) Close() error {
 
 // Shutdown is Close, and then waits for the leases. If ctx ends first it closes
 // their connections under the holders, whose I/O fails, and returns an error
-// that wraps that of ctx.
+// that wraps that of ctx. In either case it waits up to 5 seconds more for the
+// driver, as Close does.
 func (p *Pool[C]) Shutdown(ctx context.Context) error {
 	p.beginClose()
-	err := p.await(ctx, func() bool { return p.occupiedLocked() == 0 && p.running == 0 })
+	err := p.await(ctx, func() bool { return p.open == 0 })
 	if err == nil {
-		return nil
+		return p.Close()
 	}
 	if n := p.sever(); n > 0 {
 		err = fmt.Errorf("pool %q: shutdown closed %d connections under their holders: %w", p.cfg.Name, n, err)
@@ -169,12 +171,11 @@ func (p *Pool[C]) beginClose() {
 // sever closes the leased connections under their holders, and returns how
 // many.
 func (p *Pool[C]) sever() (n int) {
-	p.severed.Store(true)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range *p.slots.Load() {
 		for w := s.load(); w.phase() == leased; w = s.load() {
-			if s.move(w, w.to(closing)) {
+			if s.move(w, w.to(closing)|cut) {
 				p.closeOwnedLocked(s, ErrClosed)
 				n++
 			}

@@ -77,7 +77,7 @@ func (p *Pool[C]) takeFreeLocked() *slot[C] {
 
 // freeLocked takes s, which the caller owns, out of use.
 func (p *Pool[C]) freeLocked(s *slot[C]) {
-	if !p.severed.Load() { // else a holder may be reading it
+	if !s.load().has(cut) { // else its holder may be reading it
 		s.empty()
 	}
 	s.settle(free)
@@ -134,6 +134,7 @@ func (p *Pool[C]) connectOverdue(a *attempt[C]) {
 	defer p.mu.Unlock()
 	if !a.ended && !p.closed {
 		a.told = true
+		p.told++
 		p.setAsideLocked(a)
 		p.connectFailedLocked(a, classify(fmt.Errorf("the driver has not returned from Connect %v after the ConnectTimeout of %v: %w",
 			grace, p.cfg.ConnectTimeout, context.DeadlineExceeded)))
@@ -151,11 +152,19 @@ func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 	if a.aside || a.epoch != p.epoch {
 		p.aside--
 	}
+	if a.told {
+		p.told--
+	}
 	p.total.connects++
 	p.total.connecting += took
 	closed := p.closed
 	if old := a.old; old != nil && old.born == a.oldBorn {
-		p.retireLocked(old, ErrMaxLifetime) // first, so that the new one is not surplus to MaxIdle
+		if err == nil {
+			p.retireLocked(old, ErrMaxLifetime) // first, so that the new one is not surplus to MaxIdle
+		} else {
+			old.expires.Store(int64(p.now())) // it lives on until another attempt succeeds
+			p.wakeKeeperLocked()
+		}
 	}
 	if err != nil {
 		if !closed && !a.told {

@@ -111,7 +111,7 @@ func (p *Pool[C]) mayConnectLocked() bool {
 	if limit == 0 {
 		limit = defaultConnecting
 	}
-	return p.occupiedLocked() < p.max && p.connecting < limit && (p.dial.startsAt() == 0 || p.now() >= p.dial.startsAt())
+	return p.occupiedLocked() < p.max && p.connecting-p.told < limit && (p.dial.startsAt() == 0 || p.now() >= p.dial.startsAt())
 }
 
 // failure is an error of Connect with its class, which is asked for without mu

@@ -251,3 +251,19 @@ func TestPingAsksThePeer(t *testing.T) {
 		wantAcquireError(t, p.Ping(t.Context()), errScripted)
 	})
 }
+
+// One corpse in the pool is no news of the server.
+func TestPingOfThePoolPassesOverADeadConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := drivertest.NewFake(t)
+		p := open[*conn](t, f, pool.Config{ValidateAfter: -1})
+		acquire(t, p).Release()
+		f.Always(drivertest.ResetSession, nil)
+		f.Next(drivertest.Ping, 1, func(_ context.Context, c *conn) error { c.Kill(); return nil })
+		assert.NoError(t, p.Ping(t.Context()))
+		assert.Equal(t, 2, f.Counts().Connected)
+
+		f.Down(errScripted)
+		assert.ErrorIs(t, p.Ping(t.Context()), errScripted)
+	})
+}

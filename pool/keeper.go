@@ -208,15 +208,20 @@ func (f found[C]) takeLocked() bool {
 }
 
 // replaceOldLocked retires the connections past their lifetime. Where there is
-// room, the replacement is connected first; else it follows.
+// room, the replacement is connected first; else it follows. While connecting
+// fails, they are kept: an old connection that works is better than none.
 func (p *Pool[C]) replaceOldLocked(r *round[C]) {
 	for _, f := range r.old {
 		s := f.slot
 		if end := time.Duration(s.expires.Load()); end == 0 || end > r.now {
 			continue // another connection by now
 		}
-		room := p.occupiedLocked() < p.max && p.dial.failures == 0
-		if room && !p.mayConnectLocked() { // the server wants a pause, or MaxConnecting are under way
+		room := p.occupiedLocked() < p.max
+		switch {
+		case p.dial.permanent: // none but callers may start an attempt
+			r.due(r.now + permanentPause)
+			continue
+		case r.now < p.dial.startsAt(), room && !p.mayConnectLocked(): // a pause, or MaxConnecting are under way
 			r.due(max(r.now+time.Millisecond, p.dial.startsAt()))
 			continue
 		}

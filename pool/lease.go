@@ -23,7 +23,7 @@ type Lease[C any] struct {
 // the connection may be another's by then.
 func (l Lease[C]) Conn() C {
 	if s := l.slot; s != nil {
-		if now := s.load(); now&^retire == l.word || now.gen() == l.word.gen() && s.pool.severed.Load() {
+		if now := s.load(); now&^retire == l.word || l.wasCut() {
 			return l.conn
 		}
 	}
@@ -158,16 +158,20 @@ func (l Lease[C]) Discard(err error) {
 }
 
 // Hijack ends the lease and gives the connection to the caller for good: the
-// pool forgets it and will not close it. It panics if the lease has ended.
+// pool forgets it and will not close it. It panics if the lease has ended. A
+// connection that Shutdown has closed under its holder is closed.
 func (l Lease[C]) Hijack() C {
 	if l.slot == nil {
 		panic("pool: Lease.Hijack of the zero lease")
 	}
 	s := l.slot
+	p := s.pool
 	if _, ok := s.grab(l.word); !ok {
+		if l.wasCut() {
+			return l.conn
+		}
 		panic("pool: Lease.Hijack after the lease was ended")
 	}
-	p := s.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.open--
@@ -177,6 +181,13 @@ func (l Lease[C]) Hijack() C {
 	p.serveLocked()
 	p.changedLocked() // Shutdown may wait for this lease
 	return l.conn
+}
+
+// wasCut reports whether Shutdown has closed the connection under this lease,
+// which its holder can't know.
+func (l Lease[C]) wasCut() bool {
+	now := l.slot.load()
+	return now.has(cut) && now.gen() == l.word.gen()
 }
 
 // uses is the number of leases of the connection, this one included.

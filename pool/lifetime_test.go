@@ -275,3 +275,20 @@ func TestHungReplacementHoldsUpNoCaller(t *testing.T) {
 		old.Release()
 	})
 }
+
+func TestFailedReplacementKeepsTheOldConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 2, MinIdle: 1, MaxLifetime: time.Minute, LifetimeJitter: -1})
+		require.NoError(t, p.Ready(t.Context()))
+		f.Always(drivertest.Connect, drivertest.Fail(errScripted))
+		advance(3 * time.Minute)
+		require.Equal(t, 1, p.Stats().Open)
+		assert.Equal(t, 1, f.Conns()[0].ID)
+		assert.Greater(t, f.Counts().Connects, 10, "attempts go on at the pace of the backoff")
+
+		f.Always(drivertest.Connect, nil)
+		advance(7 * time.Second)
+		require.Equal(t, 1, p.Stats().Open)
+		assert.NotEqual(t, 1, f.Conns()[0].ID)
+	})
+}

@@ -31,7 +31,6 @@ type Pool[C any] struct {
 	start   time.Time // zero of the pool's clock
 	ctx     context.Context
 	cancel  context.CancelFunc // ends ctx, and with it the Connects and Pings under way
-	severed atomic.Bool        // Shutdown closed connections under their holders
 	waiters sync.Pool          // of *waiter[C]
 
 	mu        sync.Mutex // guards all below; never held across I/O, a hook, the log or a wait
@@ -48,6 +47,7 @@ type Pool[C any] struct {
 	expirySet bool
 
 	open, connecting, checking, closing int // open includes checking
+	told                                int // of connecting: those whose failure was told already
 	aside                               int // of connecting: replacements, those whose failure was told, those older than Reset
 	asked                               int // of checking: those for waiters; the others are keepalives
 
@@ -68,13 +68,13 @@ const closedGate = 1 << 30
 // Its errors are about an unknown driver, a wrong DSN, or wrong settings. A
 // driver whose connections are no C shows at the first connect.
 func Open[C any](name, dsn string, cfg Config) (*Pool[C], error) {
-	rest, err := cfg.fromDSN(dsn)
-	if err != nil {
-		return nil, err
-	}
+	rest, errPool := cfg.fromDSN(dsn)
 	connector, err := driver.OpenConnector(name, rest)
 	if err != nil {
-		return nil, fmt.Errorf("pool: %w", err)
+		err = fmt.Errorf("pool: %w", err)
+	}
+	if err := errors.Join(errPool, err); err != nil {
+		return nil, errors.Join(err, cfg.withDefaults(driver.Advice{}).check())
 	}
 	if a, ok := connector.(driver.Advisor); !ok || a.Advice().Name == "" {
 		or(&cfg.Name, nameOf(name, rest))
@@ -160,8 +160,8 @@ func (p *Pool[C]) await(ctx context.Context, ok func() bool) error {
 	}
 }
 
-// Ready blocks until MinIdle connections are open, in use or not, and returns
-// nil then. It returns an [AcquireError] when ctx ends first, when a connect
+// Ready blocks until MinIdle connections are open, in use or not, or as many as
+// MaxOpen allows after a Resize, and returns nil then. It returns an [AcquireError] when ctx ends first, when a connect
 // fails for good (driver.IsPermanent), and when the pool is closed. With a
 // MinIdle of zero it returns at once.
 func (p *Pool[C]) Ready(ctx context.Context) error {
@@ -201,16 +201,29 @@ func (p *Pool[C]) Resize(n int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.limitLocked(n)
-	excess := p.open - n // what is being connected is looked at when it is there
-	for _, from := range []phase{idle, checking, leased} {
-		for _, s := range *p.slots.Load() {
-			if excess > 0 && s.load().phase() == from && p.retireLocked(s, ErrResized) {
-				excess--
+	p.trimLocked()
+	p.serveLocked()
+	return nil
+}
+
+// trimLocked retires what is open beyond max: idle connections first. What is
+// being connected is looked at when it is there.
+func (p *Pool[C]) trimLocked() {
+	excess := p.open - p.max
+	for _, s := range *p.slots.Load() {
+		if s.load().has(retire) {
+			excess-- // on its way out already
+		}
+	}
+	for excess > 0 { // again, for one that was leased in the first pass may be idle in the last
+		for _, from := range []phase{idle, checking, leased} {
+			for _, s := range *p.slots.Load() {
+				if w := s.load(); excess > 0 && w.phase() == from && !w.has(retire) && p.retireLocked(s, ErrResized) {
+					excess--
+				}
 			}
 		}
 	}
-	p.serveLocked()
-	return nil
 }
 
 // limitLocked sets MaxOpen to n.

@@ -172,3 +172,21 @@ func TestResizeToLessThanNothingIsAnError(t *testing.T) {
 	assert.EqualError(t, p.Resize(-1), `pool "depot": Resize(-1); want 0 or more`)
 	assert.Equal(t, 3, p.Stats().MaxOpen)
 }
+
+// A lease that ends while Resize looks was idle in the pass over the leased
+// ones and leased in that over the idle ones.
+func TestResizeMissesNoConnectionThatIsReleasedMeanwhile(t *testing.T) {
+	for range 300 {
+		p := openPlain(t, 64)
+		leases := acquireN(t, p, 64)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			releaseAll(leases)
+		}()
+		require.NoError(t, p.Resize(4))
+		<-done
+		require.LessOrEqual(t, p.Stats().Open, 4)
+		require.NoError(t, p.Close())
+	}
+}

@@ -255,3 +255,18 @@ func TestRule9_CloseReportsADriverThatDoesNotReturn(t *testing.T) {
 		})
 	}
 }
+
+func TestShutdownGivesUpOnADriverThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := drivertest.NewFake(t)
+		p, err := pool.New[*conn](f, pool.Config{})
+		require.NoError(t, err)
+		acquire(t, p).Release()
+		gate := make(chan struct{})
+		f.Always(drivertest.Close, drivertest.StallUntil(gate))
+		began := time.Now()
+		assert.ErrorContains(t, p.Shutdown(context.Background()), "has not returned")
+		assert.Equal(t, 5*time.Second, time.Since(began))
+		close(gate)
+	})
+}

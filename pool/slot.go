@@ -35,11 +35,11 @@ var moves = [phases]uint8{
 }
 
 // word is the whole state of a slot: its generation, what its connection can
-// do, two flags and its phase. The generation grows with each connection and
+// do, three flags and its phase. The generation grows with each connection and
 // with each lease, so the word of an ended lease never comes again.
 //
-//	63 … 8       7      6       5          4       3      2 1 0
-//	generation   pings  resets  validates  retire  stale  phase
+//	63 … 9       8    7      6       5          4       3      2 1 0
+//	generation   cut  pings  resets  validates  retire  stale  phase
 type word uint64
 
 const (
@@ -49,7 +49,8 @@ const (
 	validates word = 1 << 5 // the connection is a driver.Validator
 	resets    word = 1 << 6 // the connection is a driver.SessionResetter
 	pings     word = 1 << 7 // the connection is a driver.Pinger
-	oneGen    word = 1 << 8
+	cut       word = 1 << 8 // Shutdown closed it under its holder
+	oneGen    word = 1 << 9
 )
 
 func (w word) phase() phase    { return phase(w & phaseBits) }

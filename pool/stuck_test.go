@@ -59,3 +59,17 @@ func TestResetStartsConnectsBesideThoseUnderWay(t *testing.T) {
 		assert.Equal(t, connects, f.Counts().Connects, "the backoff goes on")
 	})
 }
+
+func TestStuckConnectsLeaveRoomForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 20, MaxConnecting: 4})
+		gate := make(chan struct{})
+		defer close(gate)
+		f.Next(drivertest.Connect, 4, drivertest.StallUntil(gate))
+		for _, c := range startN(t.Context(), p, 4) {
+			defer func() { assert.True(t, c.returned()) }()
+		}
+		advance(11 * time.Second) // their failure is told
+		acquire(t, p).Release()
+	})
+}
