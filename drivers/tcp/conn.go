@@ -22,7 +22,8 @@ type Conn struct {
 // or the Ping function, whose I/O obeys ctx. Without either it looks at the
 // socket only, without a wait and without a word to the peer. That finds
 // a connection that was closed or reset; a peer that vanished is found by the
-// keepalive of the socket, which makes the same look fail later.
+// keepalive of the socket, which makes the same look fail later. After an error
+// the connection is closed.
 func (c *Conn) Ping(ctx context.Context) error {
 	if c.ping == nil {
 		return c.Check()
@@ -30,10 +31,24 @@ func (c *Conn) Ping(ctx context.Context) error {
 	unbind := c.Bind(ctx)
 	defer unbind()
 	if err := c.ping(ctx, c.Conn); err != nil {
-		return fmt.Errorf("tcp: ping %s: %w", c.name, err)
+		err = &pingError{c.name, err}
+		_ = c.CloseWithError(err) // also after a wrong answer: nobody knows what is still to come
+		return err
 	}
 	return nil
 }
+
+// pingError is a Ping that failed, and with that the end of the connection.
+type pingError struct {
+	name string
+	err  error
+}
+
+func (e *pingError) Error() string { return fmt.Sprintf("tcp: ping %s: %v", e.name, e.err) }
+func (e *pingError) Unwrap() error { return e.err }
+
+// BadConn is for driver.IsBad.
+func (e *pingError) BadConn() bool { return true }
 
 // pingPong returns a function that sends ping and reads pong, and not a byte
 // more. It does not wait for the rest of an answer that begins otherwise.

@@ -59,6 +59,8 @@ func TestAnyOtherAnswerThanPongIsAnError(t *testing.T) {
 			err = c.Ping(t.Context())
 			require.ErrorContains(t, err, "tcp: ping "+config.Address+": the answer begins with \"")
 			require.ErrorContains(t, err, `, want "PONG\n"`)
+			assert.True(t, driver.IsBad(err), "what is still to come would answer the next request")
+			assert.False(t, c.IsValid())
 		})
 	}
 }
@@ -119,14 +121,15 @@ func TestPingOfASilentPeerEndsWithItsContext(t *testing.T) {
 
 func TestPingIsTheFunctionOfTheConfig(t *testing.T) {
 	errBusy := errors.New("421 busy")
-	var pinged net.Conn
 	c, err := connect(t, tcp.Config{Address: serve(t, "tcp", echo), Ping: func(_ context.Context, c net.Conn) error {
-		pinged = c
+		wantEcho(t, c)
 		return errBusy
 	}})
 	require.NoError(t, err)
-	require.ErrorIs(t, c.Ping(t.Context()), errBusy)
-	wantEcho(t, pinged)
+	err = c.Ping(t.Context())
+	require.ErrorIs(t, err, errBusy)
+	assert.True(t, driver.IsBad(err))
+	assert.False(t, c.IsValid())
 }
 
 func TestAPanickingPingLeavesTheConnectionUnbound(t *testing.T) {
