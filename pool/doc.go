@@ -55,6 +55,9 @@
 //	 │            ▼          └───────────────────────┘
 //	 └──────── closing ◄── checking, leased
 //
+// Where there is nothing to close, the way to free is shorter: from connecting
+// after a Connect that failed, from checking at a Hijack.
+//
 //	phase        meaning                              who owns the connection
 //	free         no connection                        nobody
 //	connecting   Connect is under way                 the connecting goroutine
