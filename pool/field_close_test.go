@@ -97,8 +97,9 @@ func TestShutdownWaitsForTheLastLease(t *testing.T) {
 
 	bubble(t, "that does not end in time", func(t *testing.T) {
 		var why reasons
-		f, p := openFake(t, pool.Config{Name: "depot", MaxOpen: 2, OnClose: why.add})
-		leases := acquireN(t, p, 2)
+		f, p := openFake(t, pool.Config{Name: "depot", MaxOpen: 3, OnClose: why.add})
+		leases := acquireN(t, p, 3)
+		leases[2].Release()
 		f.Next(drivertest.Use, 1, drivertest.Hang)
 		used := make(chan error, 1)
 		go func() { used <- leases[0].Conn().Use() }()
@@ -111,14 +112,15 @@ func TestShutdownWaitsForTheLastLease(t *testing.T) {
 		assert.Equal(t, time.Minute, time.Since(began))
 		assert.Error(t, <-used, "its I/O fails")
 		assert.Zero(t, f.Counts().Open)
-		why.want(t, 2, pool.ErrClosed)
+		why.want(t, 3, pool.ErrClosed)
 
 		// The holders notice by the errors of their I/O, not by a panic.
 		assert.True(t, leases[1].Conn().IsClosed())
 		leases[0].Discard(nil)
 		leases[1].Release()
 		assert.True(t, leases[1].Hijack().IsClosed())
-		assert.Equal(t, 2, f.Counts().Closes)
+		assert.Panics(t, func() { leases[2].Conn() }, "this one had ended before")
+		assert.Equal(t, 3, f.Counts().Closes)
 		assert.Zero(t, p.Stats().Open)
 		assert.NoError(t, p.Shutdown(t.Context()))
 	})
