@@ -3,6 +3,7 @@ package driver
 import (
 	"context"
 	sqldriver "database/sql/driver"
+	"fmt"
 )
 
 // SQL makes a connector of any database/sql driver one of ours. Its
@@ -38,6 +39,9 @@ func (s *sqlConnector) Connect(ctx context.Context) (Conn, error) {
 }
 
 func (s *sqlConnector) Driver() Driver { return sqlDriver{s.driver()} }
+
+// Advice names the pool after the SQL driver, since the DSN is not known here.
+func (s *sqlConnector) Advice() Advice { return Advice{Name: fmt.Sprintf("%T", s.driver())} }
 
 type sqlDriver struct{ d sqldriver.Driver }
 

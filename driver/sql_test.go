@@ -57,6 +57,11 @@ func TestSQLConnectionsAreThoseOfTheSQLDriver(t *testing.T) {
 	assert.Equal(t, []string{"Ping", "ResetSession", "IsValid", "Close"}, conn.calls)
 }
 
+func TestSQLNamesThePoolAfterTheDriver(t *testing.T) {
+	advice := driver.SQL(sqlConnector{conn: &sqlConn{}}).(driver.Advisor).Advice()
+	assert.Contains(t, advice.Name, "driver_test.")
+}
+
 func TestSQLPassesContextAndErrorsOn(t *testing.T) {
 	errLogin := errors.New("wrong password")
 	failing := driver.SQL(sqlConnector{conn: (*sqlConn)(nil), err: errLogin})

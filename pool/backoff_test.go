@@ -205,6 +205,14 @@ func TestThrottledPauseOutlivesASuccess(t *testing.T) {
 		advance(9 * time.Second)
 		assert.Equal(t, 1, p.Stats().Idle)
 		assert.Equal(t, 2, f.Counts().Connects)
+
+		l := acquire(t, p)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		_, err := p.Acquire(ctx)
+		assert.ErrorIs(t, err, errScripted, "why there is no second connection")
+		l.Release()
+
 		advance(time.Second)
 		assert.Equal(t, 3, p.Stats().Idle)
 	})

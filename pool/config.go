@@ -30,18 +30,18 @@ type Config struct {
 
 	// MinIdle is how many spare connections are kept ready, on top of those in
 	// use and up to MaxOpen, also without traffic. They are connected in the
-	// background from the start. Zero means none.
+	// background from the start. Zero means none. Negative is an error.
 	MinIdle int
 
 	// MaxIdle is how many idle connections are kept; one more is closed when it
 	// is released. Zero means MaxOpen: let MaxIdleTime shrink the pool, because
 	// closing by number makes busy pools dial all the time. A lower number
-	// costs Release a count of the idle ones.
+	// costs Release a count of the idle ones. Negative is an error.
 	MaxIdle int
 
 	// MaxWaiters is how many callers may wait for others to release. One more
 	// fails at once with ErrTooManyWaiters. A caller for whom a connection is
-	// being made does not count. Zero means no limit.
+	// being made does not count. Zero means no limit. Negative is an error.
 	MaxWaiters int
 
 	// AcquireTimeout bounds Acquire besides its ctx.
@@ -50,11 +50,12 @@ type Config struct {
 
 	// ConnectTimeout bounds each Connect, OnConnect included, on a clock of its
 	// own: the end of a caller's ctx does not end a Connect.
-	// Zero means 10 seconds.
+	// Zero means 10 seconds. Negative is an error.
 	ConnectTimeout time.Duration
 
-	// MaxConnecting bounds the Connects under way at once.
-	// Zero means 8, or MaxOpen if that is less.
+	// MaxConnecting bounds the Connects under way at once, but for those that
+	// have outlived their ConnectTimeout.
+	// Zero means 8, or MaxOpen if that is less. Negative is an error.
 	MaxConnecting int
 
 	// KeepAlive is how often an idle connection is pinged, less up to a tenth
@@ -64,7 +65,7 @@ type Config struct {
 	KeepAlive time.Duration
 
 	// PingTimeout bounds each Ping and each ResetSession.
-	// Zero means Advice, else 1 second.
+	// Zero means Advice, else 1 second. Negative is an error.
 	PingTimeout time.Duration
 
 	// ValidateAfter is how long a connection may go without use and without
@@ -82,7 +83,7 @@ type Config struct {
 
 	// MaxLifetime is how old a connection gets, plus a share of LifetimeJitter
 	// drawn once per connection. A replacement is connected before the old one
-	// goes, where MaxOpen allows; if that fails, the old one goes all the same.
+	// goes, where MaxOpen allows; while that fails, the old one stays.
 	// Zero means Advice, else 30 minutes. Negative means no limit.
 	MaxLifetime time.Duration
 
@@ -91,7 +92,7 @@ type Config struct {
 	LifetimeJitter float64
 
 	// MaxUses is how many leases a connection serves before it is closed.
-	// Zero means no limit.
+	// Zero means no limit. Negative is an error.
 	MaxUses int
 
 	// Backoff is the pace of Connects while they fail, for the pool as a whole.
@@ -106,6 +107,8 @@ type Config struct {
 	// must be discarded. Nil means driver.IsBad.
 	BadConn func(error) bool
 
+	// The hooks get the driver's connection, which is always a C of the pool.
+	//
 	// OnConnect runs after each Connect, in a goroutine of the pool. An error
 	// counts as one of Connect, and closes the connection.
 	OnConnect func(ctx context.Context, c driver.Conn) error
@@ -136,7 +139,7 @@ type Backoff struct {
 	Initial time.Duration // zero means 100 ms
 	Factor  float64       // 1 or more; zero means 1.6
 	Jitter  float64       // 0 to 1; zero means 0.2, negative means none
-	Max     time.Duration // zero means 5 s
+	Max     time.Duration // of a delay before Jitter; zero means 5 s
 }
 
 // delay returns the pause before attempt n; the first to follow a failure is

@@ -202,7 +202,7 @@ func (p *Pool[C]) openedLocked(a *attempt[C], raw driver.Conn, c C) {
 	p.total.opened++
 	p.open++
 	if a.epoch == p.epoch {
-		p.dial = dialState{timer: p.dial.timer, throttled: p.dial.throttled}
+		p.dial = p.dial.succeeded(p.now())
 		p.keeper.doubt = false
 	}
 	from := s.load()

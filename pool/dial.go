@@ -31,7 +31,7 @@ type dialState struct {
 	until     time.Duration // the next start, on the pool's clock
 	throttled time.Duration // no start before, by the server's wish, even after a success
 	permanent bool          // lastErr is permanent: none but callers start an attempt
-	lastErr   error         // nil after a success
+	lastErr   error         // nil after a success, unless the server wants a pause
 	order     uint64        // waiters that came no later have waited through a failed attempt
 	timer     *time.Timer   // fills the pool at until
 }
@@ -46,6 +46,16 @@ func (d *dialState) refuses(clock func() time.Duration, failFast bool) bool {
 // that it is not to wait for.
 func (p *Pool[C]) refusesLocked() bool {
 	return p.hopefulLocked()+p.checking == 0 && p.dial.refuses(p.now, p.cfg.FailFast)
+}
+
+// succeeded is d after a success. The pause that the server asked for stays, and
+// with it the error that tells why.
+func (d *dialState) succeeded(now time.Duration) dialState {
+	after := dialState{timer: d.timer}
+	if d.throttled > now {
+		after.throttled, after.lastErr = d.throttled, d.lastErr
+	}
+	return after
 }
 
 // startsAt is when the next attempt may start; 0 is at once.
