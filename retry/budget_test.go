@@ -37,7 +37,7 @@ func TestFullOutageIsNotMultiplied(t *testing.T) {
 					wg.Go(func() {
 						err := p.Do(t.Context(), func(context.Context) error {
 							attempts.Add(1)
-							time.Sleep(time.Millisecond) // all callers are under way together
+							<-time.After(time.Millisecond) // all callers are under way together
 							return driver.ErrBadConn
 						})
 						var e *retry.Error

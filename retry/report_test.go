@@ -86,7 +86,7 @@ func TestHooksSeeWhatHappens(t *testing.T) {
 			},
 		}
 		err := p.Do(ctx, func(context.Context) error {
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			return driver.ErrBadConn
 		})
 
