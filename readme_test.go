@@ -59,3 +59,15 @@ func TestReadmeNamesEveryPoolSetting(t *testing.T) {
 		assert.Contains(t, string(readme), "`"+f[1]+"`", "the settings table lacks a field of pool.Config")
 	}
 }
+
+func TestReadmeNamesEveryPoolParameter(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	params, err := os.ReadFile(filepath.Join("pool", "dsn.go"))
+	require.NoError(t, err)
+	names := regexp.MustCompile(`"([a-z_]+)", &c\.`).FindAllStringSubmatch(string(params), -1)
+	require.NotEmpty(t, names)
+	for _, name := range names {
+		assert.Contains(t, string(readme), "`pool_"+name[1]+"`")
+	}
+}
