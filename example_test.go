@@ -143,7 +143,7 @@ func Example_badConnection() {
 		}
 		return err
 	})
-	fmt.Println(err == io.EOF, "discarded:", p.Stats().Closed.Bad)
+	fmt.Println(driver.IsBad(err), "discarded:", p.Stats().Closed.Bad)
 	// Output:
 	// true discarded: 0
 	// true discarded: 1
