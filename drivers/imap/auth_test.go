@@ -40,7 +40,9 @@ func tokens(refusals *[]error, all ...string) func(context.Context, error) (imap
 
 func encoded(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 
-func greeting(caps string) string { return "* OK [CAPABILITY " + strings.TrimSpace("IMAP4rev1 "+caps) + "] hi\r\n" }
+func greeting(caps string) string {
+	return "* OK [CAPABILITY " + strings.TrimSpace("IMAP4rev1 "+caps) + "] hi\r\n"
+}
 
 const welcome = "TAG OK [CAPABILITY IMAP4rev1] in\r\n"
 
@@ -190,7 +192,7 @@ func TestAConnectionEndsWithItsToken(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c, err := connectWith(t, "imap://"+server.Addr()+"?tls=none", func(context.Context, error) (imap.Credentials, error) {
-				return imap.Credentials{User: user, Password: password, Expiry: tc.expiry}, nil
+				return imap.Credentials{User: account, Password: password, Expiry: tc.expiry}, nil
 			})
 			require.NoError(t, err)
 			assert.Equal(t, tc.valid, c.IsValid())

@@ -20,7 +20,7 @@ func TestTheDriverKeepsTheContract(t *testing.T) {
 	run := func(name, scheme, rest string, prepare func(*testserver.IMAP, net.Listener) net.Listener) {
 		t.Run(name, func(t *testing.T) {
 			drivertest.Run(t, func(t testing.TB) drivertest.Subject {
-				mail := testserver.NewIMAP(user, password)
+				mail := testserver.NewIMAP(account, password)
 				require.NoError(t, mail.Append("INBOX", message(10)))
 				l, err := net.Listen("tcp", "127.0.0.1:0")
 				require.NoError(t, err)

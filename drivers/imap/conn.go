@@ -29,12 +29,13 @@ type Conn struct {
 	expiry    time.Time // of the credentials; zero if nobody knows
 	closing   sync.Once
 
-	mu      sync.Mutex // guards the fields below; never held across I/O
-	begun   map[begun]struct{}
-	updates *updates
-	at      place
-	moves   int // commands sent that lead to another place
-	arrived int // the last of them that was answered
+	mu         sync.Mutex // guards the fields below; never held across I/O
+	begun      map[begun]struct{}
+	updates    *updates
+	at         place
+	moves      int   // commands sent that lead to another place
+	arrived    int   // the last of them that was answered
+	sentBefore int64 // bytes sent before the lease
 }
 
 // home is the state in which Connect returns a connection.
@@ -181,10 +182,18 @@ func (c *Conn) ResetSession(ctx context.Context) error {
 	if err := c.goHome(); err != nil {
 		return err
 	}
-	if err := c.conn.ResetSession(ctx); err != nil && !errors.Is(err, conn.ErrUnread) { // the client reads it
-		return badConn(c.usable())
+	if err := c.usable(); err != nil {
+		return badConn(err)
 	}
+	c.startCount()
 	return nil
+}
+
+// startCount makes the next lease begin with nothing sent.
+func (c *Conn) startCount() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sentBefore = c.conn.Sent()
 }
 
 // goHome selects the mailbox of the Config, or none.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 
+	"github.com/hotline-go/hotline/conn"
 	"github.com/hotline-go/hotline/driver"
 )
 
@@ -40,14 +41,43 @@ func (c *Conn) explain(op string, err error) error {
 	} else {
 		err = fmt.Errorf("%v: %w", err, why) // what go-imap could not read
 	}
-	if bye := c.wire.bye(); bye != nil {
-		err = fmt.Errorf("imap: %s on %s: %w: %w", op, c.address, bye, err)
+	bye := c.wire.bye()
+	if bye != nil {
+		err = fmt.Errorf("%w: %w", bye, err)
+	}
+	err = &lostError{op: op, address: c.address, err: err, unsent: c.sentNothing(why)}
+	if bye != nil {
 		if pause, ok := throttled(bye); ok {
 			return driver.Throttled(err, pause)
 		}
-		return err
 	}
-	return fmt.Errorf("imap: %s on %s: %w", op, c.address, err)
+	return err
+}
+
+// lostError is a command that failed because the connection did.
+type lostError struct {
+	op, address string
+	err         error
+	unsent      bool // nothing was sent since the lease began
+}
+
+func (e *lostError) Error() string { return fmt.Sprintf("imap: %s on %s: %v", e.op, e.address, e.err) }
+func (e *lostError) Unwrap() error { return e.err }
+
+// BadConn is what driver.IsBad asks.
+func (e *lostError) BadConn() bool { return true }
+
+// SafeToRetry is what driver.SafeToRetry asks.
+func (e *lostError) SafeToRetry() bool { return e.unsent }
+
+// sentNothing reports whether the lease had sent nothing when why ended the
+// connection. (conn.Conn could count anew with each lease, but only together
+// with a look at the socket, which is for go-imap's goroutine alone.)
+func (c *Conn) sentNothing(why error) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var e *conn.Error
+	return errors.As(why, &e) && e.Sent == c.sentBefore
 }
 
 // refusal is an error that says: not with these credentials.
@@ -66,8 +96,8 @@ func atLogin(err error) error {
 		return err
 	}
 	switch answer.Code {
-	case imap.ResponseCodeLimit: // our own that are just closing count as well
-		return driver.Throttled(err, time.Second)
+	case imap.ResponseCodeLimit:
+		return driver.Throttled(err, limitPause)
 	case imap.ResponseCodeUnavailable, imap.ResponseCodeInUse:
 		return driver.Throttled(err, 0)
 	case imap.ResponseCodeServerBug:
@@ -94,6 +124,9 @@ func throttled(e *imap.Error) (pause time.Duration, ok bool) {
 	if !ok && e.Code != "THROTTLED" {
 		return 0, false
 	}
+	if e.Code == imap.ResponseCodeLimit {
+		return limitPause, true
+	}
 	if m := suggested.FindStringSubmatch(text); m != nil {
 		if n, err := strconv.ParseInt(m[1], 10, 32); err == nil {
 			return min(time.Duration(n)*time.Millisecond, longestPause), true
@@ -106,6 +139,9 @@ func throttled(e *imap.Error) (pause time.Duration, ok bool) {
 var suggested = regexp.MustCompile(`suggested backoff time: (\d+) milliseconds`)
 
 const (
+	// limitPause is for a full account: what fills it may be connections of
+	// our own that are just closing.
+	limitPause = time.Second
 	// defaultPause is for servers that name no length: they count by minutes.
 	defaultPause = 30 * time.Second
 	// longestPause is for those that exaggerate.

@@ -20,9 +20,9 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	user     = "ada@example.org"
-	password = "p4ss:w/rd@"
-	login    = "ada%40example.org:p4ss%3Aw%2Frd%40@"
+	account  = "ada@example.org"
+	password = "p4ss,w/rd@"
+	login    = "ada%40example.org:p4ss%2Cw%2Frd%40@" // in a DSN
 )
 
 // serve runs mail on a loopback port in plain text and returns the address.
@@ -37,7 +37,7 @@ func serve(t testing.TB, mail *testserver.IMAP) *testserver.Server {
 // mailbox returns a server whose INBOX holds messages.
 func mailbox(t testing.TB, messages ...string) (*testserver.IMAP, *testserver.Server) {
 	t.Helper()
-	mail := testserver.NewIMAP(user, password)
+	mail := testserver.NewIMAP(account, password)
 	for _, m := range messages {
 		require.NoError(t, mail.Append("INBOX", m))
 	}

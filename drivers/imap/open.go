@@ -90,13 +90,11 @@ func (o *opener) openAt(ctx context.Context, address string, creds Credentials) 
 	if err == nil && ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	if err == nil {
-		err = c.conn.ResetSession(ctx) // the counts begin with the first lease
-	}
 	if err != nil {
 		c.abandon()
 		return nil, err
 	}
+	c.startCount()
 	return c, nil
 }
 

@@ -34,7 +34,7 @@ type watched struct {
 
 // startWatch watches INBOX on a server that is serve, or a healthy one.
 func startWatch(t *testing.T, serve func(net.Listener)) *watched {
-	w := &watched{mail: testserver.NewIMAP(user, password), calls: make(chan []imap.Update), answer: make(chan error), done: make(chan error, 1)}
+	w := &watched{mail: testserver.NewIMAP(account, password), calls: make(chan []imap.Update), answer: make(chan error), done: make(chan error, 1)}
 	if serve == nil {
 		serve = w.mail.Serve
 	}
