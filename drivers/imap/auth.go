@@ -1,7 +1,6 @@
 package imap
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -53,9 +52,6 @@ var mechanisms = []mechanism{
 // choose picks the mechanism for the server with caps. mayTell is whether the
 // secret may be sent as it is.
 func (o *opener) choose(caps imap.CapSet, creds Credentials, mayTell bool) (mechanism, error) {
-	if caps == nil {
-		return mechanism{}, errors.New("imap: the server does not tell its capabilities")
-	}
 	for _, name := range o.candidates(creds) {
 		if name == "LOGIN" && caps.Has(imap.CapLoginDisabled) {
 			continue

@@ -147,6 +147,9 @@ func (o *opener) greet(c *Conn, address string, creds Credentials) error {
 // login authenticates c, and makes sure that its capabilities are those after.
 func (o *opener) login(c *Conn, address string, creds Credentials, mayTell bool) error {
 	before := c.Caps()
+	if before == nil {
+		return c.explain("CAPABILITY", errNoCaps)
+	}
 	m, err := o.choose(before, creds, mayTell)
 	if err != nil {
 		return driver.Permanent(err)
@@ -165,6 +168,9 @@ func (o *opener) login(c *Conn, address string, creds Credentials, mayTell bool)
 	}
 	return nil
 }
+
+// errNoCaps is the error of a CAPABILITY command that go-imap has sent.
+var errNoCaps = errors.New("the server does not tell its capabilities")
 
 // sameSet reports whether a and b are one and the same map. go-imap makes a
 // new one of each list.

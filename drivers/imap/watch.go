@@ -116,9 +116,11 @@ func (w *watch) run(ctx context.Context) error {
 	return &watchError{err}
 }
 
-// await blocks until there is news, and returns all there is.
+// await blocks until there is news, and returns all there is. It asks for what
+// came while fn ran, because not every server tells that to an IDLE.
 func (w *watch) await(ctx context.Context, updates <-chan Update) (news []Update, err error) {
-	news = pending(updates) // of what fn did
+	err = w.bounded(func() error { return w.c.Noop().Wait() })
+	news = pending(updates)
 	for err == nil && len(news) == 0 {
 		if w.c.Caps().Has(imap.CapIdle) {
 			news, err = w.idle(ctx, updates)
@@ -148,7 +150,7 @@ func (w *watch) idle(ctx context.Context, updates <-chan Update) (news []Update,
 // poll waits and then asks.
 func (w *watch) poll(ctx context.Context, updates <-chan Update) (news []Update, err error) {
 	news = w.wait(ctx, updates, pollTime)
-	err = w.bounded(w.c.Noop().Wait)
+	err = w.bounded(func() error { return w.c.Noop().Wait() })
 	return append(news, pending(updates)...), err
 }
 

@@ -50,10 +50,14 @@ func startWatch(t *testing.T, serve func(net.Listener)) *watched {
 	ctx, cancel := context.WithCancel(t.Context())
 	w.cancel = cancel
 	go func() {
-		w.done <- imap.Watch(ctx, w.pool, "INBOX", func(_ context.Context, c *imap.Conn, news []imap.Update) error {
+		w.done <- imap.Watch(ctx, w.pool, "INBOX", func(ctx context.Context, c *imap.Conn, news []imap.Update) error {
 			assert.Equal(t, "INBOX", c.Mailbox())
-			w.calls <- news
-			return <-w.answer
+			select {
+			case w.calls <- news:
+				return <-w.answer
+			case <-ctx.Done(): // the test has seen enough
+				return ctx.Err()
+			}
 		})
 	}()
 	t.Cleanup(func() {
@@ -229,7 +233,7 @@ func TestWatchAsksWhereItIsNotTold(t *testing.T) {
 				tag, command, _ := strings.Cut(string(buffer[:n]), " ")
 				if strings.HasPrefix(command, "NOOP") {
 					noops++
-					if noops == 3 {
+					if noops == 4 { // one after each call, and one a minute
 						fmt.Fprint(c, "* 7 EXISTS\r\n* 2 EXPUNGE\r\n* 3 FETCH (FLAGS (\\Seen))\r\n")
 					}
 				}

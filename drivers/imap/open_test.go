@@ -1,0 +1,199 @@
+package imap_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	goimap "github.com/emersion/go-imap/v2"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/drivers/imap"
+	"github.com/hotline-go/hotline/internal/testcert"
+	"github.com/hotline-go/hotline/internal/testserver"
+)
+
+func TestAServerThatDoesNotWantUs(t *testing.T) {
+	type class struct {
+		permanent, throttled bool
+		pause                time.Duration
+	}
+	transient, permanent := class{}, class{permanent: true}
+	for _, tc := range []struct {
+		name  string
+		lines []string
+		query string
+		want  class
+		text  string
+	}{
+		{"says BYE", []string{"* BYE Server shutting down.\r\n"}, "?tls=none", transient, "BYE Server shutting down."},
+		{"says BYE before STARTTLS", []string{"* BYE Server shutting down.\r\n"}, "", transient, "BYE Server shutting down."},
+		{"is full at the greeting", []string{"* BYE Too many connections from your IP\r\n"}, "?tls=none", class{false, true, 30 * time.Second}, "Too many"},
+		{"is full before STARTTLS", []string{"* BYE [ALERT] Too many connections\r\n"}, "", class{false, true, 30 * time.Second}, "Too many"},
+		{"has no STARTTLS", []string{"* OK hi\r\n", "C: STARTTLS", "TAG BAD what?\r\n"}, "", permanent, `it says "BAD what?"; tls=none would go without`},
+		{"is in between", []string{"* OK hi\r\n", "C: STARTTLS", "TAG OK begin\r\nT1 OK [CAPABILITY] injected\r\n"}, "", permanent, "somebody may be in between"},
+		{"logs us in before STARTTLS", []string{"* PREAUTH hi\r\n"}, "", permanent, "somebody may be in between"},
+		{"is a POP server", []string{"+OK POP3 ready\r\n"}, "?tls=none", permanent, `does not speak IMAP on this port, it begins with "+OK POP3 ready"`},
+		{"is a POP server asked for STARTTLS", []string{"+OK POP3 ready\r\n"}, "", permanent, `does not speak IMAP on this port, it begins with "+OK POP3 ready"`},
+		{"is an SMTP server", []string{"220 mx ESMTP\r\n"}, "?tls=none", permanent, `it begins with "220 mx ESMTP"`},
+		{"is an HTTP server", []string{"HTTP/1.1 400 Bad Request\r\n\r\n"}, "?tls=none", permanent, `it begins with "HTTP/1.1 400 Bad Request"`},
+		{"has no LOGIN left", login1("TAG NO [LIMIT] Maximum number of connections from user+IP exceeded"), "?tls=none", class{false, true, time.Second}, "[LIMIT]"},
+		{"is Gmail and full", login1("TAG NO [ALERT] Too many simultaneous connections. (Failure)"), "?tls=none", class{false, true, 30 * time.Second}, "[ALERT]"},
+		{"is not there for now", login1("TAG NO [UNAVAILABLE] Temporary authentication failure."), "?tls=none", class{false, true, 0}, "[UNAVAILABLE]"},
+		{"has a bug", login1("TAG NO [SERVERBUG] Internal error"), "?tls=none", transient, "[SERVERBUG]"},
+		{"is Exchange and busy", login1("TAG BAD Request is throttled. Suggested Backoff Time: 92415 milliseconds"), "?tls=none",
+			class{false, true, 92415 * time.Millisecond}, "throttled"},
+		{"is Exchange and exaggerates", login1("TAG BAD Request is throttled. Suggested Backoff Time: 9999999 milliseconds"), "?tls=none",
+			class{false, true, 5 * time.Minute}, "throttled"},
+		{"knows no such user", login1("TAG NO [AUTHENTICATIONFAILED] no"), "?tls=none", permanent, "[AUTHENTICATIONFAILED]"},
+		{"gives no reason", login1("TAG NO LOGIN failed."), "?tls=none", permanent, "LOGIN failed."},
+		{"hangs up in the login", login1("* BYE Autologout; idle for too long"), "?tls=none", transient, "BYE Autologout"},
+		{"has no such mailbox", login1("TAG OK [CAPABILITY IMAP4rev1] in\r\n", "C: SELECT", "TAG NO [NONEXISTENT] Unknown mailbox"), "/Missing?tls=none", permanent,
+			`mailbox "Missing"`},
+		{"has the mailbox in use", login1("TAG OK [CAPABILITY IMAP4rev1] in\r\n", "C: SELECT", "TAG NO [INUSE] locked"), "/INBOX?tls=none", transient, "[INUSE]"},
+		{"is Exchange and has given up", login1("TAG OK [CAPABILITY IMAP4rev1 ID] in\r\n", "C: ID",
+			"TAG BAD User is authenticated but not connected."), "?tls=none", class{false, true, 30 * time.Second}, "not connected"},
+		{"tells no capabilities", []string{"* OK hi\r\n", "C: CAPABILITY", "TAG BAD what?\r\n"}, "?tls=none", transient, "does not tell its capabilities"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := tryDial(t, plainDSN(script(t, append(tc.lines, "\r\n")...), tc.query))
+			require.ErrorContains(t, err, tc.text)
+			pause, throttled := driver.RetryAfter(err)
+			assert.Equal(t, tc.want, class{driver.IsPermanent(err), throttled, pause}, "%v", err)
+			assert.NotContains(t, err.Error(), password)
+		})
+	}
+	wantGoroutines(t, 0)
+}
+
+// login1 is a server that answers the first LOGIN by lines.
+func login1(lines ...string) []string {
+	return append([]string{"* OK [CAPABILITY IMAP4rev1] hi\r\n", "C: LOGIN"}, lines...)
+}
+
+func TestAServerThatIsSilentIsBoundedByTheContext(t *testing.T) {
+	ca := testcert.NewCA()
+	for _, tc := range []struct {
+		name, scheme string
+		lines        []string
+	}{
+		{"no greeting", "imap", nil},
+		{"half a greeting", "imap", []string{"* OK [CAPA"}},
+		{"no answer to STARTTLS", "imap", []string{"* OK hi\r\n"}},
+		{"no handshake", "imaps", nil},
+		{"no capabilities", "imap?tls=none", []string{"* OK hi\r\n"}},
+		{"no answer to the login", "imap?tls=none", []string{"* OK [CAPABILITY IMAP4rev1] hi\r\n"}},
+		{"half an answer", "imap?tls=none", login1("TAG OK [CAPA")},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			scheme, query, _ := cut(tc.scheme)
+			config, err := imap.ParseDSN(scheme + "://" + login + script(t, tc.lines...) + query)
+			require.NoError(t, err)
+			config.TLS = ca.ClientConfig()
+			connector, err := imap.NewConnector(config)
+			require.NoError(t, err)
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			began := time.Now()
+			_, err = connector.Connect(ctx)
+			assert.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.Less(t, time.Since(began), 2*time.Second)
+			assert.False(t, driver.IsPermanent(err))
+		})
+	}
+	wantGoroutines(t, 0)
+}
+
+func cut(s string) (scheme, query string, ok bool) {
+	for i := range s {
+		if s[i] == '?' {
+			return s[:i], s[i:], true
+		}
+	}
+	return s, "", false
+}
+
+func TestTLSThatIsNotTrusted(t *testing.T) {
+	ours, theirs := testcert.NewCA(), testcert.NewCA()
+	mail := testserver.NewIMAP(account, password)
+	mail.TLS = theirs.ServerConfig()
+	start := serve(t, mail)
+	implicit, err := testserver.Start(testserver.TCP, "127.0.0.1:0", func(l net.Listener) { mail.Serve(tls.NewListener(l, theirs.ServerConfig())) })
+	require.NoError(t, err)
+	defer implicit.Close()
+	for _, tc := range []struct{ scheme, addr, want string }{
+		{"imap", start.Addr(), "the server's certificate"},
+		{"imaps", implicit.Addr(), "the server's certificate"},
+		{"imaps", start.Addr(), "the server does not speak TLS on this port"},
+	} {
+		config, err := imap.ParseDSN(tc.scheme + "://" + login + tc.addr)
+		require.NoError(t, err)
+		config.TLS = ours.ClientConfig()
+		connector, err := imap.NewConnector(config)
+		require.NoError(t, err)
+		_, err = connectTo(t, connector)
+		require.ErrorContains(t, err, tc.want)
+		assert.True(t, driver.IsPermanent(err))
+	}
+	assert.Zero(t, mail.Logins())
+}
+
+func TestWhatEachConnectionIsTold(t *testing.T) {
+	addr := script(t, greeting(""), "C: LOGIN", "TAG OK in\r\n", // without capabilities
+		"C: CAPABILITY", "* CAPABILITY IMAP4rev1 ID ENABLE UTF8=ACCEPT\r\nTAG OK done\r\n",
+		`C: ID ("name" "my app")`, "* ID NIL\r\nTAG OK done\r\n", "C: ENABLE UTF8=ACCEPT\r\n", "* ENABLED UTF8=ACCEPT\r\nTAG OK done\r\n",
+		"C: EXAMINE INBOX", "TAG OK [READ-ONLY] done\r\n", "C: NOOP", "TAG OK done\r\n")
+	config, err := imap.ParseDSN(plainDSN(addr, "/INBOX?tls=none&id=my+app&enable=UTF8%3DACCEPT,METADATA&readonly=true"))
+	require.NoError(t, err)
+	config.Dial = slowly // one command at a time, for the script
+	connector, err := imap.NewConnector(config)
+	require.NoError(t, err)
+	c, err := connectTo(t, connector)
+	require.NoError(t, err)
+	assert.True(t, c.Caps().Has(goimap.CapID))
+	assert.Equal(t, "INBOX", c.Mailbox())
+	require.NoError(t, c.Ping(soon(t)))
+}
+
+func TestServersAreLookedUpInTheDNS(t *testing.T) {
+	_, server := mailbox(t)
+	_, good, err := net.SplitHostPort(server.Addr())
+	require.NoError(t, err)
+	var port uint16
+	fmt.Sscan(good, &port)
+	for _, tc := range []struct {
+		name    string
+		records []*net.SRV
+		err     error
+		want    string
+		class   func(error) bool
+	}{
+		{"the second answers", []*net.SRV{{Target: "127.0.0.1.", Port: 1}, {Target: "localhost.", Port: port}}, nil, "", nil},
+		{"there is none", []*net.SRV{{Target: "."}}, nil, "imap: look up _imap._tcp.example.org: the domain has no such service", driver.IsPermanent},
+		{"no answer", nil, errors.New("timeout"), "imap: look up _imap._tcp.example.org: timeout", nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			config, err := imap.ParseDSN("imap://" + login + "example.org?tls=none&srv=true")
+			require.NoError(t, err)
+			config.LookupSRV = func(_ context.Context, service, proto, name string) (string, []*net.SRV, error) {
+				assert.Equal(t, []string{"imap", "tcp", "example.org"}, []string{service, proto, name})
+				return "", tc.records, tc.err
+			}
+			connector, err := imap.NewConnector(config)
+			require.NoError(t, err)
+			_, err = connectTo(t, connector)
+			if tc.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.EqualError(t, err, tc.want)
+			assert.Equal(t, tc.class != nil, driver.IsPermanent(err))
+		})
+	}
+}

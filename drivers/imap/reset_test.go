@@ -1,0 +1,112 @@
+package imap_test
+
+import (
+	"testing"
+
+	goimap "github.com/emersion/go-imap/v2"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+func TestReset(t *testing.T) {
+	for _, tc := range []struct{ query, left, want string }{
+		{"?tls=none", "", ""},
+		{"?tls=none", "Other", ""},
+		{"?tls=none&reset=keep", "Other", "Other"},
+		{"?tls=none&reset=discard", "", ""},
+		{"?tls=none&reset=discard", "Other", "discarded"},
+		{"/INBOX?tls=none", "INBOX", "INBOX"},
+		{"/INBOX?tls=none", "Other", "INBOX"},
+		{"/INBOX?tls=none", "none", "INBOX"},
+		{"/INBOX?tls=none", "Missing", "INBOX"},
+		{"/INBOX?tls=none&reset=discard", "INBOX", "INBOX"},
+	} {
+		t.Run(tc.query+" "+tc.left, func(t *testing.T) {
+			mail, server := mailbox(t)
+			require.NoError(t, mail.Create("Other"))
+			c := dial(t, plainDSN(server.Addr(), tc.query))
+			switch tc.left {
+			case "":
+			case "none":
+				require.NoError(t, c.Unselect().Wait())
+				assert.Empty(t, c.Mailbox())
+			default:
+				_, err := c.Select(tc.left, nil).Wait()
+				assert.Equal(t, tc.left == "Missing", err != nil)
+			}
+			err := c.ResetSession(soon(t))
+			if tc.want == "discarded" {
+				assert.ErrorIs(t, err, driver.ErrBadConn)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, tc.want, c.Mailbox())
+		})
+	}
+}
+
+func TestResetOfACleanConnectionIsSilent(t *testing.T) {
+	addr := script(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: SELECT INBOX", "TAG OK in\r\n", "C: NOOP", "TAG OK still\r\n")
+	c := dial(t, plainDSN(addr, "/INBOX?tls=none"))
+	for range 3 {
+		require.NoError(t, c.ResetSession(soon(t)))
+	}
+	require.NoError(t, c.Ping(soon(t)))
+}
+
+// CLOSE would remove what is marked as deleted.
+func TestWithoutUnselectAFailingExamineLeavesTheMailbox(t *testing.T) {
+	addr := script(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: SELECT INBOX", "TAG OK in\r\n",
+		`C: EXAMINE "hotline-there-is-no-such-mailbox"`, "TAG NO [NONEXISTENT] none\r\n", "C: NOOP", "TAG OK done\r\n",
+		"C: SELECT INBOX", "TAG OK in\r\n", `C: EXAMINE "hotline-there`, "TAG OK there is, though\r\n")
+	c := dial(t, plainDSN(addr, "?tls=none"))
+	_, err := c.Select("INBOX", nil).Wait()
+	require.NoError(t, err)
+	require.NoError(t, c.ResetSession(soon(t)))
+	assert.Empty(t, c.Mailbox())
+	require.NoError(t, c.Ping(soon(t)))
+
+	_, err = c.Select("INBOX", nil).Wait()
+	require.NoError(t, err)
+	assert.ErrorIs(t, c.ResetSession(soon(t)), driver.ErrBadConn)
+}
+
+// The last command sent says where the connection is, whatever the order in
+// which their answers are waited for.
+func TestPipelinedSelectsCountInTheOrderInWhichTheyWereSent(t *testing.T) {
+	mail, server := mailbox(t)
+	require.NoError(t, mail.Create("Other"))
+	c := dial(t, plainDSN(server.Addr(), "?tls=none"))
+	first, second := c.Select("INBOX", nil), c.Select("Other", &goimap.SelectOptions{ReadOnly: true})
+	_, err := second.Wait()
+	require.NoError(t, err)
+	_, err = first.Wait()
+	require.NoError(t, err)
+	assert.Equal(t, "Other", c.Mailbox())
+	require.NoError(t, c.Create("Third", nil).Wait())
+	require.NoError(t, c.UnselectAndExpunge().Wait())
+	assert.Empty(t, c.Mailbox())
+}
+
+func TestAThrottledCommandSaysSo(t *testing.T) {
+	mail, server := mailbox(t)
+	c := dial(t, plainDSN(server.Addr(), "?tls=none"))
+	mail.Answer(&goimap.Error{Type: goimap.StatusResponseTypeNo, Code: "THROTTLED", Text: "slow down"})
+	err := c.Noop().Wait()
+	_, throttled := driver.RetryAfter(err)
+	assert.True(t, throttled || driver.IsBad(err), "%v", err) // imapserver hangs up here
+	addr := script(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: NOOP", "TAG NO [THROTTLED] slow down\r\n", "C: NOOP",
+		"* BYE Too many commands\r\n", "\r\n")
+	c = dial(t, plainDSN(addr, "?tls=none"))
+	err = c.Noop().Wait()
+	_, throttled = driver.RetryAfter(err)
+	assert.True(t, throttled)
+	assert.False(t, driver.IsBad(err))
+	assert.True(t, c.IsValid())
+	err = c.Noop().Wait()
+	_, throttled = driver.RetryAfter(err)
+	assert.True(t, throttled)
+	assert.True(t, driver.IsBad(err))
+}
