@@ -3,7 +3,6 @@ package imap_test
 import (
 	"context"
 	"io"
-	"strings"
 	"testing"
 
 	goimap "github.com/emersion/go-imap/v2"
@@ -177,25 +176,6 @@ func TestAShortAppendStoresNothing(t *testing.T) {
 		require.NoError(t, err)
 		require.Zero(t, *status.NumMessages)
 	}
-}
-
-func TestTheBytesOfAnEmptySASLAnswerAreMailElsewhere(t *testing.T) {
-	_, server := mailbox(t)
-	c := dial(t, plainDSN(server.Addr(), "?tls=none"))
-	text := message(4096-len(message(0))) + "=\r\n" // the last three bytes are written alone
-	a := c.Append("INBOX", int64(len(text)), nil)
-	_, err := io.WriteString(a, text[:4096])
-	require.NoError(t, err)
-	_, err = io.WriteString(a, text[4096:])
-	require.NoError(t, err)
-	require.NoError(t, a.Close())
-	_, err = a.Wait()
-	require.NoError(t, err)
-	_, err = c.Select("INBOX", nil).Wait()
-	require.NoError(t, err)
-	messages, err := c.Fetch(goimap.SeqSetNum(1), body).Collect()
-	require.NoError(t, err)
-	assert.True(t, strings.HasSuffix(string(messages[0].FindBodySection(body.BodySection[0])), "x=\r\n"))
 }
 
 // A connection has no way to become somebody else's.

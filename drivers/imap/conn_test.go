@@ -2,7 +2,9 @@ package imap_test
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"net"
 	"testing"
 
 	goimap "github.com/emersion/go-imap/v2"
@@ -10,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/internal/testserver"
 )
 
 func TestAConnectionReadsMail(t *testing.T) {
@@ -78,6 +81,8 @@ func TestAFarewellIsInTheError(t *testing.T) {
 func TestNothingSentIsSafeToRetry(t *testing.T) {
 	_, server := mailbox(t)
 	c := dial(t, plainDSN(server.Addr(), "?tls=none"))
+	require.NoError(t, c.Noop().Wait())
+	require.NoError(t, c.ResetSession(soon(t))) // what was sent before does not count
 	server.Kill()
 	within(t, "the end", func() {
 		for c.IsValid() {
@@ -129,4 +134,34 @@ func TestALiteralCutShortIsNoCompleteOne(t *testing.T) {
 		assert.ErrorIs(t, err, context.Canceled)
 	})
 	assert.Error(t, fetch.Close())
+}
+
+func TestALiteralThatEndsWithTheConnectionIsNoCompleteOne(t *testing.T) {
+	for _, collect := range []bool{false, true} {
+		server, err := testserver.Start(testserver.TCP, "127.0.0.1:0", func(l net.Listener) {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			fmt.Fprint(c, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n")
+			_, _ = c.Read(make([]byte, 1000))
+			fmt.Fprint(c, "* 1 FETCH (BODY[] {100}\r\nhalf")
+		})
+		require.NoError(t, err)
+		c := dial(t, plainDSN(server.Addr(), "?tls=none"))
+		fetch := c.Fetch(goimap.SeqSetNum(1), body)
+		if collect {
+			messages, err := fetch.Collect()
+			assert.Empty(t, messages)
+			assert.True(t, driver.IsBad(err), "%v", err)
+		} else {
+			text, err := io.ReadAll(literalOf(t, fetch.Next()))
+			assert.Equal(t, "half", string(text))
+			assert.True(t, driver.IsBad(err), "%v", err)
+			assert.Nil(t, fetch.Next())
+		}
+		assert.True(t, driver.IsBad(fetch.Close()))
+		server.Close()
+	}
 }

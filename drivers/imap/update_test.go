@@ -39,6 +39,7 @@ func TestUpdatesEndWithTheLease(t *testing.T) {
 	old := c.Updates()
 	require.NoError(t, c.ResetSession(soon(t)))
 	fresh := c.Updates()
+	assert.NotEqual(t, old, fresh)
 	require.NoError(t, mail.Append("INBOX", message(1)))
 	require.NoError(t, c.Noop().Wait())
 	assert.EqualValues(t, 1, *(<-fresh).NumMessages)

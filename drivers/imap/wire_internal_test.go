@@ -1,0 +1,69 @@
+package imap
+
+import (
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/conn"
+)
+
+// newWire returns a wire and the other end of it.
+func newWire(t *testing.T) (*wire, net.Conn) {
+	near, far := net.Pipe()
+	t.Cleanup(func() { near.Close(); far.Close() })
+	return &wire{Conn: conn.New(near)}, far
+}
+
+func TestAnEmptySASLAnswerIsAnEmptyLine(t *testing.T) {
+	w, far := newWire(t)
+	for _, tc := range []struct {
+		authenticating bool
+		write, want    string
+	}{
+		{true, "=\r\n", "\r\n"},
+		{true, "AAA=\r\n", "AAA=\r\n"},
+		{false, "=\r\n", "=\r\n"}, // the end of a line of mail
+	} {
+		w.authenticating.Store(tc.authenticating)
+		go func() {
+			n, err := w.Write([]byte(tc.write))
+			assert.NoError(t, err)
+			assert.Equal(t, len(tc.write), n)
+		}()
+		buffer := make([]byte, 100)
+		n, err := far.Read(buffer)
+		require.NoError(t, err)
+		assert.Equal(t, tc.want, string(buffer[:n]))
+	}
+}
+
+func TestTheFarewellIsTheLastLine(t *testing.T) {
+	for _, tc := range []struct{ name, text, want string }{
+		{"alone", "* BYE so long\r\n", "imap: BYE so long"},
+		{"with a code", "T1 OK done\r\n* bye [Unavailable x] soon\r\n", "imap: BYE [UNAVAILABLE] soon"},
+		{"without a text", "* BYE\r\n", "imap: BYE <unknown>"},
+		{"in a message", "* BYE so long\r\nJoe\r\n", ""},
+		{"none", "* OK hi\r\n", ""},
+		{"after much else", strings.Repeat("x", 5000) + "\r\n* BYE so long\r\n", "imap: BYE so long"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w, far := newWire(t)
+			go func() { _, _ = far.Write([]byte(tc.text)) }()
+			for got := 0; got < len(tc.text); {
+				n, err := w.Read(make([]byte, 700))
+				require.NoError(t, err)
+				got += n
+			}
+			bye := w.bye()
+			if tc.want == "" {
+				assert.Nil(t, bye)
+				return
+			}
+			assert.EqualError(t, bye, tc.want)
+		})
+	}
+}
