@@ -334,7 +334,7 @@ func TestTryAcquireDoesNotWaitButStartsAConnect(t *testing.T) {
 // 11, 18: and it follows the backoff like all others.
 func TestTryAcquireFollowsTheBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{})
+		f, p := openFake(t, pool.Config{Backoff: pool.Backoff{Jitter: -1}})
 		down(f)
 		for range 1000 {
 			p.TryAcquire()
