@@ -17,17 +17,20 @@ import (
 )
 
 // yesMan says OK to whatever it is told, and tells it to heard.
-func yesMan(t testing.TB, heard chan<- string) string {
+func yesMan(t testing.TB, greeting string, heard chan<- string) string {
 	server, err := testserver.Start(testserver.TCP, "127.0.0.1:0", func(l net.Listener) {
 		c, err := l.Accept()
 		if err != nil {
 			return
 		}
 		defer c.Close()
-		fmt.Fprint(c, "* PREAUTH [CAPABILITY IMAP4rev1 MOVE UNSELECT] hi\r\n")
+		fmt.Fprint(c, greeting)
 		for in := bufio.NewScanner(c); in.Scan(); {
 			tag, command, _ := strings.Cut(in.Text(), " ")
 			heard <- command
+			if command == "CAPABILITY" {
+				fmt.Fprint(c, "* CAPABILITY IMAP4rev1 ID ENABLE UTF8=ACCEPT\r\n")
+			}
 			fmt.Fprintf(c, "%s OK done\r\n", tag)
 		}
 	})
@@ -90,7 +93,7 @@ func TestEachCommandIsSentAndAwaited(t *testing.T) {
 	} {
 		t.Run(want, func(t *testing.T) {
 			heard := make(chan string, 2)
-			c := dial(t, plainDSN(yesMan(t, heard), "?tls=none"))
+			c := dial(t, plainDSN(yesMan(t, "* PREAUTH [CAPABILITY IMAP4rev1 MOVE UNSELECT] hi\r\n", heard), "?tls=none"))
 			within(t, want, func() { require.NoError(t, send(c)) })
 			assert.Equal(t, want, <-heard)
 			require.NoError(t, c.ResetSession(soon(t)), "nothing is left open")

@@ -36,8 +36,8 @@ func (c *Conn) explain(op string, err error) error {
 	if why == nil {
 		return fmt.Errorf("imap: %s: %w", op, err) // a mistake of the caller
 	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = why
+	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = why // which says as much
 	} else {
 		err = fmt.Errorf("%v: %w", err, why) // what go-imap could not read
 	}

@@ -163,8 +163,6 @@ func (l *literal) Read(b []byte) (n int, err error) {
 	case err == io.EOF && l.left <= 0:
 		l.err = io.EOF
 		return n, io.EOF
-	case err == io.EOF:
-		err = io.ErrUnexpectedEOF
 	}
 	l.s.broken = true
 	_ = l.s.c.conn.Close() // so that the client ends

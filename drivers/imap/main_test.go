@@ -165,29 +165,3 @@ func play(c net.Conn, lines []string) {
 		}
 	}
 }
-
-// slowly dials a connection on which the client writes a command at a time, and
-// not the next one before the answer has come.
-func slowly(ctx context.Context, network, address string) (net.Conn, error) {
-	c, err := new(net.Dialer).DialContext(ctx, network, address)
-	return &slow{Conn: c, answered: make(chan struct{}, 1)}, err
-}
-
-type slow struct {
-	net.Conn
-	answered chan struct{}
-}
-
-func (c *slow) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	select {
-	case c.answered <- struct{}{}:
-	default:
-	}
-	return n, err
-}
-
-func (c *slow) Write(b []byte) (int, error) {
-	<-c.answered
-	return c.Conn.Write(b)
-}

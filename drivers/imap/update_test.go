@@ -31,6 +31,8 @@ func TestUpdatesThatNobodyReadsAreCountedAndBlockNobody(t *testing.T) {
 	u := <-updates
 	assert.EqualValues(t, 101, *u.NumMessages)
 	assert.Equal(t, 36, u.Lost)
+	deliver(1)
+	assert.Zero(t, (<-updates).Lost)
 }
 
 func TestUpdatesEndWithTheLease(t *testing.T) {

@@ -150,6 +150,10 @@ func TestWatchSpacesOutItsAttempts(t *testing.T) {
 		assert.True(t, 8 <= dials && dials <= 20, "%d dials in 10 minutes", dials)
 		w.nw.Refuse(false)
 		w.wantCall(t, nil)
+		began := time.Now()
+		w.nw.Cut()
+		w.wantCall(t, nil)
+		assert.Less(t, time.Since(began), 5*time.Second, "a success ends the backoff")
 	})
 }
 
