@@ -76,6 +76,7 @@ func TestPackagesImportOnlyWhatTheLayoutAllows(t *testing.T) {
 		{"internal/dsn", nil, "text in, values out"},
 		{"internal/memnet", nil, "a network knows no protocol"},
 		{"internal/testcert", nil, "certificates know no protocol"},
+		{"internal/mailserver", []string{"internal/testcert"}, "a server shares no code with the client that it tests"},
 		{"internal/testserver", []string{"internal/testcert"}, "a server shares no code with the client that it tests"},
 	}
 	for _, p := range list(t, "./...") {
@@ -127,7 +128,7 @@ func TestOnlyTheCommandReadsFlagsAndEnvironment(t *testing.T) {
 }
 
 func TestOnlyTestHelpersImportTesting(t *testing.T) {
-	helpers := []string{"driver/drivertest", "internal/memnet", "internal/testcert", "internal/testserver"}
+	helpers := []string{"driver/drivertest", "internal/mailserver", "internal/memnet", "internal/testcert", "internal/testserver"}
 	for _, p := range list(t, "./...") {
 		if !under(p.local(), helpers...) {
 			assert.NotContains(t, p.Imports, "testing", "%s would bring test flags into programs", p.local())

@@ -120,9 +120,9 @@ func TestDovecotHangsUp(t *testing.T) {
 		do   func()
 		bye  bool
 	}{
-		{"kick", d.kick, true},
-		{"kill", d.kill, false},
-		{"restart", func() { d.stop(); d.start() }, false},
+		{"kick", d.Kick, true},
+		{"kill", d.Kill, false},
+		{"restart", func() { d.Stop(); d.Start() }, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p, err := pool.New[*imap.Conn](d.connector(d.config(imap.Implicit)), pool.Config{MinIdle: 3, MaxOpen: 4})
@@ -149,8 +149,8 @@ func TestDovecotHangsUp(t *testing.T) {
 func TestDovecotStopsAnswering(t *testing.T) {
 	d := startDovecot(t, 10)
 	pinged, bound, closed := d.dial(imap.Implicit), d.dial(imap.StartTLS), d.dial(imap.Implicit)
-	d.signal(syscall.SIGSTOP)
-	defer d.signal(syscall.SIGCONT)
+	d.Signal(syscall.SIGSTOP)
+	defer d.Signal(syscall.SIGCONT)
 	began := time.Now()
 	assert.ErrorIs(t, pinged.Ping(bounded(t, 100*time.Millisecond)), context.DeadlineExceeded)
 	unbind := bound.Bind(bounded(t, 100*time.Millisecond))
@@ -229,7 +229,7 @@ func TestDovecotWatch(t *testing.T) {
 	for range 2 {
 		d.fill(0, 10)
 		assert.NotEmpty(t, <-calls)
-		d.kick()
+		d.Kick()
 		assert.Empty(t, <-calls, "after a lost connection")
 	}
 	cancel()
@@ -317,9 +317,9 @@ func TestDovecotUnderKicks(t *testing.T) {
 		select {
 		case <-kicks.C:
 			if gentle = !gentle; gentle {
-				d.kick()
+				d.Kick()
 			} else {
-				d.kill()
+				d.Kill()
 			}
 			continue
 		case <-end:
@@ -407,8 +407,8 @@ func TestDovecotRestartsUnderLoad(t *testing.T) {
 		})
 	}
 	require.NoError(t, noop())
-	d.stop()
-	d.start()
+	d.Stop()
+	d.Start()
 	require.Eventually(t, func() bool { return noop() == nil }, 5*time.Second, time.Millisecond)
 	close(stop)
 	load.Wait()

@@ -1,0 +1,100 @@
+//go:build linux
+
+package mailserver
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"strconv"
+	"strings"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Dovecot is Dovecot 2.3, of Debian's dovecot-imapd. It logs in by PLAIN, LOGIN
+// and SCRAM-SHA-256, without the pauses in which it answers wrong passwords.
+var Dovecot Kind = dovecot{}
+
+type dovecot struct{}
+
+const dovecotConfig = `
+base_dir = @DIR/run
+state_dir = @DIR/run
+log_path = @DIR/log
+protocols = imap
+listen = 127.0.0.1
+first_valid_uid = 1
+ssl = yes
+ssl_cert = <@DIR/cert.pem
+ssl_key = <@DIR/key.pem
+disable_plaintext_auth = no
+auth_mechanisms = plain login scram-sha-256
+auth_failure_delay = 0
+mail_location = maildir:~/Maildir
+namespace inbox {
+  inbox = yes
+  separator = /
+}
+passdb {
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u @DIR/passwd
+}
+userdb {
+  driver = static
+  args = uid=nobody gid=nogroup home=@DIR/mail/%u
+}
+service anvil {
+  chroot =
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+service imap-login {
+  chroot =
+  service_count = 0
+  inet_listener imap {
+    port = @PLAIN
+  }
+  inet_listener imaps {
+    port = @TLS
+    ssl = yes
+  }
+}
+protocol imap {
+  mail_max_userip_connections = @LIMIT
+}
+`
+
+func (dovecot) name() string { return "dovecot" }
+
+func (dovecot) obstacle() string {
+	version, err := exec.Command("dovecot", "--version").Output()
+	if err != nil {
+		return fmt.Sprintf("no dovecot can be run (%v); install dovecot-imapd", err)
+	}
+	if !strings.HasPrefix(string(version), "2.3.") {
+		return fmt.Sprintf("the configuration is for Dovecot 2.3, not %s", version)
+	}
+	return ""
+}
+
+func (dovecot) configure(s *Server) []string {
+	s.write("conf", s.fill(dovecotConfig))
+	s.write("passwd", User+":{PLAIN}"+Password+"::::::\n")
+	nobody, err := user.Lookup("nobody")
+	require.NoError(s.t, err)
+	uid, _ := strconv.Atoi(nobody.Uid)
+	require.NoError(s.t, os.Mkdir(s.dir+"/run", 0o755))
+	require.NoError(s.t, os.Mkdir(s.dir+"/mail", 0o755))
+	require.NoError(s.t, os.Chown(s.dir+"/mail", uid, -1))
+	return []string{"dovecot", "-F", "-c", s.dir + "/conf"}
+}
+
+// sessions returns the imap processes, of which each serves one client.
+func (dovecot) sessions(s *Server) []int { return s.processes("imap") }
+
+func (dovecot) kick(s *Server) {
+	_ = exec.Command("doveadm", "-c", s.dir+"/conf", "kick", User).Run() // it fails if nobody is there
+}
