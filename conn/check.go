@@ -34,7 +34,9 @@ func (c *Conn) ResetSession(context.Context) error {
 // deadlines stay.
 //
 // While another goroutine is in Read, Check only returns what ended the
-// connection so far; that Read will find the rest.
+// connection so far; that Read will find the rest. A driver whose own goroutine
+// reads all the time asks [Conn.Err] instead: a deadline which that goroutine
+// sets between two reads would replace the one that keeps Check from blocking.
 //
 // On Unix it is one system call on the socket. Under TLS, bytes at the socket
 // are no proof of data: a healthy TLS 1.3 connection has session tickets there,

@@ -47,11 +47,12 @@
 //
 // # Concurrency
 //
-// One goroutine reads, one writes, and any other may Close. The end of a bound
-// context comes from a goroutine of its own, which unbind waits for. There are
-// two mutexes: reading, held by Read and Check, across I/O; and mu, which
-// guards state and deadlines and is never held across I/O. The one that holds
-// reading may lock mu, not the other way round.
+// One goroutine reads, one writes, and any other may Close. Check is for the
+// one that reads, between requests. The end of a bound context comes from
+// a goroutine of its own, which unbind waits for. There are two mutexes:
+// reading, held by Read and Check, across I/O; and mu, which guards state and
+// deadlines and is never held across I/O. The one that holds reading may lock
+// mu, not the other way round.
 //
 // # Cost
 //
