@@ -100,6 +100,9 @@ type Advice struct {
 	// MaxOpen is how many connections the peer puts up with.
 	MaxOpen int
 
+	// ConnectTimeout is how long a healthy peer may take to let one in.
+	ConnectTimeout time.Duration
+
 	// KeepAlive is how often an idle connection wants a Ping.
 	KeepAlive time.Duration
 

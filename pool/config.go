@@ -50,7 +50,7 @@ type Config struct {
 
 	// ConnectTimeout bounds each Connect, OnConnect included, on a clock of its
 	// own: the end of a caller's ctx does not end a Connect.
-	// Zero means 10 seconds. Negative is an error.
+	// Zero means Advice, else 10 seconds. Negative is an error.
 	ConnectTimeout time.Duration
 
 	// MaxConnecting bounds the Connects under way at once, but for those that
@@ -163,7 +163,7 @@ func (c Config) withDefaults(a driver.Advice) Config {
 	or(&c.Name, a.Name)
 	or(&c.MaxOpen, a.MaxOpen, 10)
 	or(&c.AcquireTimeout, 30*time.Second)
-	or(&c.ConnectTimeout, 10*time.Second)
+	or(&c.ConnectTimeout, a.ConnectTimeout, 10*time.Second)
 	or(&c.KeepAlive, a.KeepAlive)
 	or(&c.PingTimeout, a.PingTimeout, time.Second)
 	or(&c.ValidateAfter, time.Second)

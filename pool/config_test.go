@@ -159,7 +159,7 @@ func TestNewCopiesTheConfig(t *testing.T) {
 
 func TestAdviceFillsWhatIsLeftAtZero(t *testing.T) {
 	advice := driver.Advice{
-		Name: "depot", MaxOpen: 4, KeepAlive: time.Minute, PingTimeout: 15 * time.Second,
+		Name: "depot", MaxOpen: 4, ConnectTimeout: 20 * time.Second, KeepAlive: time.Minute, PingTimeout: 15 * time.Second,
 		MaxIdleTime: time.Hour, MaxLifetime: 2 * time.Hour,
 	}
 	bubble(t, "advised", func(t *testing.T) {
@@ -168,7 +168,9 @@ func TestAdviceFillsWhatIsLeftAtZero(t *testing.T) {
 		p := open[*conn](t, f, pool.Config{LifetimeJitter: -1})
 		assert.Equal(t, `pool "depot"`, p.String())
 		assert.Equal(t, 4, p.Stats().MaxOpen)
+		f.Always(drivertest.Connect, drivertest.Delay(19*time.Second))
 		fill(t, p, 1)
+		assert.Zero(t, p.Stats().ConnectFailures, "ConnectTimeout")
 		advance(time.Minute)
 		assert.Equal(t, 1, f.Counts().Pings, "KeepAlive")
 		advance(2 * time.Minute)

@@ -69,17 +69,19 @@ func NewConnector(c Config) (driver.Connector, error) {
 // routers after 5 minutes, by providers after 10, by the standard after 30. A
 // provider that throttles answers a NOOP after 6 seconds.
 const (
-	maxOpen       = 4
-	keepAlive     = 4 * time.Minute
-	pingTimeout   = 15 * time.Second
-	maxIdleTime   = 10 * time.Minute
-	maxLifetime   = 4 * time.Hour
-	tokenLifetime = 25 * time.Minute // of connections whose token may end without notice
+	maxOpen        = 4
+	connectTimeout = 30 * time.Second // Dovecot lets one wait 15 after wrong passwords from the same address
+	keepAlive      = 4 * time.Minute
+	pingTimeout    = 15 * time.Second
+	maxIdleTime    = 10 * time.Minute
+	maxLifetime    = 4 * time.Hour
+	tokenLifetime  = 25 * time.Minute // of connections whose token may end without notice
 )
 
 func (c *Config) advice() driver.Advice {
 	a := driver.Advice{
-		Name: c.String(), MaxOpen: maxOpen, KeepAlive: keepAlive, PingTimeout: pingTimeout, MaxIdleTime: maxIdleTime, MaxLifetime: maxLifetime,
+		Name: c.String(), MaxOpen: maxOpen, ConnectTimeout: connectTimeout, KeepAlive: keepAlive,
+		PingTimeout: pingTimeout, MaxIdleTime: maxIdleTime, MaxLifetime: maxLifetime,
 	}
 	if c.Credentials != nil || c.Auth == "OAUTHBEARER" || c.Auth == "XOAUTH2" {
 		a.MaxLifetime = tokenLifetime
