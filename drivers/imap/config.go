@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/emersion/go-imap/v2"
+	"github.com/go-logr/logr"
 
 	"github.com/hotline-go/hotline/drivers/tls"
 )
@@ -72,6 +73,12 @@ type Config struct {
 	// the DNS (RFC 6186) at each connect. The certificate must be for the
 	// domain, unless ServerName says otherwise. Its port counts for nothing.
 	SRV bool
+
+	// Trace, unless it is zero, is told every line that is sent and received,
+	// but for the secrets of the login, and for what travels as a literal, as
+	// mail does. Subjects and addresses are in it. The parameter of that name
+	// makes it print to standard error.
+	Trace logr.Logger
 
 	// LookupSRV looks up the servers. Nil means that of net.DefaultResolver.
 	LookupSRV func(ctx context.Context, service, proto, name string) (cname string, addrs []*net.SRV, err error)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
+	"github.com/go-logr/logr"
 
 	"github.com/hotline-go/hotline/conn"
 	"github.com/hotline-go/hotline/driver"
@@ -52,11 +53,11 @@ var (
 )
 
 // newConn starts the client on nc.
-func newConn(nc *conn.Conn, address, greeting string, home home) *Conn {
+func newConn(nc *conn.Conn, address, greeting string, home home, log logr.Logger) *Conn {
 	c := &Conn{
 		address: address,
 		conn:    nc,
-		wire:    &wire{Conn: nc, greeting: []byte(greeting)},
+		wire:    &wire{Conn: nc, trace: newTrace(log, nc), greeting: []byte(greeting)},
 		home:    home,
 		begun:   map[begun]struct{}{},
 	}

@@ -39,6 +39,7 @@
 //	id             text  hotline   name that is told to a server that wants to know; empty: none
 //	enable         list  none      what to ENABLE where the server has it, with commas: UTF8=ACCEPT and others
 //	srv            bool  false     the host is a domain; its servers are in the DNS (RFC 6186)
+//	trace          bool  false     print what is said, but for secrets and mail, to standard error
 //
 // What a string can't carry is a field of [Config]; [ParseDSN] makes one of a
 // DSN and [NewConnector] a connector of that.
@@ -100,14 +101,15 @@
 // second for a full account and 30 for others. That goes for commands as well.
 //
 // Servers slow down those who log in with a wrong password. Dovecot answers
-// the next right one, from the same address, after 4 to 15 seconds: mind the
-// pool's ConnectTimeout.
+// the next right one, from the same address, after 4 to 15 seconds.
 //
 // # Advice
 //
-// To a pool, the driver recommends 4 connections, a NOOP after 4 minutes
-// without use, 15 seconds for its answer, 10 minutes of idleness and a life of
-// 4 hours, or of 25 minutes with a token.
+// To a pool, the driver recommends 4 connections, 30 seconds to connect, a NOOP
+// after 4 minutes without use, 15 seconds for its answer, 10 minutes of
+// idleness and a life of 4 hours, or of 25 minutes with a token. A pool also
+// checks what was idle for a second (ValidateAfter), which costs a round trip;
+// where requests are rare and may be repeated, make it longer.
 //
 // # Goroutines
 //

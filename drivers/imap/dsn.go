@@ -3,11 +3,14 @@ package imap
 import (
 	"errors"
 	"fmt"
+	"log"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
+	"github.com/go-logr/stdr"
 
 	"github.com/hotline-go/hotline/internal/dsn"
 )
@@ -93,4 +96,14 @@ func (c *Config) addParams(p *dsn.Params) {
 		return nil
 	})
 	p.Bool("srv", &c.SRV)
+	p.Func("trace", "true or false", func(value string) error {
+		on, err := strconv.ParseBool(value)
+		if err != nil {
+			return dsn.ErrUnfit
+		}
+		if on {
+			c.Trace = stdr.New(log.New(os.Stderr, "", log.LstdFlags|log.Lmicroseconds))
+		}
+		return nil
+	})
 }

@@ -82,7 +82,7 @@ func (o *opener) openAt(ctx context.Context, address string, creds Credentials) 
 	if err != nil {
 		return nil, err
 	}
-	c := newConn(nc.Conn, address, greeting, home{place{o.Mailbox, o.ReadOnly}, o.Reset})
+	c := newConn(nc.Conn, address, greeting, home{place{o.Mailbox, o.ReadOnly}, o.Reset}, o.Trace)
 	c.expiry = creds.Expiry
 	unbind := c.Bind(ctx)
 	err = o.greet(c, address, creds)

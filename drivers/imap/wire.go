@@ -15,6 +15,7 @@ import (
 // text, with what that client does not do itself.
 type wire struct {
 	*conn.Conn
+	trace *trace // nil: none
 
 	// greeting is read before the first byte of the connection. It stands for
 	// the greeting that STARTTLS has used up.
@@ -39,6 +40,7 @@ func (w *wire) Read(b []byte) (n int, err error) {
 	}
 	n, err = w.Conn.Read(b)
 	if n > 0 {
+		w.trace.receive(b[:n], w.authenticating.Load())
 		w.mu.Lock()
 		w.tail = append(w.tail, b[max(0, n-tailSize):n]...)
 		w.tail = w.tail[max(0, len(w.tail)-tailSize):]
@@ -51,7 +53,9 @@ func (w *wire) Read(b []byte) (n int, err error) {
 // challenge as "=", which is the form of an empty initial response alone
 // (go-imap issue 760). Outside of that exchange the same bytes may be mail.
 func (w *wire) Write(b []byte) (int, error) {
-	if w.authenticating.Load() && string(b) == "=\r\n" {
+	authenticating := w.authenticating.Load()
+	w.trace.send(b, authenticating)
+	if authenticating && string(b) == "=\r\n" {
 		_, err := w.Conn.Write(b[1:])
 		return len(b), err
 	}

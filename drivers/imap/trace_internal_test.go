@@ -1,0 +1,88 @@
+package imap
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestLinesLeaveOutLiterals(t *testing.T) {
+	const text = "T1 NOOP\r\n" +
+		"T2 APPEND INBOX {12}\r\nSubject: x\r\n\r\n" +
+		"T3 LOGIN {3+}\r\nada {6+}\r\ns3cret\r\n" +
+		"* 1 FETCH (BODY[] ~{4}\r\n{9}\r UID 3)\r\n" +
+		"T4 {0}\r\n\r\n" +
+		"bare\n" +
+		"unfinished"
+	want := []string{
+		"T1 NOOP", "T2 APPEND INBOX {12}", "> ", "T3 LOGIN {3+}", ">  {6+}", "> ", "* 1 FETCH (BODY[] ~{4}", ">  UID 3)", "T4 {0}", "> ", "bare",
+	}
+	for size := range len(text) {
+		var l lines
+		var got []string
+		for rest := []byte(text); len(rest) > 0; {
+			n := min(size+1, len(rest))
+			l.cut(rest[:n], func(line string, inside bool) {
+				if inside {
+					line = "> " + line
+				}
+				got = append(got, line)
+			})
+			rest = rest[n:]
+		}
+		assert.Equal(t, want, got, "in pieces of %d bytes", size+1)
+	}
+}
+
+func TestLongLinesAreShortened(t *testing.T) {
+	for _, piece := range []int{1, 700, 1 << 20} {
+		var l lines
+		var got []string
+		text := []byte("* SEARCH" + strings.Repeat(" 1234567", 10_000) + " {3}\nabc)\n")
+		for len(text) > 0 {
+			n := min(piece, len(text))
+			l.cut(text[:n], func(line string, _ bool) { got = append(got, line) })
+			text = text[n:]
+		}
+		assert.Len(t, got, 2)
+		assert.Less(t, len(got[0]), 1200)
+		assert.Regexp(t, `^\* SEARCH 1234567 .* \(78912 bytes\) .* 1234567 \{3\}$`, got[0])
+		assert.Equal(t, ")", got[1], "the literal behind it is found")
+	}
+}
+
+func TestLoginsAreDiscreet(t *testing.T) {
+	for line, want := range map[string]string{
+		"T1 LOGIN ada s3cret":                 "T1 LOGIN (hidden)",
+		"T1 login {3}":                        "T1 login (hidden)",
+		"T1 AUTHENTICATE PLAIN AGFkYQBzM2Ny":  "T1 AUTHENTICATE PLAIN (hidden)",
+		"T1 AUTHENTICATE SCRAM-SHA-256":       "T1 AUTHENTICATE SCRAM-SHA-256",
+		"AGFkYQBzM2Ny":                        "(hidden)",
+		"":                                    "(hidden)",
+		"T1 CAPABILITY":                       "T1 CAPABILITY",
+		"T1  authenticate  XOAUTH2  dXNlcj0=": "T1 authenticate XOAUTH2 (hidden)",
+	} {
+		assert.Equal(t, want, discreet(line, false))
+		assert.Equal(t, hidden, discreet(line, true), "the rest of another line")
+	}
+}
+
+func FuzzTheBytesOfALiteralAreNeverShown(f *testing.F) {
+	f.Add("T1 LOGIN ", "s3cret", 3)
+	f.Fuzz(func(t *testing.T, before, literal string, piece int) {
+		before = strings.NewReplacer("\n", "", "\r", "", "S", "").Replace(before)
+		literal = "SSS" + strings.ReplaceAll(literal, "\n", "S")
+		text := []byte(fmt.Sprintf("%s {%d}\r\n%s)\r\n", before, len(literal), literal))
+		var l lines
+		var got []string
+		for piece = 1 + piece&63; len(text) > 0; {
+			n := min(piece, len(text))
+			l.cut(text[:n], func(line string, _ bool) { got = append(got, line) })
+			text = text[n:]
+		}
+		assert.NotContains(t, strings.Join(got, "\n"), "SSS")
+		assert.Equal(t, ")", got[len(got)-1])
+	})
+}
