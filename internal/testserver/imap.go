@@ -9,6 +9,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapserver"
@@ -23,6 +24,10 @@ type IMAP struct {
 	// MaxLogins is how many connections may be logged in at a time; one more
 	// is told LIMIT. Zero means any number.
 	MaxLogins int
+
+	// Delay is how long each SELECT takes, and whatever else brings news, such as
+	// NOOP and FETCH. LoginDelay is how long each login takes.
+	Delay, LoginDelay time.Duration
 
 	// TLS, if not nil, is what STARTTLS leads to. For TLS from the first byte,
 	// give Serve a listener of package tls.
@@ -56,10 +61,10 @@ func NewIMAP(user, password string) *IMAP {
 	return s
 }
 
-// Serve speaks IMAP with whoever connects, until Accept fails. It returns when
-// all connections have ended.
+// Serve speaks IMAP with whoever connects, until Accept fails; it then cuts the
+// delays short. It returns when all connections have ended.
 func (s *IMAP) Serve(ln net.Listener) {
-	var sessions sync.WaitGroup
+	run := &imapRun{stop: make(chan struct{})}
 	caps := s.Caps
 	if caps == nil {
 		caps = imap.CapSet{imap.CapIMAP4rev1: {}, imap.CapIMAP4rev2: {}}
@@ -70,27 +75,50 @@ func (s *IMAP) Serve(ln net.Listener) {
 		InsecureAuth: true,
 		Logger:       log.New(io.Discard, "", 0),
 		NewSession: func(c *imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
-			return s.session(c, &sessions)
+			return s.session(c, run)
 		},
 	})
-	_ = server.Serve(ln) // it fails when the listener is closed
+	_ = server.Serve(imapListener{ln, run}) // it fails when the listener is closed
+	close(run.stop)
 	_ = server.Close()
-	sessions.Wait()
+	run.sessions.Wait()
 }
 
-func (s *IMAP) session(c *imapserver.Conn, sessions *sync.WaitGroup) (imapserver.Session, *imapserver.GreetingData, error) {
+// imapRun is one run of Serve.
+type imapRun struct {
+	stop     chan struct{}  // closed when it is to end
+	sessions sync.WaitGroup // one for each connection
+}
+
+// imapListener counts the connections when they are accepted: imapserver knows
+// of them only later.
+type imapListener struct {
+	net.Listener
+	run *imapRun
+}
+
+// Accept returns the next connection.
+func (l imapListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		l.run.sessions.Add(1)
+	}
+	return c, err
+}
+
+func (s *IMAP) session(c *imapserver.Conn, run *imapRun) (imapserver.Session, *imapserver.GreetingData, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.refuse != nil && s.refuse.Type == imap.StatusResponseTypeBye {
+		run.sessions.Done()
 		return nil, nil, s.refuse
 	}
 	inner := s.store.NewSession().(imapserver.SessionIMAP4rev2)
 	if s.PreAuth {
 		inner = imapmemserver.NewUserSession(s.user)
 	}
-	session := &imapSession{SessionIMAP4rev2: inner, server: s, conn: c, ended: sessions.Done}
+	session := &imapSession{SessionIMAP4rev2: inner, server: s, conn: c, run: run}
 	s.open[session] = s.PreAuth
-	sessions.Add(1)
 	return session, &imapserver.GreetingData{PreAuth: s.PreAuth}, nil
 }
 
@@ -140,7 +168,7 @@ func (s *IMAP) Answer(answer *imap.Error) {
 }
 
 // Stall makes NOOP, and whatever else brings news, wait until release is
-// called, once.
+// called, once, or the server stops.
 func (s *IMAP) Stall() (release func()) {
 	gate := make(chan struct{})
 	s.mu.Lock()
@@ -159,12 +187,15 @@ type imapSession struct {
 	imapserver.SessionIMAP4rev2
 	server *IMAP
 	conn   *imapserver.Conn
-	ended  func()
+	run    *imapRun
 }
 
 // Login lets in those who know the password, up to MaxLogins.
 func (c *imapSession) Login(user, password string) error {
 	s := c.server
+	if !pause(s.LoginDelay, c.run.stop) {
+		return net.ErrClosed
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.refuse != nil {
@@ -189,13 +220,27 @@ func (c *imapSession) Login(user, password string) error {
 	return nil
 }
 
-// Poll looks for news, at the end of each command.
+// Select selects a mailbox.
+func (c *imapSession) Select(mailbox string, options *imap.SelectOptions) (*imap.SelectData, error) {
+	if !pause(c.server.Delay, c.run.stop) {
+		return nil, net.ErrClosed
+	}
+	return c.SessionIMAP4rev2.Select(mailbox, options)
+}
+
+// Poll looks for news, at the end of most commands.
 func (c *imapSession) Poll(w *imapserver.UpdateWriter, allowExpunge bool) error {
 	c.server.mu.Lock()
 	gate, answer := c.server.gate, c.server.answer
 	c.server.mu.Unlock()
 	if gate != nil {
-		<-gate
+		select {
+		case <-gate:
+		case <-c.run.stop:
+		}
+	}
+	if !pause(c.server.Delay, c.run.stop) {
+		return net.ErrClosed
 	}
 	if answer != nil {
 		return answer
@@ -219,6 +264,6 @@ func (c *imapSession) Close() error {
 	c.server.mu.Lock()
 	delete(c.server.open, c)
 	c.server.mu.Unlock()
-	c.ended()
+	defer c.run.sessions.Done()
 	return c.SessionIMAP4rev2.Close()
 }

@@ -1,8 +1,11 @@
 package testserver_test
 
 import (
+	"io"
+	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -10,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hotline-go/hotline/internal/memnet"
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
@@ -99,4 +103,108 @@ func TestIMAPEndsWhenItsClientGoesInTheMiddleOfAMessage(t *testing.T) {
 	require.NotNil(t, fetch.Next())
 	go fetch.Close() // or Close of the client would wait for it; ends with it
 	c.Close()
+}
+
+// onMemnet runs mail on a network in memory, and connects to it.
+func onMemnet(t *testing.T, mail *testserver.IMAP) (*testserver.Server, *imapclient.Client) {
+	t.Helper()
+	var nw memnet.Network
+	s, err := testserver.Start(nw.Listen, "", mail.Serve)
+	require.NoError(t, err)
+	nc, err := nw.DialContext(t.Context(), "tcp", s.Addr())
+	require.NoError(t, err)
+	return s, imapclient.New(nc, nil)
+}
+
+func TestIMAPTakesItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mail := testserver.NewIMAP("ada", "secret")
+		mail.Delay, mail.LoginDelay = time.Second, 7*time.Second
+		require.NoError(t, mail.Append("INBOX", "Subject: hi\r\n\r\n"))
+		s, c := onMemnet(t, mail)
+		defer s.Close()
+		defer c.Close()
+		wantTime := func(what string, want time.Duration, do func() error) {
+			t.Helper()
+			began := time.Now()
+			require.NoError(t, do(), what)
+			assert.Equal(t, want, time.Since(began), what)
+		}
+		wantTime("greeting", 0, c.WaitGreeting)
+		wantTime("LOGIN", 7*time.Second, c.Login("ada", "secret").Wait)
+		wantTime("NOOP", time.Second, c.Noop().Wait)
+		wantTime("SELECT", time.Second, func() error { _, err := c.Select("INBOX", nil).Wait(); return err })
+		wantTime("FETCH", time.Second, c.Fetch(imap.SeqSetNum(1), &imap.FetchOptions{Flags: true}).Close)
+		wantTime("LOGOUT", 0, c.Logout().Wait)
+	})
+}
+
+func TestIMAPCutsItsTimeShortWhenItStops(t *testing.T) {
+	for name, ask := range map[string]func(*testserver.IMAP, *imapclient.Client) error{
+		"login": func(_ *testserver.IMAP, c *imapclient.Client) error { return c.Login("ada", "secret").Wait() },
+		"select": func(_ *testserver.IMAP, c *imapclient.Client) error {
+			_, err := c.Select("INBOX", nil).Wait()
+			return err
+		},
+		"noop": func(_ *testserver.IMAP, c *imapclient.Client) error { return c.Noop().Wait() },
+		"stall": func(mail *testserver.IMAP, c *imapclient.Client) error {
+			mail.Stall()
+			return c.Noop().Wait()
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			mail := testserver.NewIMAP("ada", "secret")
+			mail.PreAuth = name != "login"
+			mail.Delay, mail.LoginDelay = time.Hour, time.Hour
+			s, c := onMemnet(t, mail)
+			defer c.Close()
+			require.NoError(t, c.WaitGreeting())
+			failed := make(chan error, 1)
+			go func() { failed <- ask(mail, c) }() // ends with the connection
+			synctest.Wait()
+			began := time.Now()
+			s.Close()
+			assert.Zero(t, time.Since(began), name)
+			assert.Error(t, <-failed, name)
+		})
+	}
+}
+
+// lastListener accepts the connections that there are, and then no more.
+type lastListener struct {
+	net.Listener
+	conns chan net.Conn
+}
+
+func (l lastListener) Accept() (net.Conn, error) {
+	if c := <-l.conns; c != nil {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+// imapserver may not have begun with it when it stops.
+func TestIMAPWaitsForTheConnectionThatItAcceptedLast(t *testing.T) {
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			ours, theirs := net.Pipe()
+			conns := make(chan net.Conn, 1)
+			conns <- theirs
+			close(conns)
+			served := make(chan struct{})
+			go func() { // ends when the connection does
+				defer close(served)
+				testserver.NewIMAP("ada", "secret").Serve(lastListener{conns: conns})
+			}()
+			synctest.Wait()
+			select {
+			case <-served:
+				_, err := ours.Write([]byte("a NOOP\r\n"))
+				require.ErrorIs(t, err, io.ErrClosedPipe, "Serve has returned, and the connection is open")
+			default:
+			}
+			ours.Close()
+			<-served
+		})
+	}
 }
