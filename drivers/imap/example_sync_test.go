@@ -1,0 +1,113 @@
+package imap_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"slices"
+	"sync"
+	"time"
+
+	goimap "github.com/emersion/go-imap/v2"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/drivers/imap"
+	"github.com/hotline-go/hotline/pool"
+	"github.com/hotline-go/hotline/retry"
+)
+
+// Syncer copies what comes into a mailbox.
+type Syncer struct {
+	Pool    *pool.Pool[*imap.Conn]
+	Mailbox string
+	Save    func(uid goimap.UID, mail []byte) error // from many goroutines; twice for one mail, after a failure
+
+	validity uint32     // of the UIDs
+	next     goimap.UID // those below are saved
+}
+
+// Run copies until ctx ends, or for as long as the server can be reached.
+func (s *Syncer) Run(ctx context.Context) error {
+	return imap.Watch(ctx, s.Pool, s.Mailbox, s.look)
+}
+
+// look copies what is new. c is the connection of the watch, with the mailbox selected.
+func (s *Syncer) look(ctx context.Context, c *imap.Conn, _ []imap.Update) error {
+	status, err := c.Status(s.Mailbox, &goimap.StatusOptions{UIDValidity: true}).Wait()
+	if err != nil {
+		return err
+	}
+	if status.UIDValidity != s.validity { // the server has numbered the mails anew
+		s.validity, s.next = status.UIDValidity, 1
+	}
+	found, err := c.UIDSearch(&goimap.SearchCriteria{UID: []goimap.UIDSet{{{Start: s.next}}}}, nil).Wait()
+	if err != nil {
+		return err
+	}
+	uids := slices.DeleteFunc(found.AllUIDs(), func(uid goimap.UID) bool { return uid < s.next })
+	if len(uids) == 0 {
+		return nil
+	}
+	var all sync.WaitGroup
+	errs := make(chan error, len(uids))
+	for some := range slices.Chunk(uids, 20) { // the pool makes them wait for connections
+		all.Go(func() { errs <- s.fetch(ctx, goimap.UIDSetNum(some...)) })
+	}
+	all.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	s.next = slices.Max(uids) + 1
+	return nil
+}
+
+// again lets reads be repeated, on another connection, also after they were sent.
+var again = retry.Policy{MaxAttempts: 10, MaxInterval: time.Minute, RetryIf: func(err error) bool {
+	return driver.IsBad(err) || retry.Safe(err)
+}}
+
+func (s *Syncer) fetch(ctx context.Context, uids goimap.UIDSet) error {
+	whole := &goimap.FetchItemBodySection{Peek: true}
+	return again.Do(ctx, func(ctx context.Context) error {
+		return s.Pool.Do(ctx, func(_ context.Context, c *imap.Conn) error {
+			if _, err := c.Select(s.Mailbox, &goimap.SelectOptions{ReadOnly: true}).Wait(); err != nil {
+				return err
+			}
+			mails, err := c.Fetch(uids, &goimap.FetchOptions{UID: true, BodySection: []*goimap.FetchItemBodySection{whole}}).Collect()
+			for _, m := range mails {
+				err = errors.Join(err, s.Save(m.UID, m.FindBodySection(whole)))
+			}
+			return err
+		})
+	})
+}
+
+// A worker that copies a mailbox: one connection watches, the others fetch.
+func Example_sync() {
+	mail, server := startMail()
+	defer server.Close()
+	p, err := pool.Open[*imap.Conn]("imap", "imap://ada:secret@"+server.Addr()+"?tls=none", pool.Config{AcquireTimeout: -1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Syncer{Pool: p, Mailbox: "INBOX", Save: func(uid goimap.UID, text []byte) error {
+		fmt.Printf("%d: %.14q\n", uid, text)
+		if uid == 2 {
+			cancel()
+			return nil
+		}
+		return mail.Append("INBOX", "Subject: Second\r\n\r\nHello again.\r\n") // somebody writes
+	}}
+	fmt.Println(errors.Is(s.Run(ctx), context.Canceled))
+	// Output:
+	// 1: "Subject: First"
+	// 2: "Subject: Secon"
+	// true
+}
