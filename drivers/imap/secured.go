@@ -1,0 +1,16 @@
+package imap
+
+import (
+	stdtls "crypto/tls"
+
+	"github.com/hotline-go/hotline/drivers/tcp"
+	"github.com/hotline-go/hotline/drivers/tls"
+)
+
+// ConnectionState tells what was negotiated for TLS: the version, the cipher,
+// whether a session was resumed, the server's certificates. In plain text it is
+// the zero value, whose HandshakeComplete is false.
+func (c *Conn) ConnectionState() stdtls.ConnectionState {
+	below := tls.Conn{Conn: &tcp.Conn{Conn: c.conn}} // which knows what may lie on top of TLS
+	return below.ConnectionState()
+}
