@@ -172,6 +172,22 @@ func (c *Conn) ResetSession(ctx context.Context) error {
 	if !c.IsValid() {
 		return badConn(c.usable())
 	}
+	c.cutUpdates()
+	if len(c.unseen()) > 0 || c.where() != c.home.place {
+		if err := c.tidy(ctx); err != nil {
+			return err
+		}
+	}
+	if err := c.usable(); err != nil {
+		return badConn(err)
+	}
+	c.startCount()
+	return nil
+}
+
+// tidy is the part of ResetSession that does I/O. To be ended by a context
+// costs more than all the rest of a reset, so that part is apart.
+func (c *Conn) tidy(ctx context.Context) error {
 	if len(c.unseen()) > 0 {
 		var cancel func()
 		ctx, cancel = context.WithTimeout(ctx, drainTime)
@@ -179,15 +195,7 @@ func (c *Conn) ResetSession(ctx context.Context) error {
 	}
 	defer c.Bind(ctx)()
 	c.finish()
-	c.cutUpdates()
-	if err := c.goHome(); err != nil {
-		return err
-	}
-	if err := c.usable(); err != nil {
-		return badConn(err)
-	}
-	c.startCount()
-	return nil
+	return c.goHome()
 }
 
 // startCount makes the next lease begin with nothing sent.
