@@ -69,6 +69,16 @@ func (c endless) Done() <-chan struct{} {
 	return nil
 }
 
+func TestResetReadsWhatWasLeftWhereItBelongs(t *testing.T) {
+	_, server := mailbox(t, message(10))
+	c := dial(t, plainDSN(server.Addr(), "/INBOX?tls=none"))
+	c.Fetch(goimap.SeqSetNum(1), body)
+	within(t, "ResetSession and NOOP", func() {
+		require.NoError(t, c.ResetSession(soon(t)))
+		require.NoError(t, c.Noop().Wait())
+	})
+}
+
 // CLOSE would remove what is marked as deleted.
 func TestWithoutUnselectAFailingExamineLeavesTheMailbox(t *testing.T) {
 	addr := script(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: SELECT INBOX", "TAG OK in\r\n",
