@@ -353,6 +353,39 @@ var brokenDrivers = []broken{
 			return func() { stop() }
 		}}
 	})},
+	{"BindsNest", "obeys the last alone", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		unbind := func() {}
+		return &patched{lineConn: c, patchedBind: func(ctx context.Context) func() {
+			unbind()
+			unbind = sync.OnceFunc(c.Bind(ctx))
+			return unbind
+		}}
+	})},
+	{"BindsNest", "obeys the first alone", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		bound := false
+		return &patched{lineConn: c, patchedBind: func(ctx context.Context) func() {
+			if bound {
+				return func() {}
+			}
+			bound = true
+			unbind := c.Bind(ctx)
+			return func() {
+				bound = false
+				unbind()
+			}
+		}}
+	})},
+	{"BindsNest", "ends all of them with one", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+		var unbinds []func()
+		return &patched{lineConn: c, patchedBind: func(ctx context.Context) func() {
+			unbinds = append(unbinds, sync.OnceFunc(c.Bind(ctx)))
+			return func() {
+				for _, unbind := range unbinds {
+					unbind()
+				}
+			}
+		}}
+	})},
 	{"ErrBadConnMeansNothingWasDone", "calls all bad", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
 		return &patched{lineConn: c, patchedAsk: func(request, want string) error {
 			if err := c.ask(request, want); err != nil {

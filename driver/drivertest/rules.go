@@ -94,6 +94,10 @@ var rules = []rule{
 		"unbind waits for a cancellation that is under way; after it, the end of ctx does nothing.",
 		unbindEndsTheBinding,
 	}, {
+		"BindsNest", "Bind",
+		"Binds nest: a Ping that binds its own context may be called under the Bind of Pool.Do, and both are obeyed.",
+		bindsNest,
+	}, {
 		"ErrBadConnMeansNothingWasDone", "ErrBadConn",
 		"After bytes were sent, return the I/O error itself.",
 		errBadConnMeansNothingWasDone,

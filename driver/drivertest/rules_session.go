@@ -75,6 +75,55 @@ func bindEndsBlockedIO(p *probe) {
 	p.must(p.start("unbind", func() error { unbind(); return nil }))
 }
 
+func bindsNest(p *probe) {
+	conn := p.connect()
+	p.needBinder(conn)
+	alone := p.bind(conn)
+	conn = p.connect()
+	outer, within := p.bind(conn), p.bind(conn)
+	conn = p.connect()
+	around, inner := p.bind(conn), p.bind(conn)
+	conn = p.connect()
+	outlived, over := p.bind(conn), p.bind(conn)
+	over.unbind()
+	// From here on the peer is silent.
+	if !p.endsIO(alone) {
+		p.Skipf("the end of the ctx of Bind does not end Exchange; see %s", bindEnds)
+	}
+	for what, b := range map[string]bound{"the outer of two Binds": outer, "the inner of two Binds": inner, "a Bind, after one inside it was over,": outlived} {
+		if !p.endsIO(b) {
+			p.failf("Exchange did not return within %v after the ctx of %s ended", limit, what)
+		}
+	}
+	p.must(p.start("unbind", func() error {
+		for _, b := range []bound{alone, within, outer, inner, around, outlived} {
+			b.unbind()
+		}
+		return nil
+	}))
+}
+
+// bound is a Bind in force.
+type bound struct {
+	conn   driver.Conn
+	end    context.CancelFunc // of its ctx
+	unbind func()
+}
+
+// bind binds conn to a context that ends with the rule at the latest.
+func (p *probe) bind(conn driver.Conn) bound {
+	ctx, cancel := context.WithCancel(p.Context())
+	return bound{conn, cancel, conn.(driver.Binder).Bind(ctx)}
+}
+
+// endsIO reports whether the end of b's context ends an Exchange.
+func (p *probe) endsIO(b bound) bool {
+	p.Helper()
+	blocked := p.blockedExchange(b.conn)
+	b.end()
+	return p.returns(blocked)
+}
+
 // needBinder returns conn as a Binder, or skips the rule. Ping won't do as an
 // exchange, because it may bind the connection itself.
 func (p *probe) needBinder(conn driver.Conn) driver.Binder {
