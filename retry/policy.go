@@ -44,7 +44,8 @@ type Policy struct {
 	// Backoff, if not nil, gives the waits instead of Interval and MaxInterval.
 	// It must return a new BackOff each time: it is called once per run, when
 	// the first attempt failed, and the BackOff is used by that run alone. A
-	// negative wait, such as backoff.Stop, ends the run.
+	// negative wait, such as backoff.Stop, ends the run. If it returns nil,
+	// that run waits as without it.
 	Backoff func() backoff.BackOff
 
 	// PerAttempt is how long one attempt may take before its context ends.

@@ -64,12 +64,12 @@ func (r *run) next(err error) (time.Duration, Reason) {
 
 // backoff returns the next wait, without what a peer asked for.
 func (r *run) backoff() time.Duration {
-	switch {
-	case r.waits != nil:
-	case r.policy.Backoff != nil:
-		r.waits = r.policy.Backoff()
-		r.waits.Reset() // some are not ready to use before it
-	default:
+	if r.waits == nil && r.policy.Backoff != nil {
+		if r.waits = r.policy.Backoff(); r.waits != nil {
+			r.waits.Reset() // some are not ready to use before it
+		}
+	}
+	if r.waits == nil {
 		r.waits = newFullJitter(r.policy.Interval, r.policy.MaxInterval)
 	}
 	return r.waits.NextBackOff()

@@ -41,6 +41,12 @@ func TestBackoffGivesTheWaits(t *testing.T) {
 	assert.Equal(t, []time.Duration{0, 3 * time.Second, 6 * time.Second, 9 * time.Second}, at)
 }
 
+func TestABackoffFunctionWithoutBackoffCountsAsNone(t *testing.T) {
+	p := retry.Policy{MaxAttempts: 3, Interval: -1, Backoff: func() backoff.BackOff { return nil }}
+	at, _ := instantsOf(t, p, fails(driver.ErrBadConn).run)
+	assert.Equal(t, []time.Duration{0, 0, 0}, at)
+}
+
 func TestEachRunHasABackoffOfItsOwn(t *testing.T) {
 	p := retry.Policy{MaxAttempts: 3, Backoff: func() backoff.BackOff {
 		return &backoff.ExponentialBackOff{InitialInterval: time.Second, Multiplier: 10, MaxInterval: time.Hour}
