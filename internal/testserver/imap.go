@@ -159,16 +159,17 @@ func (s *IMAP) Refuse(answer *imap.Error) {
 	s.refuse = answer
 }
 
-// Answer makes NOOP, and whatever else brings news, fail with answer. Nil ends
-// that.
+// Answer makes SELECT and FETCH fail with answer. It ends the connection of
+// whoever asks for news by another command, such as NOOP, because imapserver
+// has no way to let those fail. Nil ends that.
 func (s *IMAP) Answer(answer *imap.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answer = answer
 }
 
-// Stall makes NOOP, and whatever else brings news, wait until release is
-// called, once, or the server stops.
+// Stall makes SELECT, and whatever else brings news, such as NOOP and FETCH, wait
+// until release is called, once, or the server stops.
 func (s *IMAP) Stall() (release func()) {
 	gate := make(chan struct{})
 	s.mu.Lock()
@@ -222,16 +223,25 @@ func (c *imapSession) Login(user, password string) error {
 
 // Select selects a mailbox.
 func (c *imapSession) Select(mailbox string, options *imap.SelectOptions) (*imap.SelectData, error) {
-	if !pause(c.server.Delay, c.run.stop) {
-		return nil, net.ErrClosed
+	if err := c.hold(); err != nil {
+		return nil, err
 	}
 	return c.SessionIMAP4rev2.Select(mailbox, options)
 }
 
 // Poll looks for news, at the end of most commands.
 func (c *imapSession) Poll(w *imapserver.UpdateWriter, allowExpunge bool) error {
+	if err := c.hold(); err != nil {
+		return err
+	}
+	return c.SessionIMAP4rev2.Poll(w, allowExpunge)
+}
+
+// hold takes the time that the server is to take, and returns the error that
+// it is to answer with.
+func (c *imapSession) hold() error {
 	c.server.mu.Lock()
-	gate, answer := c.server.gate, c.server.answer
+	gate := c.server.gate
 	c.server.mu.Unlock()
 	if gate != nil {
 		select {
@@ -242,15 +252,25 @@ func (c *imapSession) Poll(w *imapserver.UpdateWriter, allowExpunge bool) error 
 	if !pause(c.server.Delay, c.run.stop) {
 		return net.ErrClosed
 	}
-	if answer != nil {
-		return answer
+	return c.server.failure()
+}
+
+// failure returns what Answer was called with.
+func (s *IMAP) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.answer == nil {
+		return nil
 	}
-	return c.SessionIMAP4rev2.Poll(w, allowExpunge)
+	return s.answer
 }
 
 // Fetch sends messages. imapserver holds a lock for good if the client goes
 // while a literal is written, and would wait for it in its own answer.
 func (c *imapSession) Fetch(w *imapserver.FetchWriter, numSet imap.NumSet, options *imap.FetchOptions) error {
+	if err := c.server.failure(); err != nil {
+		return err
+	}
 	err := c.SessionIMAP4rev2.Fetch(w, numSet, options)
 	var network net.Error
 	if errors.As(err, &network) {

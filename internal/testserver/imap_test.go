@@ -86,8 +86,25 @@ func TestIMAPStalls(t *testing.T) {
 	}
 	release()
 	require.NoError(t, <-done)
+}
+
+func TestIMAPAnswersWithAFailure(t *testing.T) {
+	mail := testserver.NewIMAP("ada", "secret")
+	mail.PreAuth = true
+	c := mailClient(t, mail)()
+	require.NoError(t, c.WaitGreeting())
+	_, err := c.Select("INBOX", nil).Wait()
+	require.NoError(t, err)
+	mail.Answer(&imap.Error{Type: imap.StatusResponseTypeNo, Code: "THROTTLED", Text: "later"})
+	_, err = c.Select("INBOX", nil).Wait()
+	require.ErrorContains(t, err, "NO [THROTTLED] later")
+	mail.Answer(nil)
+	_, err = c.Select("INBOX", nil).Wait()
+	require.NoError(t, err)
 	mail.Answer(&imap.Error{Type: imap.StatusResponseTypeNo, Text: "later"})
+	require.ErrorContains(t, c.Fetch(imap.SeqSetNum(1), &imap.FetchOptions{Flags: true}).Close(), "NO later")
 	require.Error(t, c.Noop().Wait())
+	<-c.Closed()
 }
 
 // imapserver waits for itself if its client goes while a body is sent.
