@@ -88,14 +88,14 @@ func (c *benchCommand) measure(ctx context.Context, con console, t *target, p *p
 	bar := newProgress(con.err, total)
 	defer bar.end()
 	bar.stage("pool")
-	pooled := load{viaPool(p), c.Workers, c.Timeout}
+	pooled := load{viaPool(p, pingOnce), c.Workers, c.Timeout}
 	r.pool = pooled.run(ctx, c.Duration)
 	_ = p.Close() // so that its connections don't count besides those that come
 	if c.PoolOnly {
 		return r
 	}
 	bar.stage("connect per request")
-	connecting := load{viaConnect(t.connector, r.maxOpen), c.Workers, c.Timeout}
+	connecting := load{viaConnect(t.connector, r.maxOpen, pingOnce), c.Workers, c.Timeout}
 	r.connect = connecting.run(ctx, c.Duration)
 	return r
 }

@@ -50,7 +50,7 @@ func (t *tally) json() *jsonWay {
 	}
 	way := &jsonWay{
 		Requests: t.requests(), Failed: t.errors, Elapsed: int64(t.elapsed), PerSecond: t.perSecond(),
-		Total: timesOf(t.total), Get: timesOf(t.get), Ping: timesOf(t.ping),
+		Total: timesOf(t.total), Get: timesOf(t.get), Ping: timesOf(t.use),
 	}
 	if t.first != nil {
 		way.FirstError = t.first.Error()

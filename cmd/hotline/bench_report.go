@@ -38,18 +38,18 @@ func (r *benchResult) print(w io.Writer) {
 		{"", "requests/s", "failed", "p50", "p90", "p99", "p99.9", "max"},
 		r.pool.row("pool"),
 		percentiles("  get connection", r.pool.get),
-		percentiles("  ping", r.pool.ping),
+		percentiles("  ping", r.pool.use),
 	}
 	if r.connect != nil {
 		rows = append(rows, r.connect.row("connect per request"),
 			percentiles("  get connection", r.connect.get),
-			percentiles("  ping", r.connect.ping))
+			percentiles("  ping", r.connect.use))
 	}
 	printTable(w, rows)
-	get, ping := []series{{"pool", r.pool.get}}, []series{{"pool", r.pool.ping}}
+	get, ping := []series{{"pool", r.pool.get}}, []series{{"pool", r.pool.use}}
 	if r.connect != nil {
 		get = append(get, series{"connect per request", r.connect.get})
-		ping = append(ping, series{"connect per request", r.connect.ping})
+		ping = append(ping, series{"connect per request", r.connect.use})
 	}
 	printHistogram(w, "get connection", get)
 	printHistogram(w, "ping", ping)

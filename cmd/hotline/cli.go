@@ -25,7 +25,7 @@ type commandLine struct {
 	Verbose int `short:"v" type:"counter" help:"Log what the pool does; twice: its pings as well."`
 
 	Demo  demoCommand  `cmd:"" help:"Show a pool on a server that crashes, in 15 seconds, on this machine alone."`
-	Ping  pingCommand  `cmd:"" help:"Connect and make round trips."`
+	Ping  pingCommand  `cmd:"" help:"Connect, describe the server, and make round trips."`
 	Bench benchCommand `cmd:"" help:"Measure the pool against a connect per request."`
 	Serve serveCommand `cmd:"" help:"Run a server to try the other commands on."`
 }

@@ -28,7 +28,7 @@ func TestUsageErrorsExitWith2AndOneLine(t *testing.T) {
 		{"bench without time", "bench x://y -d 0s", "bench: --duration: want more than 0"},
 		{"bench with a number for a time", "bench x://y -d 10", "--duration: expected duration"},
 		{"bench with a negative timeout", "bench x://y --timeout=-1s", "bench: --timeout: want more than 0"},
-		{"serve without protocol", "serve", `expected one of "tcp", "tls"`},
+		{"serve without protocol", "serve", `expected one of "tcp", "tls", "imap"`},
 		{"serve with an unknown protocol", "serve smtp", "unexpected argument smtp"},
 		{"a demo in no time", "demo --for 10ms", "demo: --for: want 1s or more"},
 		{"a DSN without scheme", "ping 127.0.0.1:2485", "the DSN has no scheme; want one as in tcp://127.0.0.1:2485"},
@@ -38,8 +38,11 @@ func TestUsageErrorsExitWith2AndOneLine(t *testing.T) {
 		{"a wrong DSN in bench", "bench tcp://host:1?pingg=a", "dsn: unknown parameter pingg; the nearest known one is ping"},
 		{"several faults in a DSN", "ping tcp://host:1?ping=a&nodelay=maybe", "dsn: parameter nodelay"},
 		{"a wrong escape in a pool parameter", "ping tcp://host:1?pool_max_open=%zz", "dsn: parameter pool_max_open: want two hex digits"},
-		{"an unknown pool parameter", "bench tcp://host:1?ping=a&pong=b&pool_size=3", "pool: dsn: unknown parameter pool_size"},
-		{"a pool parameter out of range", "bench tcp://host:1?ping=a&pong=b&pool_min_idle=11", "pool: MinIdle is 11; want at most MaxOpen"},
+		{"an unknown pool parameter", "ping tcp://host:1?pool_max_opem=3", "pool: dsn: unknown parameter pool_max_opem; the nearest known one is pool_max_open"},
+		{"a pool parameter without meaning", "ping tcp://host:1?pool_keepalive=often", "pool: dsn: parameter pool_keepalive"},
+		{"pool parameters that don't go together", "ping tcp://host:1?pool_min_idle=11", "pool: MinIdle is 11; want at most MaxOpen"},
+		{"an unknown pool parameter in bench", "bench tcp://host:1?ping=a&pong=b&pool_size=3", "pool: dsn: unknown parameter pool_size"},
+		{"a pool parameter out of range in bench", "bench tcp://host:1?ping=a&pong=b&pool_min_idle=11", "pool: MinIdle is 11; want at most MaxOpen"},
 		{"bench without round trips", "bench tcp://host:1", "bench needs round trips; give the DSN ping= and pong="},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -68,6 +71,7 @@ func TestHelpIsNoError(t *testing.T) {
 // However the command line is wrong, the password stays out of the message.
 func TestNoSecretOfADSNIsPrinted(t *testing.T) {
 	server, _ := serve(t, (&testserver.Ping{User: "ada", Password: "right"}).Serve)
+	mail, _ := serve(t, testserver.NewIMAP("ada", "right").Serve)
 	for _, args := range [][]string{
 		{"demo://ada:s3cret@host"},
 		{"ping", "tcp://host", "demo://ada:s3cret@host"},
@@ -86,6 +90,11 @@ func TestNoSecretOfADSNIsPrinted(t *testing.T) {
 		{"ping", "demo://ada:s3cret@" + server.Addr()},
 		{"bench", "demo://ada:s3cret@" + server.Addr()},
 		{"ping", "demo://ada:s3cret@" + refused(t)},
+		{"ping", "imaps://ada:s3cret@host:port"},
+		{"ping", "imaps://ada:s3cret@" + refused(t)},
+		{"ping", "imap://ada:s3cret@" + mail.Addr() + "?tls=none"},
+		{"bench", "imap://ada:s3cret@" + mail.Addr() + "?tls=none"},
+		{"ping", "imap://ada:s3cret@" + mail.Addr()},
 	} {
 		r := hotline(t.Context(), args...)
 		assert.NotZero(t, r.code, args)

@@ -2,14 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"time"
 
-	"github.com/hotline-go/hotline/internal/testserver"
 	"github.com/hotline-go/hotline/pool"
 )
 
@@ -38,24 +34,6 @@ func (c *demoCommand) Validate() error {
 	return nil
 }
 
-// scene is a protocol in the demo: a server, and a DSN for it.
-type scene struct {
-	name  string
-	serve func(net.Listener)
-	dsn   func(addr string) string // with a ? but without pool parameters
-}
-
-// scenes are the rows of the tables. ca is a file with the authority of over,
-// which is a server's.
-func scenes(over *tls.Config, ca string) []scene {
-	ping := &testserver.Ping{User: "ada", Password: "secret", Delay: demoDelay, LoginDelay: demoLogin}
-	serveTLS := func(ln net.Listener) { ping.Serve(tls.NewListener(ln, over)) }
-	return []scene{
-		{"tcp", ping.Serve, func(addr string) string { return "demo://ada:secret@" + addr + "?" }},
-		{"tls", serveTLS, func(addr string) string { return "demos://ada:secret@" + addr + "?ca=" + url.QueryEscape(ca) }},
-	}
-}
-
 // Run plays the scenes and prints what came of them. It is an error if that is
 // not what the pool promises.
 func (c *demoCommand) Run(ctx context.Context, con console) error {
@@ -64,8 +42,12 @@ func (c *demoCommand) Run(ctx context.Context, con console) error {
 		return err
 	}
 	defer remove()
+	all, err := scenes(over, ca)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(con.out, demoIntro, demoDelay, demoLogin, demoClients, demoMaxOpen)
-	results, err := c.play(ctx, con, scenes(over, ca))
+	results, err := c.play(ctx, con, all)
 	if err != nil {
 		return err
 	}
@@ -95,20 +77,6 @@ func (c *demoCommand) play(ctx context.Context, con console, scenes []scene) ([]
 	return results, nil
 }
 
-// start starts the server of the scene.
-func (s scene) start() (*testserver.Server, *target, error) {
-	server, err := testserver.Start(testserver.TCP, "127.0.0.1:0", s.serve)
-	if err != nil {
-		return nil, nil, err
-	}
-	t, err := openTarget(s.dsn(server.Addr()))
-	if err != nil {
-		server.Close()
-		return nil, nil, err
-	}
-	return server, t, nil
-}
-
 // withoutPool measures a connect per request for d.
 func (s scene) withoutPool(ctx context.Context, r *sceneResult, d time.Duration) error {
 	server, t, err := s.start()
@@ -116,7 +84,7 @@ func (s scene) withoutPool(ctx context.Context, r *sceneResult, d time.Duration)
 		return err
 	}
 	defer server.Close()
-	connecting := load{viaConnect(t.connector, demoClients), demoClients, demoTimeout}
+	connecting := load{viaConnect(t.connector, demoClients, s.request), demoClients, demoTimeout}
 	r.connect = connecting.run(ctx, d)
 	return ctx.Err()
 }
@@ -135,9 +103,9 @@ func (s scene) withPool(ctx context.Context, con console, bar *progress, r *scen
 		return err
 	}
 	defer p.Close()
-	calm := load{viaPool(p), demoClients, demoTimeout}
+	calm := load{viaPool(p, s.request), demoClients, demoTimeout}
 	r.pool = calm.run(ctx, d/3)
-	o := outage{name: s.name, server: server, pool: p, bar: bar}
+	o := outage{name: s.name, server: server, pool: p, request: s.request, bar: bar}
 	err = o.play(ctx, d*2/3)
 	r.outage = o.result
 	return errors.Join(err, ctx.Err())

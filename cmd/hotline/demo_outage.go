@@ -12,10 +12,11 @@ import (
 
 // outage is a crash of a server under load, and its return.
 type outage struct {
-	name   string
-	server *testserver.Server
-	pool   *pool.Pool[pinger] // with a MinIdle of all connections
-	bar    *progress
+	name    string
+	server  *testserver.Server
+	pool    *pool.Pool[pinger] // with a MinIdle of all connections
+	request request
+	bar     *progress
 
 	start    time.Time
 	retries  atomic.Int64
@@ -78,9 +79,9 @@ func (o *outage) crash(ctx context.Context, d time.Duration) error {
 }
 
 // askUntilAnswered repeats a request until it succeeds or ctx ends. Nobody is
-// harmed by a PING that is sent twice, hence retry.Always; and the pool makes
-// the long pauses, so short ones are enough here.
-func (o *outage) askUntilAnswered(ctx context.Context) (get, ping time.Duration, err error) {
+// harmed by a PING or a FETCH that is sent twice, hence retry.Always; and the
+// pool makes the long pauses, so short ones are enough here.
+func (o *outage) askUntilAnswered(ctx context.Context) (get, use time.Duration, err error) {
 	policy := retry.Policy{
 		MaxAttempts: -1,
 		Interval:    10 * time.Millisecond,
@@ -88,13 +89,13 @@ func (o *outage) askUntilAnswered(ctx context.Context) (get, ping time.Duration,
 		RetryIf:     retry.Always,
 		OnRetry:     func(context.Context, retry.Failure) { o.retries.Add(1) },
 	}
-	once := viaPool(o.pool)
+	once := viaPool(o.pool, o.request)
 	err = policy.Do(ctx, func(ctx context.Context) (err error) {
-		get, ping, err = once(ctx)
+		get, use, err = once(ctx)
 		return err
 	})
 	if err == nil && o.returned.Load() != 0 && o.answered.Load() == 0 {
 		o.answered.CompareAndSwap(0, int64(time.Since(o.start)))
 	}
-	return get, ping, err
+	return get, use, err
 }

@@ -7,9 +7,9 @@ import (
 )
 
 // demoIntro is printed before the demo.
-const demoIntro = `A PING server with a login, inside this process, on loopback, over TCP and
-then over TLS. So that it is like one in the same town, an answer takes it %v
-and a login %v.
+const demoIntro = `Inside this process, on loopback: a PING server with a login, over TCP and then
+over TLS, and a mail server over TLS, from which a message is fetched. So that
+they are like servers in the same town, an answer takes %v and a login %v.
 %d clients ask all the time; a pool lets them share %d connections.
 
 `

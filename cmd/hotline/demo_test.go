@@ -21,18 +21,21 @@ import (
 func TestDemoShowsBothWaysAndTheOutage(t *testing.T) {
 	r := hotline(t.Context(), "demo", "--for", "1s")
 	r.wantSuccess(t)
-	assert.Contains(t, r.out, "an answer takes it 1ms\nand a login 5ms")
+	assert.Contains(t, r.out, "an answer takes 1ms and a login 5ms")
 	assert.Regexp(t, `(?m)^ +requests/s +p50 +p99 +failed
 tcp, a connect per request +[\d,]+ +[\d.µms]+ +[\d.µms]+ +0
 tcp, a pool +[\d,]+ +[\d.µms]+ +[\d.µms]+ +0
 tls, a connect per request +[\d,]+ +[\d.µms]+ +[\d.µms]+ +0
 tls, a pool +[\d,]+ +[\d.µms]+ +[\d.µms]+ +0
+imaps, a connect per request +[\d,]+ +[\d.µms]+ +[\d.µms]+ +0
+imaps, a pool +[\d,]+ +[\d.µms]+ +[\d.µms]+ +0
 
 The server crashed while the pool was under load, and came back:
 
  +down for +requests +retried +lost +first answer +all connected +most open
 tcp +[\d.µms]+ +[\d,]+ +[1-9][\d,]* +0 +after [\d.µms]+ +after [\d.µms]+ +8 of 8
 tls +[\d.µms]+ +[\d,]+ +[1-9][\d,]* +0 +after [\d.µms]+ +after [\d.µms]+ +8 of 8
+imaps +[\d.µms]+ +[\d,]+ +[1-9][\d,]* +0 +after [\d.µms]+ +after [\d.µms]+ +8 of 8
 $`, r.out)
 }
 
@@ -61,7 +64,7 @@ func TestDemoSaysWhichPromiseWasNotKept(t *testing.T) {
 
 func TestDemoReportsASceneThatCannotStart(t *testing.T) {
 	c := demoCommand{For: time.Second}
-	s := scene{"broken", silent, func(string) string { return "gopher://host" }}
+	s := scene{"broken", silent, func(string) string { return "gopher://host" }, pingOnce}
 	_, err := c.play(t.Context(), console{err: io.Discard}, []scene{s})
 	require.ErrorContains(t, err, `demo of broken: no driver for "gopher"`)
 	assert.ErrorContains(t, s.withPool(t.Context(), console{}, nil, &sceneResult{}, time.Second), "no driver")
@@ -83,7 +86,7 @@ func TestOutageEndsWhenTheServerCannotComeBack(t *testing.T) {
 	p, err := pool.Open[pinger]("demo", "demo://"+server.Addr(), pool.Config{})
 	require.NoError(t, err)
 	defer p.Close()
-	o := outage{name: "tcp", server: server, pool: p}
+	o := outage{name: "tcp", server: server, pool: p, request: pingOnce}
 	began := time.Now()
 	require.ErrorContains(t, o.play(t.Context(), time.Second), "address taken")
 	assert.Less(t, time.Since(began), demoTimeout)

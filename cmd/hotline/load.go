@@ -9,34 +9,40 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// ask makes one request, a Ping, on a connection of its choice. get is how long
-// it took to get the connection, ping how long the Ping took.
-type ask func(ctx context.Context) (get, ping time.Duration, err error)
+// request makes one request on c.
+type request func(ctx context.Context, c pinger) error
 
-// viaPool asks on a connection of p.
-func viaPool(p *pool.Pool[pinger]) ask {
-	return func(ctx context.Context) (get, ping time.Duration, err error) {
+// pingOnce is the request of bench.
+func pingOnce(ctx context.Context, c pinger) error { return c.Ping(ctx) }
+
+// ask makes one request on a connection of its choice. get is how long it took
+// to get the connection, use how long the request took.
+type ask func(ctx context.Context) (get, use time.Duration, err error)
+
+// viaPool makes requests on connections of p.
+func viaPool(p *pool.Pool[pinger], once request) ask {
+	return func(ctx context.Context) (get, use time.Duration, err error) {
 		began := time.Now()
 		l, err := p.Acquire(ctx)
 		if err != nil {
 			return 0, 0, err
 		}
 		acquired := time.Now()
-		if err := l.Conn().Ping(ctx); err != nil {
+		if err := once(ctx, l.Conn()); err != nil {
 			l.Discard(err)
 			return 0, 0, err
 		}
-		ping = time.Since(acquired)
+		use = time.Since(acquired)
 		l.Release()
-		return acquired.Sub(began), ping, nil
+		return acquired.Sub(began), use, nil
 	}
 }
 
-// viaConnect asks on a new connection each time, of which there are at most
+// viaConnect makes each request on a new connection, of which there are at most
 // limit at once. Waiting for a place among them is part of getting one.
-func viaConnect(c driver.Connector, limit int) ask {
+func viaConnect(c driver.Connector, limit int, once request) ask {
 	places := make(chan struct{}, limit)
-	return func(ctx context.Context) (get, ping time.Duration, err error) {
+	return func(ctx context.Context) (get, use time.Duration, err error) {
 		began := time.Now()
 		select {
 		case places <- struct{}{}:
@@ -50,7 +56,7 @@ func viaConnect(c driver.Connector, limit int) ask {
 		}
 		defer conn.Close()
 		connected := time.Now()
-		if err := conn.(pinger).Ping(ctx); err != nil {
+		if err := once(ctx, conn.(pinger)); err != nil {
 			return 0, 0, err
 		}
 		return connected.Sub(began), time.Since(connected), nil
@@ -94,13 +100,13 @@ func (l *load) run(ctx context.Context, d time.Duration) *tally {
 // work is one worker.
 func (l *load) work(ctx context.Context, end time.Time, t *tally) {
 	for began := time.Now(); began.Before(end) && ctx.Err() == nil; began = time.Now() {
-		get, ping, err := l.ask(ctx)
+		get, use, err := l.ask(ctx)
 		if err != nil {
 			t.failed(began, err)
 			wait(ctx, afterFailure)
 			continue
 		}
-		t.succeeded(get, ping, time.Since(began))
+		t.succeeded(get, use, time.Since(began))
 	}
 }
 

@@ -15,8 +15,8 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// slowAsk takes a second to get a connection and two for the ping.
-func slowAsk(ctx context.Context) (get, ping time.Duration, err error) {
+// slowAsk takes a second to get a connection and two for the request.
+func slowAsk(ctx context.Context) (get, use time.Duration, err error) {
 	wait(ctx, 3*time.Second)
 	return time.Second, 2 * time.Second, ctx.Err()
 }
@@ -30,7 +30,7 @@ func TestLoadCountsAndTimesRequests(t *testing.T) {
 		assert.Equal(t, 12*time.Second, sum.elapsed)
 		assert.InDelta(t, 16.0/12, sum.perSecond(), 0.001)
 		assert.InEpsilon(t, time.Second, sum.get.ValueAtQuantile(50), 0.01)
-		assert.InEpsilon(t, 2*time.Second, sum.ping.ValueAtQuantile(50), 0.01)
+		assert.InEpsilon(t, 2*time.Second, sum.use.ValueAtQuantile(50), 0.01)
 		assert.InEpsilon(t, 3*time.Second, sum.total.ValueAtQuantile(100), 0.01)
 	})
 }
@@ -58,7 +58,7 @@ func TestLoadEndsWithItsContext(t *testing.T) {
 func TestLoadPausesAfterAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		refuse := func(context.Context) (get, ping time.Duration, err error) {
+		refuse := func(context.Context) (get, use time.Duration, err error) {
 			n++
 			return 0, 0, fmt.Errorf("refused %d", n)
 		}
@@ -75,7 +75,7 @@ func TestViaPoolReleasesGoodAndDiscardsBadConnections(t *testing.T) {
 	p, err := pool.New[pinger](fake, pool.Config{})
 	require.NoError(t, err)
 	defer p.Close()
-	once := viaPool(p)
+	once := viaPool(p, pingOnce)
 	for range 3 {
 		_, _, err = once(t.Context())
 		require.NoError(t, err)
@@ -96,7 +96,7 @@ func TestViaPoolReleasesGoodAndDiscardsBadConnections(t *testing.T) {
 
 func TestViaConnectClosesEachConnection(t *testing.T) {
 	fake := drivertest.NewFake(t)
-	once := viaConnect(fake, 1)
+	once := viaConnect(fake, 1, pingOnce)
 	for range 3 {
 		_, _, err := once(t.Context())
 		require.NoError(t, err)
@@ -117,7 +117,7 @@ func TestViaConnectHoldsItsLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := drivertest.NewFake(t)
 		fake.Always(drivertest.Connect, drivertest.Delay(time.Second))
-		l := load{viaConnect(fake, 2), 6, time.Minute}
+		l := load{viaConnect(fake, 2, pingOnce), 6, time.Minute}
 		sum := l.run(t.Context(), time.Second) // one request each
 		assert.EqualValues(t, 6, sum.requests())
 		assert.Equal(t, 2, fake.Counts().Peak)
@@ -130,7 +130,7 @@ func TestViaConnectStopsWaitingWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := drivertest.NewFake(t)
 		fake.Always(drivertest.Connect, drivertest.Hang)
-		l := load{viaConnect(fake, 1), 2, time.Second}
+		l := load{viaConnect(fake, 1, pingOnce), 2, time.Second}
 		sum := l.run(t.Context(), time.Second)
 		assert.Equal(t, 2*time.Second, sum.elapsed)
 		assert.EqualValues(t, 2, sum.errors)

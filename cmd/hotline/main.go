@@ -2,11 +2,11 @@
 // its drivers speaks with.
 //
 //	hotline demo                   a pool on a server that crashes, in 15 seconds
-//	hotline ping DSN [-n 5]        connect, then make round trips
+//	hotline ping DSN [-n 5]        connect, describe the server, make round trips
 //	hotline bench DSN [-c 64] [-d 10s] [--json] [--pool-only]
 //	                               the pool against a connect per request
-//	hotline serve tcp|tls [--addr 127.0.0.1:0]
-//	                               a PING server to try these on
+//	hotline serve tcp|tls|imap [--addr 127.0.0.1:0]
+//	                               a server to try these on
 //
 // The driver is the one that is registered under the scheme of the DSN.
 // Parameters of the DSN that begin with pool_ set up the pool.
@@ -23,6 +23,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	_ "github.com/hotline-go/hotline/drivers/imap"
 	_ "github.com/hotline-go/hotline/drivers/tcp"
 	_ "github.com/hotline-go/hotline/drivers/tls"
 )

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
+
+	"github.com/hotline-go/hotline/drivers/imap"
 )
 
 // pingCommand is hotline ping.
@@ -37,6 +40,9 @@ func (c *pingCommand) Run(ctx context.Context, con console) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := t.checkPool(ctx); err != nil {
+		return err
+	}
 	began := time.Now()
 	conn, err := t.connect(ctx, c.Timeout)
 	if err != nil {
@@ -44,10 +50,7 @@ func (c *pingCommand) Run(ctx context.Context, con console) (err error) {
 	}
 	defer conn.Close()
 	fmt.Fprintf(con.out, "%s: connected in %s\n", t.name, short(time.Since(began)))
-	overTLS, isTLS := conn.(secured)
-	if isTLS {
-		describeTLS(con.out, overTLS)
-	}
+	describe(con.out, conn)
 	var times []time.Duration
 	for range c.Count {
 		took, err := roundTrip(ctx, conn, c.Timeout)
@@ -58,11 +61,21 @@ func (c *pingCommand) Run(ctx context.Context, con console) (err error) {
 		times = append(times, took)
 	}
 	c.report(con, t, times)
-	if isTLS {
+	if _, isTLS := stateOf(conn); isTLS {
 		_ = conn.Close() // some servers have one client at a time
 		return c.reconnect(ctx, con, t)
 	}
 	return nil
+}
+
+// describe prints what there is to know of conn besides its round trips.
+func describe(w io.Writer, conn pinger) {
+	if state, ok := stateOf(conn); ok {
+		describeTLS(w, state)
+	}
+	if mail, ok := conn.(*imap.Conn); ok {
+		describeMail(w, mail)
+	}
 }
 
 func (c *pingCommand) report(con console, t *target, times []time.Duration) {

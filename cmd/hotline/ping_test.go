@@ -73,8 +73,9 @@ func TestPingWorksWithEachDriver(t *testing.T) {
 }
 
 func TestPingTakesPoolParametersOut(t *testing.T) {
-	_, dsn := serve(t, new(testserver.Ping).Serve)
-	hotline(t.Context(), "ping", dsn+"&pool_max_open=3").wantSuccess(t)
+	server, dsn := serve(t, new(testserver.Ping).Serve)
+	hotline(t.Context(), "ping", dsn+"&pool_max_open=3&pool_min_idle=3").wantSuccess(t)
+	assert.Equal(t, 1, server.Stats().Accepted, "connections, of which pool_min_idle makes no more")
 }
 
 func TestPingFailures(t *testing.T) {
@@ -147,5 +148,8 @@ func TestPingPassesTheDSNOnAsItIs(t *testing.T) {
 	fake := drivertest.NewFake(t)
 	drivertest.Register(t, "fake", fake)
 	hotline(t.Context(), "ping", "fake://ada:p?w@tcp(host)/db?pool_max_open=2&x=1").wantSuccess(t)
-	assert.Equal(t, []string{"fake://ada:p?w@tcp(host)/db?x=1"}, fake.DSNs())
+	for _, dsn := range fake.DSNs() { // a second one is for the check of the parameters
+		assert.Equal(t, "fake://ada:p?w@tcp(host)/db?x=1", dsn)
+	}
+	assert.NotEmpty(t, fake.DSNs())
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -17,6 +18,8 @@ import (
 type serveCommand struct {
 	TCP serveTCPCommand `cmd:"" name:"tcp" help:"Lines over TCP: PING is answered by PONG, ECHO text by the text."`
 	TLS serveTLSCommand `cmd:"" name:"tls" help:"The same over TLS, with a certificate made for the occasion."`
+
+	IMAP serveIMAPCommand `cmd:"" name:"imap" help:"A mailbox with a few messages, over TLS, with a password made for the occasion."`
 }
 
 // serveTCPCommand is hotline serve tcp.
@@ -27,7 +30,8 @@ type serveTCPCommand struct {
 // Run serves until ctx ends, which is no failure.
 func (c *serveTCPCommand) Run(ctx context.Context, con console) error {
 	ping := new(testserver.Ping)
-	return servePing(ctx, con, ping, ping.Serve, c.Addr, func(addr string) string { return "tcp://" + addr + pinging })
+	dsn := func(addr string) string { return "tcp://" + addr + pinging }
+	return offer{ping.Serve, dsn, requestsOf(ping)}.serve(ctx, con, c.Addr)
 }
 
 // serveTLSCommand is hotline serve tls.
@@ -44,10 +48,44 @@ func (c *serveTLSCommand) Run(ctx context.Context, con console) error {
 	}
 	defer remove()
 	ping := new(testserver.Ping)
-	serve := func(ln net.Listener) { ping.Serve(tls.NewListener(ln, config)) }
-	return servePing(ctx, con, ping, serve, c.Addr, func(addr string) string {
-		return "tls://" + addr + pinging + "&ca=" + url.QueryEscape(ca)
-	})
+	dsn := func(addr string) string { return "tls://" + addr + pinging + "&ca=" + url.QueryEscape(ca) }
+	return offer{overTLS(ping.Serve, config), dsn, requestsOf(ping)}.serve(ctx, con, c.Addr)
+}
+
+// serveIMAPCommand is hotline serve imap.
+type serveIMAPCommand struct {
+	Addr string `default:"127.0.0.1:0" help:"Where to listen; port 0 is any that is free."`
+}
+
+// Run serves until ctx ends, which is no failure. Until then there is a file
+// with the authority of the server's certificate. The DSN that it prints holds
+// the password, which is for this one run.
+func (c *serveIMAPCommand) Run(ctx context.Context, con console) error {
+	config, ca, remove, err := newAuthority()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	password := rand.Text()
+	mail, err := newMail(password)
+	if err != nil {
+		return err
+	}
+	dsn := func(addr string) string {
+		return "imaps://ada:" + password + "@" + addr + "/INBOX?ca=" + url.QueryEscape(ca)
+	}
+	logins := func() string { return grouped(int64(mail.Logins())) + " logins" }
+	return offer{overTLS(mail.Serve, config), dsn, logins}.serve(ctx, con, c.Addr)
+}
+
+// overTLS is protocol behind TLS.
+func overTLS(protocol func(net.Listener), config *tls.Config) func(net.Listener) {
+	return func(ln net.Listener) { protocol(tls.NewListener(ln, config)) }
+}
+
+// requestsOf returns the served of an offer of ping.
+func requestsOf(ping *testserver.Ping) func() string {
+	return func() string { return grouped(ping.Requests()) + " requests" }
 }
 
 // newAuthority makes a configuration for a server on loopback, and a file with
@@ -69,17 +107,25 @@ func newAuthority() (config *tls.Config, file string, remove func(), err error) 
 // pinging are the parameters of a DSN that make Ping a round trip.
 const pinging = "?ping=PING%0A&pong=PONG%0A"
 
-// servePing serves until ctx ends, and prints the DSN for the address.
-func servePing(ctx context.Context, con console, ping *testserver.Ping, serve func(net.Listener), addr string, dsn func(addr string) string) error {
-	server, err := testserver.Start(testserver.TCP, addr, serve)
+// offer is what hotline serve serves.
+type offer struct {
+	protocol func(net.Listener)
+	dsn      func(addr string) string
+	served   func() string // how much of what
+}
+
+// serve serves until ctx ends. It prints the DSN first, and at the end what was
+// served.
+func (o offer) serve(ctx context.Context, con console, addr string) error {
+	server, err := testserver.Start(testserver.TCP, addr, o.protocol)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(con.out, "address  %s\nDSN      %s\n", server.Addr(), dsn(server.Addr()))
+	fmt.Fprintf(con.out, "address  %s\nDSN      %s\n", server.Addr(), o.dsn(server.Addr()))
 	<-ctx.Done()
 	server.Close()
 	stats := server.Stats()
-	fmt.Fprintf(con.out, "served   %s requests on %s connections, at most %s at once\n",
-		grouped(ping.Requests()), grouped(int64(stats.Accepted)), grouped(int64(stats.Most)))
+	fmt.Fprintf(con.out, "served   %s on %s connections, at most %s at once\n",
+		o.served(), grouped(int64(stats.Accepted)), grouped(int64(stats.Most)))
 	return nil
 }

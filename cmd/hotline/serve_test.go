@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,7 +18,8 @@ import (
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
-// served reads what hotline serve prints first, and returns the DSN.
+// served reads what hotline serve prints first, and returns the DSN, which is
+// as it is to be for the protocol.
 func served(t *testing.T, protocol string, out *bufio.Reader) (dsn string) {
 	t.Helper()
 	address, err := out.ReadString('\n')
@@ -26,14 +28,21 @@ func served(t *testing.T, protocol string, out *bufio.Reader) (dsn string) {
 	line, err := out.ReadString('\n')
 	require.NoError(t, err)
 	dsn = strings.TrimSpace(strings.TrimPrefix(line, "DSN      "))
-	plain, ca, _ := strings.Cut(dsn, "&ca=")
-	require.Equal(t, protocol+"://"+strings.Fields(address)[1]+"?ping=PING%0A&pong=PONG%0A", plain)
-	require.Equal(t, protocol == "tls", ca != "")
+	want := map[string]string{
+		"tcp":  `tcp://ADDR\?ping=PING%0A&pong=PONG%0A`,
+		"tls":  `tls://ADDR\?ping=PING%0A&pong=PONG%0A&ca=\S+`,
+		"imap": `imaps://ada:[A-Z2-7]{26}@ADDR/INBOX\?ca=\S+`,
+	}[protocol]
+	require.Regexp(t, "^"+strings.ReplaceAll(want, "ADDR", regexp.QuoteMeta(strings.Fields(address)[1]))+"$", dsn)
 	return dsn
 }
 
 func TestServePrintsADSNAndServesUntilItIsInterrupted(t *testing.T) {
-	for protocol, connections := range map[string]string{"tcp": "2", "tls": "4"} { // over TLS, ping connects twice
+	for protocol, want := range map[string]string{ // over TLS, ping connects twice
+		"tcp":  "10 requests on 2 connections",
+		"tls":  "10 requests on 4 connections",
+		"imap": "4 logins on 4 connections",
+	} {
 		t.Run(protocol, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
@@ -57,7 +66,7 @@ func TestServePrintsADSNAndServesUntilItIsInterrupted(t *testing.T) {
 			cancel()
 			last, err := out.ReadString('\n')
 			require.NoError(t, err)
-			assert.Regexp(t, `^served   10 requests on `+connections+` connections, at most [1-4] at once\n$`, last)
+			assert.Regexp(t, `^served   `+want+`, at most [1-4] at once\n$`, last)
 			assert.Equal(t, exitOK, <-code)
 			assert.Empty(t, errOut.String())
 			_, err = net.Dial("tcp", net.JoinHostPort(u.Host, strconv.Itoa(u.Port)))

@@ -13,9 +13,9 @@ type tally struct {
 	first   error // the earliest
 	firstAt time.Time
 
-	// In nanoseconds, of requests that succeeded. total is get, ping, and what
+	// In nanoseconds, of requests that succeeded. total is get, use, and what
 	// comes after: the release or the close.
-	get, ping, total *hdrhistogram.Histogram
+	get, use, total *hdrhistogram.Histogram
 }
 
 // longest is what longer times count as.
@@ -25,7 +25,7 @@ func newTally() *tally {
 	h := func() *hdrhistogram.Histogram {
 		return hdrhistogram.New(1, int64(longest), 2) // within 1 %, 36 KiB
 	}
-	return &tally{get: h(), ping: h(), total: h()}
+	return &tally{get: h(), use: h(), total: h()}
 }
 
 // requests is the number of those that succeeded.
@@ -39,9 +39,9 @@ func (t *tally) perSecond() float64 {
 	return float64(t.requests()) / t.elapsed.Seconds()
 }
 
-func (t *tally) succeeded(get, ping, total time.Duration) {
+func (t *tally) succeeded(get, use, total time.Duration) {
 	record(t.get, get)
-	record(t.ping, ping)
+	record(t.use, use)
 	record(t.total, total)
 }
 
@@ -59,7 +59,7 @@ func (t *tally) failed(at time.Time, err error) {
 // add counts other as well.
 func (t *tally) add(other *tally) {
 	t.get.Merge(other.get)
-	t.ping.Merge(other.ping)
+	t.use.Merge(other.use)
 	t.total.Merge(other.total)
 	errors := t.errors + other.errors
 	if other.first != nil {

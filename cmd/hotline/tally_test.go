@@ -23,7 +23,7 @@ func TestTallyAddsUp(t *testing.T) {
 	assert.EqualValues(t, 2, sum.requests())
 	assert.EqualValues(t, 3, sum.errors)
 	assert.Equal(t, early, sum.first)
-	assert.Equal(t, []int64{10, 20, 30}, []int64{sum.get.Max(), sum.ping.Max(), sum.total.Max()})
+	assert.Equal(t, []int64{10, 20, 30}, []int64{sum.get.Max(), sum.use.Max(), sum.total.Max()})
 }
 
 func TestTallyOfNothingHasNoRate(t *testing.T) {

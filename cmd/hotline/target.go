@@ -10,6 +10,7 @@ import (
 
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/internal/dsn"
+	"github.com/hotline-go/hotline/pool"
 )
 
 // target is what a DSN names.
@@ -49,6 +50,17 @@ func openTarget(text string) (*target, error) {
 		t.name = a.Advice().Name
 	}
 	return t, nil
+}
+
+// checkPool finds what is wrong with the parameters for a pool, of which ping
+// makes no other use. A pool that is to keep connections ready would begin to
+// connect; it gets no time for that.
+func (t *target) checkPool(ctx context.Context) error {
+	p, err := pool.Open[pinger](t.scheme, t.dsn, pool.Config{ConnectTimeout: 1})
+	if err != nil {
+		return usageError{err}
+	}
+	return p.Shutdown(ctx)
 }
 
 // looksOnly reports whether a Ping of the target looks at the socket and asks

@@ -27,6 +27,22 @@ func grouped(n int64) string {
 	return s
 }
 
+// lineWidth is how much fits on a line of any terminal.
+const lineWidth = 78
+
+// printWords prints words on lines that are indented.
+func printWords(w io.Writer, words []string) {
+	line := " "
+	for _, word := range words {
+		if len(line)+1+len(word) > lineWidth && line != " " {
+			fmt.Fprintln(w, line)
+			line = " "
+		}
+		line += " " + word
+	}
+	fmt.Fprintln(w, line)
+}
+
 // printTable prints rows in columns: the first to the left, the others to the
 // right. A row may be shorter than others.
 func printTable(w io.Writer, rows [][]string) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +31,22 @@ func TestGroupedHasCommas(t *testing.T) {
 		0: "0", 999: "999", 1000: "1,000", 123456: "123,456", 1234567: "1,234,567", -999: "-999", -1234567: "-1,234,567",
 	} {
 		assert.Equal(t, want, grouped(n))
+	}
+}
+
+func TestWordsAreWrapped(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		words []string
+		want  string
+	}{
+		{"on one line", []string{"a", "b"}, "  a b\n"},
+		{"as many as fit", []string{strings.Repeat("a", 70), "bbbbb", "c"}, "  " + strings.Repeat("a", 70) + " bbbbb\n  c\n"},
+		{"one that never fits", []string{"a", strings.Repeat("b", 100), "c"}, "  a\n  " + strings.Repeat("b", 100) + "\n  c\n"},
+	} {
+		var out bytes.Buffer
+		printWords(&out, tc.words)
+		assert.Equal(t, tc.want, out.String(), tc.name)
 	}
 }
 
