@@ -100,6 +100,9 @@ type Advice struct {
 	// MaxOpen is how many connections the peer puts up with.
 	MaxOpen int
 
+	// MaxConnecting is how many may log in at once.
+	MaxConnecting int
+
 	// ConnectTimeout is how long a healthy peer may take to let one in.
 	ConnectTimeout time.Duration
 

@@ -55,7 +55,7 @@ type Config struct {
 
 	// MaxConnecting bounds the Connects under way at once, but for those that
 	// have outlived their ConnectTimeout.
-	// Zero means 8, or MaxOpen if that is less. Negative is an error.
+	// Zero means Advice, else 8. Negative is an error.
 	MaxConnecting int
 
 	// KeepAlive is how often an idle connection is pinged, less up to a tenth
@@ -163,6 +163,7 @@ func (c Config) withDefaults(a driver.Advice) Config {
 	or(&c.Name, a.Name)
 	or(&c.MaxOpen, a.MaxOpen, 10)
 	or(&c.AcquireTimeout, 30*time.Second)
+	or(&c.MaxConnecting, a.MaxConnecting, 8)
 	or(&c.ConnectTimeout, a.ConnectTimeout, 10*time.Second)
 	or(&c.KeepAlive, a.KeepAlive)
 	or(&c.PingTimeout, a.PingTimeout, time.Second)

@@ -159,7 +159,7 @@ func TestNewCopiesTheConfig(t *testing.T) {
 
 func TestAdviceFillsWhatIsLeftAtZero(t *testing.T) {
 	advice := driver.Advice{
-		Name: "depot", MaxOpen: 4, ConnectTimeout: 20 * time.Second, KeepAlive: time.Minute, PingTimeout: 15 * time.Second,
+		Name: "depot", MaxOpen: 4, MaxConnecting: 3, ConnectTimeout: 20 * time.Second, KeepAlive: time.Minute, PingTimeout: 15 * time.Second,
 		MaxIdleTime: time.Hour, MaxLifetime: 2 * time.Hour,
 	}
 	bubble(t, "advised", func(t *testing.T) {
@@ -185,6 +185,15 @@ func TestAdviceFillsWhatIsLeftAtZero(t *testing.T) {
 			acquire(t, p).Release()
 		}
 		assert.Equal(t, int64(1), p.Stats().Closed.Lifetime)
+	})
+
+	bubble(t, "advised, of connects", func(t *testing.T) {
+		f := drivertest.NewFake(t)
+		f.Advised = advice
+		f.Always(drivertest.Connect, drivertest.Hang)
+		open[*conn](t, f, pool.Config{MinIdle: 4})
+		advance(19 * time.Second)
+		assert.Equal(t, 3, f.Counts().Connects, "MaxConnecting")
 	})
 
 	bubble(t, "overruled", func(t *testing.T) {

@@ -7,10 +7,6 @@ import (
 )
 
 const (
-	// defaultConnecting is what bounds the Connects under way where
-	// MaxConnecting does not.
-	defaultConnecting = 8
-
 	// permanentPause is how long after a permanent connect error callers get
 	// that error without a new attempt. Accounts get locked by a few wrong
 	// passwords a minute, not by one.
@@ -117,11 +113,7 @@ func (p *Pool[C]) wantedLocked() int {
 
 // mayConnectLocked reports whether a Connect may start now.
 func (p *Pool[C]) mayConnectLocked() bool {
-	limit := p.cfg.MaxConnecting
-	if limit == 0 {
-		limit = defaultConnecting
-	}
-	return p.occupiedLocked() < p.max && p.connecting-p.told < limit && (p.dial.startsAt() == 0 || p.now() >= p.dial.startsAt())
+	return p.occupiedLocked() < p.max && p.connecting-p.told < p.cfg.MaxConnecting && (p.dial.startsAt() == 0 || p.now() >= p.dial.startsAt())
 }
 
 // failure is an error of Connect with its class, which is asked for without mu

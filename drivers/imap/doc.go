@@ -105,11 +105,12 @@
 //
 // # Advice
 //
-// To a pool, the driver recommends 4 connections, 30 seconds to connect, a NOOP
-// after 4 minutes without use, 15 seconds for its answer, 10 minutes of
-// idleness and a life of 4 hours, or of 25 minutes with a token. A pool also
-// checks what was idle for a second (ValidateAfter), which costs a round trip;
-// where requests are rare and may be repeated, make it longer.
+// To a pool, the driver recommends 4 connections, 2 logins at a time with 30
+// seconds for each, a NOOP after 4 minutes without use, 15 seconds for its
+// answer, 10 minutes of idleness and a life of 4 hours, or of 25 minutes with
+// a token. A pool also checks what was idle for a second (ValidateAfter), which
+// costs a round trip; where requests are rare and may be repeated, make it
+// longer.
 //
 // # Goroutines
 //

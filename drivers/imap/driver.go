@@ -70,6 +70,7 @@ func NewConnector(c Config) (driver.Connector, error) {
 // provider that throttles answers a NOOP after 6 seconds.
 const (
 	maxOpen        = 4
+	maxConnecting  = 2                // so that a wrong password is not tried four times before the first answer
 	connectTimeout = 30 * time.Second // Dovecot lets one wait 15 after wrong passwords from the same address
 	keepAlive      = 4 * time.Minute
 	pingTimeout    = 15 * time.Second
@@ -80,7 +81,7 @@ const (
 
 func (c *Config) advice() driver.Advice {
 	a := driver.Advice{
-		Name: c.String(), MaxOpen: maxOpen, ConnectTimeout: connectTimeout, KeepAlive: keepAlive,
+		Name: c.String(), MaxOpen: maxOpen, MaxConnecting: maxConnecting, ConnectTimeout: connectTimeout, KeepAlive: keepAlive,
 		PingTimeout: pingTimeout, MaxIdleTime: maxIdleTime, MaxLifetime: maxLifetime,
 	}
 	if c.Credentials != nil || c.Auth == "OAUTHBEARER" || c.Auth == "XOAUTH2" {

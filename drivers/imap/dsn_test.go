@@ -97,7 +97,7 @@ func TestAdvice(t *testing.T) {
 	connector, err := driver.OpenConnector("imaps", "imaps://joe:p@h")
 	require.NoError(t, err)
 	want := driver.Advice{
-		Name: "imaps joe@h:993", MaxOpen: 4, ConnectTimeout: 30 * time.Second, KeepAlive: 4 * time.Minute, PingTimeout: 15 * time.Second, MaxIdleTime: 10 * time.Minute,
+		Name: "imaps joe@h:993", MaxOpen: 4, MaxConnecting: 2, ConnectTimeout: 30 * time.Second, KeepAlive: 4 * time.Minute, PingTimeout: 15 * time.Second, MaxIdleTime: 10 * time.Minute,
 		MaxLifetime: 4 * time.Hour,
 	}
 	assert.Equal(t, want, connector.(driver.Advisor).Advice())
