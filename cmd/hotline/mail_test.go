@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/drivers/imap"
 	"github.com/hotline-go/hotline/internal/testcert"
 	"github.com/hotline-go/hotline/internal/testserver"
 )
@@ -110,10 +111,10 @@ func TestBenchMeasuresAMailServer(t *testing.T) {
 	assert.EqualValues(t, 1+4+got.Connect.Requests, mail.Logins(), "a try, the pool's, and one per request")
 }
 
-func TestFetchOnceWantsTheLetter(t *testing.T) {
-	connectTo := func(mail *testserver.IMAP, mailbox string) pinger {
+func TestFetchOnceWantsTheLetterAndLeavesItUnread(t *testing.T) {
+	connectTo := func(mail *testserver.IMAP) pinger {
 		server, _ := serve(t, mail.Serve)
-		connector, err := driver.OpenConnector("imap", "imap://ada:s3cret@"+server.Addr()+"/"+mailbox+"?tls=none")
+		connector, err := driver.OpenConnector("imap", "imap://ada:s3cret@"+server.Addr()+"/INBOX?tls=none")
 		require.NoError(t, err)
 		c, err := connector.Connect(t.Context())
 		require.NoError(t, err)
@@ -122,14 +123,17 @@ func TestFetchOnceWantsTheLetter(t *testing.T) {
 	}
 	ours, err := newMail("s3cret")
 	require.NoError(t, err)
-	c := connectTo(ours, "INBOX")
+	c := connectTo(ours)
 	for range 2 {
 		require.NoError(t, fetchOnce(t.Context(), c))
 	}
+	status, err := c.(*imap.Conn).Status("INBOX", &goimap.StatusOptions{NumUnseen: true}).Wait()
+	require.NoError(t, err)
+	assert.EqualValues(t, len(letters), *status.NumUnseen, "the letter is read")
 	ours.Answer(&goimap.Error{Type: goimap.StatusResponseTypeNo, Text: "not now"})
 	require.ErrorContains(t, fetchOnce(t.Context(), c), "NO not now")
 	const wrong = "the server has not sent the message that is in its INBOX"
 	other := testserver.NewIMAP("ada", "s3cret")
 	require.NoError(t, other.Append("INBOX", letters[1]))
-	require.EqualError(t, fetchOnce(t.Context(), connectTo(other, "INBOX")), wrong)
+	require.EqualError(t, fetchOnce(t.Context(), connectTo(other)), wrong)
 }

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -64,4 +67,13 @@ func TestPingReportsThatItCantConnectAgain(t *testing.T) {
 		}
 	})
 	hotline(t.Context(), "ping", dsn).wantFailure(t, exitFailed, "connecting again: tcp: handshake with "+server.Addr()+": ")
+}
+
+func TestTheCertificateThatExpiresFirstCounts(t *testing.T) {
+	var out bytes.Buffer
+	now := time.Now()
+	describeTLS(&out, tls.ConnectionState{Version: tls.VersionTLS12, PeerCertificates: []*x509.Certificate{
+		{NotAfter: now.Add(1000 * 24 * time.Hour)}, {NotAfter: now.Add(36 * time.Hour)}, {NotAfter: now.Add(100 * 24 * time.Hour)},
+	}})
+	assert.Contains(t, out.String(), "the server's certificate expires on "+now.Add(36*time.Hour).Format(time.DateOnly)+", in 1 days\n")
 }
