@@ -1,13 +1,14 @@
 // Package mailserver starts the mail servers that people run, for tests and
-// benchmarks of a client: Dovecot, where it is installed. It is for Linux.
+// benchmarks of a client: [Dovecot] and [Cyrus], where they are installed. It is
+// for Linux, and for root.
 //
 //	s := mailserver.Start(t, mailserver.Dovecot, mailserver.Options{})
 //	dial(s.TLS, s.CA.Pool(), mailserver.User, mailserver.Password)
 //
-//	s.Kick()           // the server hangs up on all sessions
-//	s.Kill()           // all sessions crash
-//	s.Stop(); s.Start() // a restart
-//	s.Sessions()       // how many the server has now
+//	s.Kick()     // the server hangs up on all sessions
+//	s.Kill()     // all sessions crash
+//	s.Stop()     // the server is away, until Start
+//	s.Sessions() // how many the server has now
 //
 // Start skips the test where it can't run the server, and says why. Each
 // server has a folder, ports of 127.0.0.1 and a process group of its own, which

@@ -15,6 +15,8 @@ import (
 
 // Dovecot is Dovecot 2.3, of Debian's dovecot-imapd. It logs in by PLAIN, LOGIN
 // and SCRAM-SHA-256, without the pauses in which it answers wrong passwords.
+// Its mail is in sdbox: in a Maildir, whoever is killed may leave a lock for
+// two minutes.
 var Dovecot Kind = dovecot{}
 
 type dovecot struct{}
@@ -32,7 +34,7 @@ ssl_key = <@DIR/key.pem
 disable_plaintext_auth = no
 auth_mechanisms = plain login scram-sha-256
 auth_failure_delay = 0
-mail_location = maildir:~/Maildir
+mail_location = sdbox:~/mail
 namespace inbox {
   inbox = yes
   separator = /

@@ -90,7 +90,6 @@ func Start(t testing.TB, kind Kind, options Options) *Server {
 	s.write("key.pem", string(key))
 	command := kind.configure(s)
 	s.command = exec.Command(command[0], command[1:]...)
-	s.Start()
 	t.Cleanup(func() {
 		s.end(0)
 		if t.Failed() {
@@ -98,6 +97,7 @@ func Start(t testing.TB, kind Kind, options Options) *Server {
 			t.Logf("the log of %s:\n%s", s.Name, text[max(0, len(text)-5000):])
 		}
 	})
+	s.Start()
 	return s
 }
 
@@ -126,6 +126,10 @@ func (s *Server) Start() {
 	s.t.Helper()
 	s.command = exec.Command(s.command.Path, s.command.Args[1:]...)
 	s.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	log, err := os.OpenFile(s.dir+"/log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	require.NoError(s.t, err)
+	defer log.Close()
+	s.command.Stdout, s.command.Stderr = log, log
 	require.NoError(s.t, s.command.Start())
 	require.Eventually(s.t, func() bool {
 		c, err := net.Dial("tcp", s.TLS)
@@ -152,7 +156,8 @@ func (s *Server) end(patience time.Duration) {
 	_ = s.command.Wait()
 	impatient.Stop()
 	require.Eventually(s.t, func() bool {
-		return syscall.Kill(group, syscall.SIGKILL) == syscall.ESRCH
+		_ = syscall.Kill(group, syscall.SIGKILL)
+		return len(s.processes("")) == 0
 	}, 10*time.Second, 10*time.Millisecond, "%s does not end", s.Name)
 }
 
@@ -182,17 +187,20 @@ func (s *Server) signal(sig syscall.Signal) (n int) {
 	return len(pids)
 }
 
-// processes returns the server's processes of that name.
+// processes returns the server's processes of that name, or all.
 func (s *Server) processes(name string) (pids []int) {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, file := range stats {
-		text, _ := os.ReadFile(file)
-		if _, rest, ok := bytes.Cut(text, []byte("("+name+") ")); ok {
-			fields := strings.Fields(string(rest)) // state, parent, group
-			if len(fields) > 2 && fields[0] != "Z" && fields[2] == strconv.Itoa(s.command.Process.Pid) {
-				pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-				pids = append(pids, pid)
-			}
+		text, _ := os.ReadFile(file) // as in: 7 (imap) S 1 7
+		head, tail, _ := bytes.Cut(text, []byte(") "))
+		id, command, _ := bytes.Cut(head, []byte(" ("))
+		fields := strings.Fields(string(tail)) // state, parent, group
+		if len(fields) < 3 || fields[0] == "Z" || fields[2] != strconv.Itoa(s.command.Process.Pid) {
+			continue
+		}
+		if name == "" || name == string(command) {
+			pid, _ := strconv.Atoi(string(id))
+			pids = append(pids, pid)
 		}
 	}
 	return pids
