@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -109,23 +110,24 @@ func atLogin(err error) error {
 	return driver.Permanent(refusal{err})
 }
 
-// busy are the words of servers that want less of us. They stand in answers
-// with any code: Gmail's has ALERT, Exchange's none.
-var busy = []string{
-	"too many", "maximum number of connections", "throttled", "rate limit", "try again later", "authenticated but not connected",
-}
+// full are the words of servers whose account has all its connections, and
+// busy of those that want less of us. They stand in answers with any code:
+// Gmail's has ALERT, those of Cyrus and Exchange have none.
+var (
+	full = []string{"too many open connections", "maximum number of connections"}
+	busy = []string{"too many", "throttled", "rate limit", "try again later", "authenticated but not connected"}
+)
 
 // throttled reports whether the server wants a pause, and how long.
 func throttled(e *imap.Error) (pause time.Duration, ok bool) {
 	text := strings.ToLower(e.Text)
-	for _, words := range busy {
-		ok = ok || strings.Contains(text, words)
-	}
-	if !ok && e.Code != "THROTTLED" {
-		return 0, false
-	}
-	if e.Code == imap.ResponseCodeLimit {
+	has := func(words string) bool { return strings.Contains(text, words) }
+	isBusy := e.Code == "THROTTLED" || slices.ContainsFunc(busy, has)
+	if slices.ContainsFunc(full, has) || isBusy && e.Code == imap.ResponseCodeLimit {
 		return limitPause, true
+	}
+	if !isBusy {
+		return 0, false
 	}
 	if m := suggested.FindStringSubmatch(text); m != nil {
 		if n, err := strconv.ParseInt(m[1], 10, 32); err == nil {

@@ -123,7 +123,8 @@ func wantGoroutines(t testing.TB, n int) {
 }
 
 // script serves each connection with lines: what begins with C: is read and
-// must be contained in what comes, the rest is written as it is.
+// must be contained in what comes, the rest is written as it is. After them
+// it hangs up if the last line says HANG UP; else it is silent until LOGOUT.
 func script(t testing.TB, lines ...string) string {
 	t.Helper()
 	server, err := testserver.Start(testserver.TCP, "127.0.0.1:0", func(l net.Listener) {
@@ -157,10 +158,14 @@ func play(c net.Conn, lines []string) {
 			}
 			continue
 		}
+		if line == "HANG UP" {
+			return
+		}
 		fmt.Fprint(c, strings.ReplaceAll(line, "TAG", tag))
 	}
-	for { // silence, until the client goes
-		if _, err := c.Read(buffer); err != nil {
+	for {
+		n, err := c.Read(buffer)
+		if err != nil || strings.Contains(string(buffer[:n]), " LOGOUT") {
 			return
 		}
 	}

@@ -1,0 +1,126 @@
+//go:build linux
+
+package imap_test
+
+import (
+	"context"
+	"crypto/tls"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/drivers/imap"
+	"github.com/hotline-go/hotline/internal/mailserver"
+)
+
+// products are the real servers on which the driver is tested, and how they
+// differ for a client.
+var products = []product{
+	{
+		kind: mailserver.Dovecot, name: "Dovecot",
+		refusal:  "NO [AUTHENTICATIONFAILED] Authentication failed.",
+		full:     "NO [LIMIT] Maximum number of connections from user+IP exceeded",
+		farewell: "BYE Server shutting down.",
+		kicks:    10 * time.Second,
+	},
+	{
+		kind: mailserver.Cyrus, name: "Cyrus IMAPD",
+		refusal: "NO authentication failure",
+		full:    "NO Too many open connections (3 of 3 for " + account + ")",
+		kicks:   5 * time.Second,
+	},
+}
+
+type product struct {
+	kind     mailserver.Kind
+	name     string        // in its answer to ID
+	refusal  string        // of a wrong password
+	full     string        // its answer to the login of a fourth session of three
+	farewell string        // to those who are kicked; empty: it has none
+	kicks    time.Duration // how long it is kicked
+}
+
+// realServer is a server of a product.
+type realServer struct {
+	product
+	*mailserver.Server
+	t testing.TB
+}
+
+// onServers runs f on a server of each product, as a subtest, or skips that.
+func onServers(t *testing.T, options mailserver.Options, f func(t *testing.T, s *realServer)) {
+	for _, p := range products {
+		t.Run(p.name, func(t *testing.T) {
+			f(t, &realServer{p, mailserver.Start(t, p.kind, options), t})
+		})
+	}
+}
+
+// config is for the server with TLS from the first byte, or what encryption says.
+func (s *realServer) config(encryption string) imap.Config {
+	s.t.Helper()
+	address, scheme := s.TLS, "imaps"
+	if encryption != imap.Implicit {
+		address, scheme = s.Plain, "imap"
+	}
+	c, err := imap.ParseDSN(scheme + "://" + login + address)
+	require.NoError(s.t, err)
+	c.TLS, c.Encryption = &tls.Config{RootCAs: s.CA.Pool()}, encryption
+	return c
+}
+
+func (s *realServer) connector(c imap.Config) driver.Connector {
+	s.t.Helper()
+	connector, err := imap.NewConnector(c)
+	require.NoError(s.t, err)
+	return connector
+}
+
+func (s *realServer) dial(encryption string) *imap.Conn {
+	s.t.Helper()
+	c, err := connectTo(s.t, s.connector(s.config(encryption)))
+	require.NoError(s.t, err)
+	return c
+}
+
+// fill puts n small messages and a big one into the INBOX.
+func (s *realServer) fill(n, big int) {
+	s.t.Helper()
+	c := s.dial(imap.None)
+	defer c.Close()
+	for i := range n + 1 {
+		text := message(10)
+		if i == n {
+			text = message(big)
+		}
+		require.NoError(s.t, appendMail(c, text))
+	}
+}
+
+func appendMail(c *imap.Conn, text string) error {
+	a := c.Append("INBOX", int64(len(text)), nil)
+	if _, err := a.Write([]byte(text)); err != nil {
+		_ = a.Close()
+		return err
+	}
+	if err := a.Close(); err != nil {
+		return err
+	}
+	_, err := a.Wait()
+	return err
+}
+
+// ended waits until c knows that the server has hung up.
+func ended(t testing.TB, c *imap.Conn) {
+	t.Helper()
+	require.Eventually(t, func() bool { return !c.IsValid() }, 5*time.Second, time.Millisecond)
+}
+
+// bounded returns a context of d.
+func bounded(t testing.TB, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
