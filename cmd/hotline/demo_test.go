@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,6 +71,16 @@ func TestDemoReportsASceneThatCannotStart(t *testing.T) {
 	assert.ErrorContains(t, s.withPool(t.Context(), console{}, nil, &sceneResult{}, time.Second), "no driver")
 	s.dsn = func(addr string) string { return "demo://" + addr + "?x" }
 	assert.ErrorContains(t, s.withoutPool(t.Context(), &sceneResult{}, time.Second), "unknown parameter x")
+}
+
+func TestEachWayMakesTheRequestOfTheScene(t *testing.T) {
+	var asked atomic.Int64
+	s := scene{"counted", new(testserver.Ping).Serve, func(addr string) string { return "demo://" + addr + "?" },
+		func(context.Context, pinger) error { asked.Add(1); return nil }}
+	r := &sceneResult{}
+	require.NoError(t, s.withoutPool(t.Context(), r, 10*time.Millisecond))
+	require.NoError(t, s.withPool(t.Context(), console{}, nil, r, 30*time.Millisecond))
+	assert.Equal(t, r.connect.requests()+r.pool.requests()+r.outage.load.requests(), asked.Load())
 }
 
 func TestOutageEndsWhenTheServerCannotComeBack(t *testing.T) {

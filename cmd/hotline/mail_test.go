@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	goimap "github.com/emersion/go-imap/v2"
 	"github.com/stretchr/testify/assert"
@@ -134,6 +136,12 @@ func TestFetchOnceWantsTheLetterAndLeavesItUnread(t *testing.T) {
 	require.ErrorContains(t, fetchOnce(t.Context(), c), "NO not now")
 	const wrong = "the server has not sent the message that is in its INBOX"
 	other := testserver.NewIMAP("ada", "s3cret")
+	require.EqualError(t, fetchOnce(t.Context(), connectTo(other)), wrong, "an empty mailbox")
 	require.NoError(t, other.Append("INBOX", letters[1]))
-	require.EqualError(t, fetchOnce(t.Context(), connectTo(other)), wrong)
+	require.EqualError(t, fetchOnce(t.Context(), connectTo(other)), wrong, "another letter")
+	c = connectTo(other)
+	defer other.Stall()()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, fetchOnce(ctx, c), context.DeadlineExceeded)
 }

@@ -78,6 +78,18 @@ func TestPingTakesPoolParametersOut(t *testing.T) {
 	assert.Equal(t, 1, server.Stats().Accepted, "connections, of which pool_min_idle makes no more")
 }
 
+func TestPingLeavesNoPoolBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := drivertest.NewFake(t)
+		drivertest.Register(t, "fake", fake)
+		hotline(t.Context(), "ping", "fake://host?pool_min_idle=2").wantSuccess(t)
+		before := fake.Counts()
+		assert.Zero(t, before.Open+before.Connecting)
+		<-time.After(time.Hour)
+		assert.Equal(t, before, fake.Counts())
+	})
+}
+
 func TestPingFailures(t *testing.T) {
 	dead, _ := serve(t, silent)
 	shut, _ := serve(t, (&testserver.Ping{User: "ada", Password: "secret"}).Serve)

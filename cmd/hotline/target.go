@@ -53,8 +53,9 @@ func openTarget(text string) (*target, error) {
 }
 
 // checkPool finds what is wrong with the parameters for a pool, of which ping
-// makes no other use. A pool that is to keep connections ready would begin to
-// connect; it gets no time for that.
+// makes no other use. A pool that is to keep connections ready begins to
+// connect, for which it gets no time, or as much as Shutdown takes if the DSN
+// sets the time.
 func (t *target) checkPool(ctx context.Context) error {
 	p, err := pool.Open[pinger](t.scheme, t.dsn, pool.Config{ConnectTimeout: 1})
 	if err != nil {

@@ -42,6 +42,7 @@ func TestWordsAreWrapped(t *testing.T) {
 	}{
 		{"on one line", []string{"a", "b"}, "  a b\n"},
 		{"as many as fit", []string{strings.Repeat("a", 70), "bbbbb", "c"}, "  " + strings.Repeat("a", 70) + " bbbbb\n  c\n"},
+		{"none that fits", []string{strings.Repeat("b", 100)}, "  " + strings.Repeat("b", 100) + "\n"},
 		{"one that never fits", []string{"a", strings.Repeat("b", 100), "c"}, "  a\n  " + strings.Repeat("b", 100) + "\n  c\n"},
 	} {
 		var out bytes.Buffer
