@@ -32,4 +32,10 @@
 // The pool of go-redis is in an internal package, so nobody else can import it.
 // That of Vitess imports the command-line flags and errors of Vitess, and with
 // them gRPC and protobuf, which is too much for a comparison.
+//
+// # Mail
+//
+// The imap driver is compared with a client of go-imap alone, both on a Dovecot
+// that the benchmarks start (package mailserver). Where that can't be, they are
+// skipped, and BENCHMARKS.md says so.
 package benchmarks

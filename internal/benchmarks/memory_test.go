@@ -44,12 +44,19 @@ func memoryOf(b *testing.B, c candidate, n int) int64 {
 }
 
 // heap returns the bytes in use, without garbage.
-func heap() int64 {
+func heap() int64 { return int64(memStats().HeapAlloc) }
+
+// footprint is heap and the stacks.
+func footprint() int64 {
+	m := memStats()
+	return int64(m.HeapAlloc + m.StackInuse)
+}
+
+func memStats() (m runtime.MemStats) {
 	runtime.GC()
 	runtime.GC() // empties the sync.Pools, which the first only sets aside
-	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
+	return m
 }
 
 // BenchmarkOpenClose is the life of a pool that is used once.

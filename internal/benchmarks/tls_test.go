@@ -173,7 +173,7 @@ func serveTLS(b *testing.B, l net.Listener, below tcp.Config, handle func(net.Co
 // serve runs handle for each connection, and closes the connections at the end.
 // Of one that handle has returned from, nothing is left but the connection
 // itself.
-func serve(b *testing.B, l net.Listener, handle func(net.Conn)) {
+func serve(b testing.TB, l net.Listener, handle func(net.Conn)) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex // guards open
 	var open []net.Conn

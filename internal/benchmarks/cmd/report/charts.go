@@ -7,16 +7,20 @@ import (
 
 // charts returns the plots by name.
 func charts(r *results) map[string]chart {
-	return map[string]chart{
+	charts := map[string]chart{
 		"hot":       hotChart(r),
 		"contended": contendedChart(r),
 		"share":     shareChart(r),
 		"leaving":   leavingChart(r),
 		"echo":      echoChart(r),
-		"tls":       tlsChart(r),
+		"tls":       tlsDistances.chart(r),
 		"memory":    memoryChart(r),
 		"keeper":    keeperChart(r),
 	}
+	if hasMail(r) {
+		charts["mail"] = mailDistances.chart(r)
+	}
+	return charts
 }
 
 // poolRows has a row for each pool that was measured, made by f of its name.
@@ -92,20 +96,6 @@ func echoChart(r *results) chart {
 	}
 	add("a connection for each request", r.get(echo+"/conn=per-request", "ns/op"))
 	return chart{title: "Request and answer over loopback TCP", note: "time per request, one client; less is better", format: duration, groups: []group{{"", rows}}}
-}
-
-func tlsChart(r *results) chart {
-	c := chart{title: "Request and answer over TLS 1.3", note: "time per request, one client, logarithmic; less is better", log: true, format: duration}
-	for _, rtt := range tlsRTTs {
-		g := group{title: tlsPlace(rtt)}
-		for _, way := range tlsWays {
-			row := rowOf(r.get(tlsBench(rtt, way.key), "ns/op"))
-			row.label, row.ours = way.name, way.key == "pool"
-			g.rows = append(g.rows, row)
-		}
-		c.groups = append(c.groups, g)
-	}
-	return c
 }
 
 func memoryChart(r *results) chart {

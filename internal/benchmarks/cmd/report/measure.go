@@ -14,9 +14,10 @@ import (
 
 // suite is what one run consists of: benchmarks, and how long each takes.
 var suite = []struct{ pattern, benchtime string }{
-	{"^Benchmark(Serial|Session|Parallel|Contended|OpenClose|Echo|TLS)$", "300ms"},
+	{"^Benchmark(Serial|Session|Parallel|Contended|OpenClose|Echo|TLS|IMAP)$", "300ms"},
+	{"^BenchmarkIMAPOverhead$", "1s"}, // for enough turns
 	{"^BenchmarkFill$", "100x"},
-	{"^Benchmark(Leaving|Memory|TLSMemory)$", "1x"},
+	{"^Benchmark(Leaving|Memory|TLSMemory|IMAPMemory)$", "1x"},
 }
 
 // The keeper is watched in real time for as long as a connection waits for its

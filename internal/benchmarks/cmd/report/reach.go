@@ -8,10 +8,11 @@ import (
 // goal is something that hotline is to reach.
 type goal struct {
 	what     string
-	measured []float64 // run by run
+	measured []float64 // run by run; nil if it was not
 	most     float64   // the limit, or the least if atLeast
 	atLeast  bool
 	format   func(float64) string
+	absent   string // why it was not measured
 }
 
 // goals returns what hotline is to reach, with what was measured.
@@ -33,7 +34,7 @@ func goals(r *results) []goal {
 		goals = append(goals, goal{what: what, measured: measured, most: most, format: format})
 	}
 	atLeast := func(what string, measured []float64, least float64, format func(float64) string) {
-		goals = append(goals, goal{what, measured, least, true, format})
+		goals = append(goals, goal{what: what, measured: measured, most: least, atLeast: true, format: format})
 	}
 	const (
 		background = "Serial/ctx=background"
@@ -59,6 +60,7 @@ func goals(r *results) []goal {
 	for _, way := range echoWays[1:] {
 		add("request over TCP, "+way.name+": time, of a dedicated connection's", ratios(r.get(echo, way.unit), r.get(echo, dedicated)), 1.03, times)
 	}
+	goals = append(goals, mailGoals(r)...)
 	add("filling 20 connections over loopback TCP", r.get("Fill/size=20/by=hotline", "ns/op"), 50e6, duration)
 	add("memory for an idle connection, above the driver's", hotline("Memory/size=10000", "B/conn"), 256, inBytes)
 	add("100,000 idle, pinged every 30 s: time, of one core's", r.get(keeper, "cpu-%"), 5, percent)
@@ -75,21 +77,23 @@ func (g goal) met() bool {
 	return m <= g.most
 }
 
-// reachTable shows the goals.
-func reachTable(r *results) string {
+// reachTable shows goals.
+func reachTable(goals []goal) string {
 	var t strings.Builder
 	t.WriteString("| case | goal | measured | |\n|---|---|---|---|\n")
-	for _, g := range goals(r) {
+	for _, g := range goals {
 		bound := "at most"
 		if g.atLeast {
 			bound = "at least"
 		}
-		mark := "met"
-		if !g.met() {
-			mark = "**missed**"
+		measured, mark := g.absent, ""
+		if g.measured != nil {
+			measured, mark = spread(summarize(g.measured), g.format), "met"
+			if !g.met() {
+				mark = "**missed**"
+			}
 		}
-		s := summarize(g.measured)
-		fmt.Fprintf(&t, "| %s | %s %s | %s | %s |\n", g.what, bound, g.format(g.most), spread(s, g.format), mark)
+		fmt.Fprintf(&t, "| %s | %s %s | %s | %s |\n", g.what, bound, g.format(g.most), measured, mark)
 	}
 	return t.String()
 }

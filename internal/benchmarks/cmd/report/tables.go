@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 )
 
@@ -30,9 +31,9 @@ type column struct {
 func tables(r *results) map[string]string {
 	const contended = "Contended/clients=128/size=8"
 	const leaving = "Leaving/waiters=10000"
-	return map[string]string{
+	tables := map[string]string{
 		"machine": machine(r),
-		"reach":   reachTable(r),
+		"reach":   reachTable(goals(r)),
 		"short":   shortTable(r),
 		"hot": poolTable(r, []column{
 			{"serial", "Serial/ctx=background", "ns/op", duration},
@@ -62,11 +63,13 @@ func tables(r *results) map[string]string {
 		}),
 		"echo":   echoTable(r),
 		"echo16": manyEchoTable(r),
-		"tls":    tlsTable(r),
+		"tls":    tlsDistances.table(r),
 		"tlsmem": tlsMemoryTable(r),
 		"fill":   fillTable(r),
 		"keeper": keeperTable(r),
 	}
+	maps.Copy(tables, mailTables(r))
+	return tables
 }
 
 // table lays out cells below titles.
@@ -141,42 +144,6 @@ func manyEchoTable(r *results) string {
 		rows = append(rows, []string{way.name, spread(summarize(r.get("Echo/clients=16/conn="+way.key, "ns/op")), duration)})
 	}
 	return table([]string{"16 clients", "time per request"}, rows)
-}
-
-// The ways to a TLS connection, the pool first, and the round trips.
-var (
-	tlsWays = []struct{ key, name string }{
-		{"pool", "hotline, tls driver, Do"},
-		{"resumed", "a connect for each request, resumed"},
-		{"full", "a connect for each request"},
-	}
-	tlsRTTs = []int{0, 10, 50}
-)
-
-func tlsBench(rtt int, way string) string { return fmt.Sprintf("TLS/rtt=%dms/conn=%s", rtt, way) }
-
-func tlsPlace(rtt int) string {
-	if rtt == 0 {
-		return "loopback"
-	}
-	return fmt.Sprintf("round trip of %d ms", rtt)
-}
-
-func tlsTable(r *results) string {
-	titles := []string{"one client"}
-	for _, rtt := range tlsRTTs {
-		titles = append(titles, tlsPlace(rtt), "of the first")
-	}
-	var rows [][]string
-	for _, way := range tlsWays {
-		row := []string{way.name}
-		for _, rtt := range tlsRTTs {
-			ns := r.get(tlsBench(rtt, way.key), "ns/op")
-			row = append(row, spread(summarize(ns), duration), spread(summarize(ratios(ns, r.get(tlsBench(rtt, "pool"), "ns/op"))), times))
-		}
-		rows = append(rows, row)
-	}
-	return table(titles, rows)
 }
 
 func tlsMemoryTable(r *results) string {

@@ -1,0 +1,145 @@
+//go:build linux
+
+package benchmarks
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/emersion/go-imap/v2/imapclient"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/drivers/imap"
+	"github.com/hotline-go/hotline/pool"
+)
+
+// BenchmarkIMAP is a FETCH of a message of 4 KiB over TLS 1.3, from Dovecot in
+// processes of its own. The round trip takes so many milliseconds; 0 is loopback
+// TCP.
+//
+//	conn=pool   Do on a pool, whose connection is there
+//	conn=login  a connection for each request, by go-imap alone: connect,
+//	            handshake, LOGIN, SELECT, FETCH, LOGOUT
+//
+// The second is what a program does that has no pool. The driver's Connect
+// would only add to that: it tells the server a name (ID).
+func BenchmarkIMAP(b *testing.B) {
+	server := startMail(b)
+	for _, rtt := range []int{0, 40} {
+		b.Run(fmt.Sprintf("rtt=%dms", rtt), func(b *testing.B) {
+			dial := far(b, server.TLS, rtt)
+			b.Run("conn=pool", func(b *testing.B) { fetchFromPool(b, server, dial) })
+			b.Run("conn=login", func(b *testing.B) { fetchPerLogin(b, server, dial) })
+		})
+	}
+}
+
+func fetchFromPool(b *testing.B, server mailServer, dial dialFunc) {
+	config := server.config(imap.Implicit)
+	config.Dial = dial
+	p := openIMAP(b, config, 1)
+	defer p.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := p.Do(ctx, fetch.ours); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func fetchPerLogin(b *testing.B, server mailServer, dial dialFunc) {
+	b.ReportAllocs()
+	for b.Loop() {
+		c := server.login(b, imap.Implicit, dial)
+		require.NoError(b, fetch.bare(c))
+		require.NoError(b, c.Logout().Wait())
+		c.Close()
+	}
+}
+
+// BenchmarkIMAPOverhead is a request on a warm connection, over TLS 1.3 on
+// loopback: a FETCH as in BenchmarkIMAP, or a NOOP, the shortest that there is.
+// The contenders take turns:
+//
+//	bare-ns  go-imap on a TLS socket, with nothing of ours
+//	pool-ns  Acquire and Release with the imap driver
+//	do-ns    Do with the imap driver: the command obeys the context as well
+//
+// Each has a connection of its own, since Dovecot is still busy for a moment
+// after an answer. The mailbox is in the Config, so that it is selected in all
+// of them, and there is nothing for a reset to do.
+func BenchmarkIMAPOverhead(b *testing.B) {
+	server := startMail(b)
+	for _, r := range []mailRequest{fetch, noop} {
+		b.Run("request="+r.name, func(b *testing.B) { imapInTurns(b, server, r) })
+	}
+}
+
+func imapInTurns(b *testing.B, server mailServer, request mailRequest) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	bare := server.login(b, imap.Implicit, near)
+	defer bare.Close()
+	leased := openIMAP(b, server.config(imap.Implicit), 1)
+	defer leased.Close()
+	done := openIMAP(b, server.config(imap.Implicit), 1)
+	defer done.Close()
+	takeTurns(b, []contender{
+		{name: "bare", request: func() error { return request.bare(bare) }},
+		{name: "pool", request: func() error {
+			l, err := leased.Acquire(ctx)
+			if err != nil {
+				return err
+			}
+			defer l.Release()
+			return request.ours(ctx, l.Conn())
+		}},
+		{name: "do", request: func() error { return done.Do(ctx, request.ours) }},
+	})
+}
+
+// openIMAP returns a pool with n connections, all of them open.
+func openIMAP(b *testing.B, config imap.Config, n int) *pool.Pool[*imap.Conn] {
+	connector, err := imap.NewConnector(config)
+	require.NoError(b, err)
+	p, err := pool.New[*imap.Conn](connector, pool.Config{MaxOpen: n, MinIdle: n})
+	require.NoError(b, err)
+	require.NoError(b, p.Ready(context.Background()))
+	return p
+}
+
+// mailRequest is one request by go-imap alone and by the driver.
+type mailRequest struct {
+	name string
+	bare func(c *imapclient.Client) error
+	ours func(ctx context.Context, c *imap.Conn) error
+}
+
+var fetch = mailRequest{
+	"fetch",
+	func(c *imapclient.Client) error { return fetched(c.Fetch(firstMail, wholeMail)) },
+	func(_ context.Context, c *imap.Conn) error { return fetched(c.Fetch(firstMail, wholeMail)) },
+}
+
+var noop = mailRequest{
+	"noop",
+	func(c *imapclient.Client) error { return c.Noop().Wait() },
+	func(_ context.Context, c *imap.Conn) error { return c.Noop().Wait() },
+}
+
+// fetched reads the mail that was asked for.
+func fetched(answer interface {
+	Collect() ([]*imapclient.FetchMessageBuffer, error)
+}) error {
+	mails, err := answer.Collect()
+	if err != nil {
+		return err
+	}
+	if len(mails) != 1 || len(mails[0].BodySection) != 1 || len(mails[0].BodySection[0].Bytes) != mailSize {
+		return errWrongMail
+	}
+	return nil
+}
