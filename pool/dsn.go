@@ -43,9 +43,23 @@ func (c *Config) params() *dsn.Params {
 	return &p
 }
 
-// fromDSN sets the fields of c that text has parameters for, and returns text
-// without them.
-func (c *Config) fromDSN(text string) (rest string, err error) {
+// CutDSN sets the fields of c that text has parameters for (pool_max_open=20),
+// as [Open] does, and returns text without them. It is for programs that make
+// the connector themselves, because a DSN can't carry all that it needs:
+//
+//	rest, err := cfg.CutDSN(dsn)
+//	...
+//	mail, err := imap.ParseDSN(rest)
+//	...
+//	mail.Credentials = tokens
+//	connector, err := imap.NewConnector(mail)
+//	...
+//	p, err := pool.New[*imap.Conn](connector, cfg)
+//
+// Its errors are about parameters that begin with pool_ and that there are
+// none of, and about values of the wrong form. What is out of range is for
+// [New] to find.
+func (c *Config) CutDSN(text string) (rest string, err error) {
 	rest, values, err := dsn.Cut(text, prefix)
 	if err == nil {
 		err = c.params().Apply(values)

@@ -47,7 +47,7 @@ func TestEachParameterSetsItsFieldAndNoOther(t *testing.T) {
 	for name, tt := range parameters {
 		t.Run(name, func(t *testing.T) {
 			var c Config
-			rest, err := c.fromDSN("tcp://db.example:99/x?" + name + "=" + tt.value)
+			rest, err := c.CutDSN("tcp://db.example:99/x?" + name + "=" + tt.value)
 			require.NoError(t, err)
 			assert.Equal(t, "tcp://db.example:99/x", rest)
 			assert.Equal(t, tt.want, c)
@@ -63,7 +63,7 @@ func TestEachPlainFieldHasAParameter(t *testing.T) {
 		query = append(query, name+"="+tt.value)
 	}
 	var c Config
-	_, err := c.fromDSN("x?" + strings.Join(query, "&"))
+	_, err := c.CutDSN("x?" + strings.Join(query, "&"))
 	require.NoError(t, err)
 	var plain func(path string, v reflect.Value)
 	plain = func(path string, v reflect.Value) {

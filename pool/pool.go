@@ -68,7 +68,7 @@ const closedGate = 1 << 30
 // Its errors are about an unknown driver, a wrong DSN, or wrong settings. A
 // driver whose connections are no C shows at the first connect.
 func Open[C any](name, dsn string, cfg Config) (*Pool[C], error) {
-	rest, errPool := cfg.fromDSN(dsn)
+	rest, errPool := cfg.CutDSN(dsn)
 	connector, err := driver.OpenConnector(name, rest)
 	if err != nil {
 		err = fmt.Errorf("pool: %w", err)
@@ -82,7 +82,7 @@ func Open[C any](name, dsn string, cfg Config) (*Pool[C], error) {
 	return New[C](connector, cfg)
 }
 
-// New is Open for a connector at hand.
+// New is Open for a connector at hand; [Config.CutDSN] has the parameters.
 func New[C any](connector driver.Connector, cfg Config) (*Pool[C], error) {
 	if connector == nil {
 		return nil, errors.New("pool: the connector is nil; want one from driver.OpenConnector or from a driver's NewConnector")
