@@ -112,11 +112,12 @@ func (c *Conn) Bind(ctx context.Context) (unbind func()) {
 		c.conn.Bind(ctx) // it has ended, so all I/O fails from now on
 		go c.finish()    // ends because of that; it frees those who don't wait for I/O
 	})
-	return sync.OnceFunc(func() {
-		if !stop() {
-			<-done
+	return func() {
+		if stop() {
+			close(done) // for when it is called again
 		}
-	})
+		<-done
+	}
 }
 
 // Ping sends a NOOP and waits for the answer.
