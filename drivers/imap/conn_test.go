@@ -57,6 +57,22 @@ func TestAContextEndsACommandThatGetsNoAnswer(t *testing.T) {
 	assert.False(t, c.IsValid())
 }
 
+func TestUnbindMayBeCalledAgain(t *testing.T) {
+	_, server := mailbox(t)
+	for _, ended := range []bool{false, true} {
+		c := dial(t, plainDSN(server.Addr(), "?tls=none"))
+		ctx, cancel := context.WithCancel(t.Context())
+		unbind := c.Bind(ctx)
+		if ended {
+			cancel()
+		}
+		within(t, "unbind", unbind)
+		within(t, "unbind again", unbind)
+		cancel()
+		assert.Equal(t, !ended, c.IsValid(), "what ends afterwards does not matter")
+	}
+}
+
 func TestAFarewellIsInTheError(t *testing.T) {
 	mail, server := mailbox(t)
 	c := dial(t, plainDSN(server.Addr(), "?tls=none"))
