@@ -2,7 +2,7 @@
 // plots of BENCHMARKS.md from what it measured. It is run in the folder of its
 // module:
 //
-//	go run ./cmd/report            # 10 runs, about 11 minutes
+//	go run ./cmd/report            # 10 runs, about 8 minutes
 //	go run ./cmd/report -n 3
 //	go run ./cmd/report -n 0       # no run: write again from the stored data
 //
