@@ -100,7 +100,7 @@ func TestPingSaysThatTheAccountIsFull(t *testing.T) {
 func TestBenchMeasuresAMailServer(t *testing.T) {
 	mail := testserver.NewIMAP("ada", "s3cret")
 	_, dsn := serveMail(t, mail, onTLS)
-	r := hotline(t.Context(), "bench", dsn, "-c", "6", "-d", "50ms", "--json")
+	r := hotline(t.Context(), "bench", dsn, "-c", "6", "-d", "300ms", "--json")
 	r.wantSuccess(t)
 	assert.NotContains(t, r.out, "s3cret")
 	var got jsonReport
@@ -110,7 +110,8 @@ func TestBenchMeasuresAMailServer(t *testing.T) {
 	assert.Positive(t, got.Pool.Requests)
 	assert.Positive(t, got.Connect.Requests)
 	assert.Zero(t, got.Pool.Failed+got.Connect.Failed)
-	assert.EqualValues(t, 1+4+got.Connect.Requests, mail.Logins(), "a try, the pool's, and one per request")
+	pooled := int64(mail.Logins()) - 1 - got.Connect.Requests // of the others, one was to try
+	assert.True(t, 1 <= pooled && pooled <= 4, "the pool has logged in %d times", pooled)
 }
 
 func TestFetchOnceWantsTheLetterAndLeavesItUnread(t *testing.T) {
