@@ -11,6 +11,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	goimap "github.com/emersion/go-imap/v2"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/drivers/imap"
+	"github.com/hotline-go/hotline/internal/memnet"
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
@@ -133,6 +135,45 @@ func TestAWrongPasswordIsTriedOnce(t *testing.T) {
 	require.EqualError(t, err, "imap: login by PLAIN on "+server.Addr()+": imap: NO [AUTHENTICATIONFAILED] Authentication failed.")
 	assert.True(t, driver.IsPermanent(err))
 	assert.Equal(t, 1, server.Stats().Accepted)
+}
+
+// A server that is being stopped may refuse a good password.
+func TestAPasswordThatWasGoodIsTriedOnceMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var nw memnet.Network
+		mail := testserver.NewIMAP(account, password)
+		server, err := testserver.Start(nw.Listen, "localhost:143", mail.Serve)
+		require.NoError(t, err)
+		defer server.Close()
+		config, err := imap.ParseDSN(plainDSN("localhost", "?tls=none"))
+		require.NoError(t, err)
+		config.Dial = nw.DialContext
+		connector, err := imap.NewConnector(config)
+		require.NoError(t, err)
+		connect := func() (permanent bool, pause time.Duration, err error) {
+			_, err = connectTo(t, connector)
+			pause, _ = driver.RetryAfter(err)
+			return driver.IsPermanent(err), pause, err
+		}
+		refuse := &goimap.Error{Type: goimap.StatusResponseTypeNo, Code: goimap.ResponseCodeAuthenticationFailed}
+		for range 2 {
+			mail.Refuse(nil)
+			_, _, err = connect()
+			require.NoError(t, err)
+			mail.Refuse(refuse)
+			for range 2 { // the second may have begun before
+				permanent, pause, err := connect()
+				assert.False(t, permanent)
+				assert.Equal(t, 2*time.Second, pause, "%v", err)
+			}
+			<-time.After(2 * time.Second)
+			for range 2 {
+				permanent, pause, _ := connect()
+				assert.True(t, permanent)
+				assert.Zero(t, pause)
+			}
+		}
+	})
 }
 
 func TestARefusedTokenIsReplacedOnce(t *testing.T) {

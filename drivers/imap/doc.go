@@ -100,8 +100,26 @@
 // connections or commands, with the pause that the server has named, or one
 // second for a full account and 30 for others. That goes for commands as well.
 //
+// A server that is being stopped may refuse a good password: Dovecot does. So
+// the first refusal of what was accepted before is driver.Throttled, for two
+// seconds, and permanent only if the login after that is refused too.
+//
 // Servers slow down those who log in with a wrong password. Dovecot answers
 // the next right one, from the same address, after 4 to 15 seconds.
+//
+// # Servers
+//
+// The tests run the same suite on Dovecot 2.3 and on Cyrus IMAP 3.6. What a
+// client sees of the difference:
+//
+//	                      Dovecot                     Cyrus
+//	wrong password        NO [AUTHENTICATIONFAILED]   NO, without a code
+//	one login too many    NO [LIMIT]                  NO Too many open connections
+//	session that is ended BYE, then the end           the end
+//	session that crashed  forgotten                   counts against maxlogins_per_user for good
+//
+// Both refuse an APPEND to a mailbox that is not there before the message has
+// come, which costs the connection.
 //
 // # Advice
 //

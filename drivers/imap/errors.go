@@ -81,7 +81,8 @@ func (c *Conn) sentNothing(why error) bool {
 	return errors.As(why, &e) && e.Sent == c.sentBefore
 }
 
-// refusal is an error that says: not with these credentials.
+// refusal is an error that says: not with these credentials. The trust of the
+// connector gives it its class.
 type refusal struct{ error }
 
 func (r refusal) Unwrap() error { return r.error }
@@ -107,7 +108,7 @@ func atLogin(err error) error {
 	if answer.Type == imap.StatusResponseTypeBye {
 		return err // a server that shuts down, or one that is too busy to say why
 	}
-	return driver.Permanent(refusal{err})
+	return refusal{err}
 }
 
 // full are the words of servers whose account has all its connections, and

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -20,11 +21,19 @@ import (
 type opener struct {
 	Config
 	secure *tls.Client // nil: no TLS
+	trust  trust
 }
 
-// open makes a connection. If the server does not take the credentials, and
-// there is a source of them, it asks for others once.
+// open makes a connection.
 func (o *opener) open(ctx context.Context) (*Conn, error) {
+	began := time.Now()
+	c, err := o.openAfresh(ctx)
+	return c, o.trust.judge(began, err)
+}
+
+// openAfresh makes a connection. If the server does not take the credentials,
+// and there is a source of them, it asks for others once.
+func (o *opener) openAfresh(ctx context.Context) (*Conn, error) {
 	creds, err := o.credentials(ctx, nil)
 	if err != nil {
 		return nil, err
