@@ -19,6 +19,7 @@ func TestTheDriverKeepsTheContract(t *testing.T) {
 	ca := testcert.NewCA()
 	run := func(name, scheme, rest string, prepare func(*testserver.IMAP, net.Listener) net.Listener) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			drivertest.Run(t, func(t testing.TB) drivertest.Subject {
 				mail := testserver.NewIMAP(account, password)
 				require.NoError(t, mail.Append("INBOX", message(10)))

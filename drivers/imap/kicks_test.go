@@ -195,7 +195,7 @@ func TestRealServersRestartUnderLoad(t *testing.T) {
 		require.NoError(t, noop())
 		s.Stop()
 		s.Start()
-		require.Eventually(t, func() bool { return noop() == nil }, 5*time.Second, time.Millisecond)
+		require.EventuallyWithT(t, func(c *assert.CollectT) { assert.NoError(c, noop()) }, 5*time.Second, time.Millisecond)
 		close(stop)
 		load.Wait()
 		require.NoError(t, p.Close())

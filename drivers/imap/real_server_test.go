@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	goimap "github.com/emersion/go-imap/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hotline-go/hotline/driver"
@@ -85,18 +86,19 @@ func (s *realServer) dial(encryption string) *imap.Conn {
 	return c
 }
 
-// fill puts n small messages and a big one into the INBOX.
+// fill puts n small messages and a big one into the INBOX, which is empty.
 func (s *realServer) fill(n, big int) {
 	s.t.Helper()
 	c := s.dial(imap.None)
 	defer c.Close()
-	for i := range n + 1 {
-		text := message(10)
-		if i == n {
-			text = message(big)
-		}
-		require.NoError(s.t, appendMail(c, text))
+	require.NoError(s.t, appendMail(c, message(10)))
+	_, err := c.Select("INBOX", nil).Wait()
+	require.NoError(s.t, err)
+	for have := 1; have < n; have *= 2 {
+		_, err := c.Copy(goimap.SeqSet{{Start: 1, Stop: uint32(min(have, n-have))}}, "INBOX").Wait()
+		require.NoError(s.t, err)
 	}
+	require.NoError(s.t, appendMail(c, message(big)))
 }
 
 func appendMail(c *imap.Conn, text string) error {

@@ -124,14 +124,24 @@ func TestRealServersHangUp(t *testing.T) {
 			{"restart", func() { s.Stop(); s.Start() }, ""},
 		} {
 			t.Run(tc.name, func(t *testing.T) {
-				p, err := pool.New[*imap.Conn](s.connector(s.config(imap.Implicit)), pool.Config{MinIdle: 3, MaxOpen: 4})
+				p, err := pool.New[*imap.Conn](s.connector(s.config(imap.Implicit)), pool.Config{MaxOpen: 4})
 				require.NoError(t, err)
 				defer p.Close()
-				require.NoError(t, p.Ready(soon(t)))
-				l, err := p.Acquire(soon(t))
-				require.NoError(t, err)
+				var leases []pool.Lease[*imap.Conn]
+				var conns []*imap.Conn
+				for range 4 {
+					l, err := p.Acquire(soon(t))
+					require.NoError(t, err)
+					leases, conns = append(leases, l), append(conns, l.Conn())
+				}
+				for _, l := range leases[1:] {
+					l.Release()
+				}
 				tc.do()
-				ended(t, l.Conn())
+				for _, c := range conns {
+					ended(t, c)
+				}
+				l := leases[0]
 				err = l.Conn().Noop().Wait()
 				assert.True(t, driver.IsBad(err), "%v", err)
 				if tc.farewell != "" {
@@ -217,6 +227,7 @@ func TestRealServersAndWhatIsAbandoned(t *testing.T) {
 
 func TestRealServersAreWatched(t *testing.T) {
 	onServers(t, mailserver.Options{}, func(t *testing.T, s *realServer) {
+		t.Parallel()
 		p, err := pool.New[*imap.Conn](s.connector(s.config(imap.Implicit)), pool.Config{})
 		require.NoError(t, err)
 		defer p.Close()
@@ -230,7 +241,7 @@ func TestRealServersAreWatched(t *testing.T) {
 		}()
 		assert.Empty(t, <-calls)
 		for range 2 {
-			s.fill(0, 10)
+			require.NoError(t, appendMail(s.dial(imap.None), message(10)))
 			assert.NotEmpty(t, <-calls)
 			s.Kick()
 			assert.Empty(t, <-calls, "after a lost connection")

@@ -4,6 +4,7 @@ package mailserver
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -121,7 +122,7 @@ func (s *Server) fill(text string) string {
 		"@LIMIT", strconv.Itoa(s.options.MaxLogins)).Replace(text)
 }
 
-// Start starts a server that was stopped, and waits until it accepts.
+// Start starts a server that was stopped, and waits until it greets.
 func (s *Server) Start() {
 	s.t.Helper()
 	s.command = exec.Command(s.command.Path, s.command.Args[1:]...)
@@ -131,14 +132,19 @@ func (s *Server) Start() {
 	defer log.Close()
 	s.command.Stdout, s.command.Stderr = log, log
 	require.NoError(s.t, s.command.Start())
-	require.Eventually(s.t, func() bool {
-		c, err := net.Dial("tcp", s.TLS)
-		if err != nil {
-			return false
-		}
-		c.Close()
-		return true
-	}, 10*time.Second, 10*time.Millisecond, "%s does not accept", s.Name)
+	require.Eventually(s.t, s.greets, 10*time.Second, 10*time.Millisecond, "%s does not greet", s.Name)
+}
+
+func (s *Server) greets() bool {
+	c, err := net.Dial("tcp", s.Plain)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(time.Second)) // it may hang in its start
+	var b [4]byte
+	_, err = io.ReadFull(c, b[:])
+	return err == nil && string(b[:]) == "* OK"
 }
 
 // Stop ends the server and all that it has started, as an init system does: it
