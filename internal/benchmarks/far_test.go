@@ -64,3 +64,31 @@ func TestAFarServerIsARoundTripAway(t *testing.T) {
 		require.NoError(t, echo(c, make([]byte, echoSize)))
 	}
 }
+
+func TestAFarEndIsPassedOn(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	serve(t, l, func(c net.Conn) {
+		if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+			ended <- err
+		}
+		c.Close()
+	})
+	dial := far(t, l.Addr().String(), 1)
+	for _, clientLeaves := range []bool{true, false} {
+		c, err := dial(t.Context(), "tcp", l.Addr().String())
+		require.NoError(t, err)
+		defer c.Close()
+		if clientLeaves {
+			require.NoError(t, c.Close())
+			require.ErrorIs(t, <-ended, io.EOF)
+			continue
+		}
+		_, err = c.Write(make([]byte, 1))
+		require.NoError(t, err)
+		require.NoError(t, c.SetReadDeadline(time.Now().Add(10*time.Second)))
+		_, err = c.Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF)
+	}
+}
