@@ -40,9 +40,6 @@ func (c *pingCommand) Run(ctx context.Context, con console) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := t.checkPool(ctx); err != nil {
-		return err
-	}
 	began := time.Now()
 	conn, err := t.connect(ctx, c.Timeout)
 	if err != nil {

@@ -27,7 +27,8 @@ type pinger interface {
 	driver.Pinger
 }
 
-// openTarget finds the driver for text. It does not dial.
+// openTarget finds the driver for text, and what is wrong with text. It does
+// not dial.
 func openTarget(text string) (*target, error) {
 	scheme, _, ok := strings.Cut(text, "://")
 	if !ok {
@@ -37,7 +38,8 @@ func openTarget(text string) (*target, error) {
 	if known := driver.Drivers(); !slices.Contains(known, scheme) {
 		return nil, usageError{fmt.Errorf("no driver for %.20q; there are %s", scheme, strings.Join(known, ", "))}
 	}
-	rest, _, err := dsn.Cut(text, "pool_")
+	var settings pool.Config
+	rest, err := settings.CutDSN(text)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -45,23 +47,33 @@ func openTarget(text string) (*target, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
+	checked, err := pool.New[pinger](unconnected{connector}, settings)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	_ = checked.Close()
 	t := &target{scheme: scheme, dsn: text, connector: connector, name: scheme}
-	if a, ok := connector.(driver.Advisor); ok && a.Advice().Name != "" {
-		t.name = a.Advice().Name
+	if name := adviceOf(connector).Name; name != "" {
+		t.name = name
 	}
 	return t, nil
 }
 
-// checkPool finds what is wrong with the parameters for a pool, of which ping
-// makes no other use. A pool that is to keep connections ready begins to
-// connect, for which it gets no time, or as much as Shutdown takes if the DSN
-// sets the time.
-func (t *target) checkPool(ctx context.Context) error {
-	p, err := pool.Open[pinger](t.scheme, t.dsn, pool.Config{ConnectTimeout: 1})
-	if err != nil {
-		return usageError{err}
+// unconnected is a connector whose pool can be checked without connecting.
+type unconnected struct{ driver.Connector }
+
+func (unconnected) Connect(context.Context) (driver.Conn, error) {
+	return nil, errors.New("not meant to connect")
+}
+
+func (u unconnected) Advice() driver.Advice { return adviceOf(u.Connector) }
+
+// adviceOf returns what c recommends to a pool, if anything.
+func adviceOf(c driver.Connector) driver.Advice {
+	if a, ok := c.(driver.Advisor); ok {
+		return a.Advice()
 	}
-	return p.Shutdown(ctx)
+	return driver.Advice{}
 }
 
 // looksOnly reports whether a Ping of the target looks at the socket and asks
