@@ -314,6 +314,10 @@ func TestSCRAM(t *testing.T) {
 		{"too few iterations", "p,=", 4095, none, "SCRAM challenge is not what RFC 7677 wants"},
 		{"too many iterations", "p,=", 4096, func(c, _ *string) { *c = strings.Replace(*c, "i=4096", "i=9999999", 1) }, "SCRAM challenge is not what RFC 7677 wants"},
 		{"another nonce", "p,=", 4096, func(c, _ *string) { *c = "r=x" + (*c)[2:] }, "SCRAM challenge is not what RFC 7677 wants"},
+		{"our nonce alone", "p,=", 4096, func(c, _ *string) { *c = strings.Replace(*c, "server,", ",", 1) }, "SCRAM challenge is not what RFC 7677 wants"},
+		{"a salt that is no base64", "p,=", 4096, func(c, _ *string) { *c = strings.Replace(*c, ",s=", ",s=?", 1) }, "SCRAM challenge is not what RFC 7677 wants"},
+		{"no count", "p,=", 4096, func(c, _ *string) { *c = strings.Replace(*c, "i=4096", "i=many", 1) }, "SCRAM challenge is not what RFC 7677 wants"},
+		{"a server with another password", "p,=", 4096, func(_, f *string) { *f = "v=" + encoded(strings.Repeat("x", sha256.Size)) }, "the server has not proved that it knows the password"},
 		{"a server without the password", "p,=", 4096, func(_, f *string) { *f = "v=" + encoded("no") }, "the server has not proved that it knows the password"},
 		{"a server that proves nothing", "p,=", 4096, func(_, f *string) { *f = "-" }, "the server has not proved that it knows the password"},
 	} {

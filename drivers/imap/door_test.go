@@ -3,9 +3,11 @@
 package imap_test
 
 import (
+	"context"
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -111,4 +113,26 @@ func established(c *net.TCPConn) bool {
 		return false
 	}
 	return info[0] == stateEstablished
+}
+
+// sockets counts those of a client that it has not closed.
+type sockets struct{ open atomic.Int32 }
+
+func (s *sockets) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	s.open.Add(1)
+	return &socket{c, sync.OnceFunc(func() { s.open.Add(-1) })}, nil
+}
+
+type socket struct {
+	net.Conn
+	closed func()
+}
+
+func (s *socket) Close() error {
+	s.closed()
+	return s.Conn.Close()
 }

@@ -31,7 +31,8 @@ func TestRealServersUnderKicks(t *testing.T) {
 	onServers(t, manyLogins, func(t *testing.T, s *realServer) {
 		way := newDoor(t, s.TLS)
 		config := s.config(imap.Implicit)
-		config.Address = way.address
+		var sockets sockets
+		config.Address, config.Dial = way.address, sockets.dial
 		p, err := pool.New[*imap.Conn](s.connector(config), pool.Config{MaxOpen: maxOpen})
 		require.NoError(t, err)
 		defer p.Close()
@@ -49,6 +50,7 @@ func TestRealServersUnderKicks(t *testing.T) {
 
 		open, most := way.counts()
 		assert.Zero(t, open, "connections were left")
+		assert.Zero(t, sockets.open.Load(), "sockets were left")
 		assert.LessOrEqual(t, most, maxOpen, "connections at the server")
 		require.Eventually(t, func() bool { return s.Sessions() == 0 }, 5*time.Second, 10*time.Millisecond, "sessions were left")
 		wantGoroutines(t, 0)

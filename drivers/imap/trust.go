@@ -18,8 +18,8 @@ const doubtPause = 2 * time.Second
 // permanent only if a login after a pause is refused as well.
 type trust struct {
 	mu       sync.Mutex // guards the fields below
-	accepted bool       // a login has succeeded since the last refusal that was believed
-	doubted  time.Time  // when the first refusal came since the last success; zero: none
+	accepted bool       // a login has succeeded
+	doubted  time.Time  // when the first refusal after a success came; zero: none has
 }
 
 // judge gives err, with which a login that began then has ended, its class if
@@ -37,9 +37,8 @@ func (t *trust) judge(began time.Time, err error) error {
 	case t.accepted && t.doubted.IsZero():
 		t.doubted = time.Now()
 	}
-	if t.accepted && began.Before(t.doubted.Add(doubtPause)) {
+	if began.Before(t.doubted.Add(doubtPause)) {
 		return driver.Throttled(err, doubtPause)
 	}
-	t.accepted = false
 	return driver.Permanent(err)
 }

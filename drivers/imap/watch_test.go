@@ -104,7 +104,7 @@ func TestWatchGoesOnForHours(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := startWatch(t, nil)
 		w.wantCall(t, nil)
-		time.Sleep(3 * time.Hour) // the pool replaces it after 4
+		<-time.After(3 * time.Hour) // the pool replaces it after 4
 		require.NoError(t, w.mail.Append("INBOX", message(10)))
 		assert.Len(t, w.wantCall(t, nil), 1)
 		assert.Equal(t, 1, w.mail.Logins())
@@ -145,7 +145,7 @@ func TestWatchSpacesOutItsAttempts(t *testing.T) {
 		w.nw.Refuse(true)
 		w.nw.Cut()
 		before := w.nw.Stats().Dials
-		time.Sleep(10 * time.Minute)
+		<-time.After(10 * time.Minute)
 		dials := w.nw.Stats().Dials - before
 		assert.True(t, 8 <= dials && dials <= 20, "%d dials in 10 minutes", dials)
 		w.nw.Refuse(false)
@@ -164,11 +164,50 @@ func TestWatchWaitsAsLongAsTheServerWants(t *testing.T) {
 		w.mail.Refuse(&goimap.Error{Type: goimap.StatusResponseTypeBye, Text: "Too many connections, Suggested Backoff Time: 90000 milliseconds"})
 		w.nw.Cut()
 		began := time.Now()
-		time.Sleep(20 * time.Second)
+		<-time.After(20 * time.Second)
 		w.mail.Refuse(nil)
 		w.wantCall(t, nil)
 		assert.GreaterOrEqual(t, time.Since(began), 90*time.Second)
 	})
+}
+
+// doer is the Do of a pool.
+type doer func(ctx context.Context, fn func(context.Context, *imap.Conn) error) error
+
+func (d doer) Do(ctx context.Context, fn func(context.Context, *imap.Conn) error) error {
+	return d(ctx, fn)
+}
+
+// A pool may not know the pause, or know nothing of pauses.
+func TestWatchDoesNotAskThePoolBeforeThePauseIsOver(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		err  error
+		gaps []time.Duration // between attempts, at least
+	}{
+		{"a pause of the server", driver.Throttled(errors.New("busy"), 90*time.Second), []time.Duration{90 * time.Second, 90 * time.Second, 90 * time.Second}},
+		{"no pause", errors.New("down"), []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}},
+		{"a short pause", driver.Throttled(errors.New("busy"), time.Millisecond), []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				last, gaps := time.Now(), []time.Duration{}
+				err := imap.Watch(ctx, doer(func(context.Context, func(context.Context, *imap.Conn) error) error {
+					gaps = append(gaps, time.Since(last))
+					last = time.Now()
+					if len(gaps) > len(tc.gaps) {
+						cancel()
+					}
+					return tc.err
+				}), "INBOX", nil)
+				assert.ErrorIs(t, err, context.Canceled)
+				for i, want := range tc.gaps {
+					assert.True(t, want <= gaps[i+1] && gaps[i+1] <= want*3/2, "attempt %d came after %v, want %v", i+1, gaps[i+1], want)
+				}
+			})
+		})
+	}
 }
 
 func TestWatchEnds(t *testing.T) {
