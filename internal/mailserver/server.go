@@ -20,7 +20,7 @@ import (
 	"github.com/hotline-go/hotline/internal/testcert"
 )
 
-// The account that every server has. It has an empty INBOX.
+// The account that every server has. Its INBOX is empty.
 const (
 	User     = "ada@example.org"
 	Password = "p4ss,w/rd@"
@@ -156,6 +156,9 @@ func (s *Server) Stop() {
 
 func (s *Server) end(patience time.Duration) {
 	s.t.Helper()
+	if s.command.Process == nil {
+		return // it could not be started
+	}
 	group := -s.command.Process.Pid
 	_ = syscall.Kill(group, syscall.SIGTERM)
 	impatient := time.AfterFunc(patience, func() { _ = syscall.Kill(group, syscall.SIGKILL) })
