@@ -56,18 +56,18 @@ func (c *Config) params() *dsn.Params {
 //	...
 //	p, err := pool.New[*imap.Conn](connector, cfg)
 //
-// Its errors are about parameters that begin with pool_ and that there are
-// none of, and about values of the wrong form. What is out of range is for
-// [New] to find.
+// Its errors are about parameters that begin with pool_ and that there are none
+// of, and about values of the wrong form; rest is good all the same. What is
+// out of range is for [New] to find.
 func (c *Config) CutDSN(text string) (rest string, err error) {
 	rest, values, err := dsn.Cut(text, prefix)
 	if err == nil {
 		err = c.params().Apply(values)
 	}
 	if err != nil {
-		return "", fmt.Errorf("pool: %w", err)
+		err = fmt.Errorf("pool: %w", err)
 	}
-	return rest, nil
+	return rest, err
 }
 
 // nameOf is the default name of a pool: the driver and, where it is known, the

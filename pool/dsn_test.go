@@ -97,7 +97,8 @@ func TestParametersWinOverTheConfigAndReachThePool(t *testing.T) {
 }
 
 func TestWrongParametersAreReportedTogether(t *testing.T) {
-	drivertest.Register(t, "dsntest", drivertest.NewFake(t))
+	f := drivertest.NewFake(t)
+	drivertest.Register(t, "dsntest", f)
 	for query, want := range map[string]string{
 		"pool_max_opne=5":              `pool: dsn: unknown parameter pool_max_opne; the nearest known one is pool_max_open`,
 		"pool_keep_alive=5s":           `pool: dsn: unknown parameter pool_keep_alive; the nearest known one is pool_keepalive`,
@@ -114,6 +115,9 @@ func TestWrongParametersAreReportedTogether(t *testing.T) {
 		p, err := Open[*drivertest.FakeConn]("dsntest", "fake://db.example/x?"+query, Config{MaxOpen: 3})
 		assert.EqualError(t, err, want)
 		assert.Nil(t, p)
+		for _, dsn := range f.DSNs() {
+			assert.Equal(t, "fake://db.example/x", dsn, "the driver has a DSN to find faults in")
+		}
 	}
 }
 
