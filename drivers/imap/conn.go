@@ -134,12 +134,17 @@ func (c *Conn) Ping(ctx context.Context) error {
 // in, the credentials have not expired, and no APPEND waits for more. It does
 // no I/O. What else was left open, ResetSession ends.
 func (c *Conn) IsValid() bool {
+	return c.poolable() == nil
+}
+
+// poolable returns why the connection must not be pooled, or nil.
+func (c *Conn) poolable() error {
 	for _, b := range c.unseen() {
 		if a, ok := b.(*AppendCommand); ok && a.unfinished() {
-			return false
+			return errors.New("an APPEND was left open")
 		}
 	}
-	return c.usable() == nil
+	return c.usable()
 }
 
 // usable returns why the connection is of no more use, or nil.
@@ -170,8 +175,8 @@ const drainTime = time.Second
 // the Config says, or no mailbox. Where the last holder has left all as it was
 // there is no I/O. It never expunges.
 func (c *Conn) ResetSession(ctx context.Context) error {
-	if !c.IsValid() {
-		return badConn(c.usable())
+	if err := c.poolable(); err != nil {
+		return badConn(err)
 	}
 	c.cutUpdates()
 	if len(c.unseen()) > 0 || c.where() != c.home.place {
@@ -250,7 +255,7 @@ const (
 // Commands under way fail. A second Close does nothing.
 func (c *Conn) Close() error {
 	c.closing.Do(func() {
-		if c.usable() == nil && len(c.unseen()) == 0 {
+		if c.conn.Err() == nil && len(c.unseen()) == 0 {
 			ctx, cancel := context.WithTimeout(context.Background(), farewellTime)
 			unbind := c.Bind(ctx)
 			_ = c.client.Logout().Wait()

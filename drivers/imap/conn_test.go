@@ -121,6 +121,15 @@ func TestAnAnswerOfNoLeavesTheConnection(t *testing.T) {
 	require.NoError(t, c.Ping(soon(t)))
 }
 
+func TestAnOpenAppendIsTheReasonOfAFailedReset(t *testing.T) {
+	_, server := mailbox(t)
+	c := dial(t, plainDSN(server.Addr(), "?tls=none"))
+	_, err := c.Append("INBOX", 100, nil).Write([]byte("Subject: half"))
+	require.NoError(t, err)
+	assert.False(t, c.IsValid())
+	assert.EqualError(t, c.ResetSession(soon(t)), "imap: driver: bad connection: an APPEND was left open")
+}
+
 func TestCloseIsSaidToTheServer(t *testing.T) {
 	addr := script(t, "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hi\r\n", "C: AUTHENTICATE PLAIN",
 		"TAG OK [CAPABILITY IMAP4rev1] in\r\n", "C: LOGOUT", "* BYE bye\r\nTAG OK done\r\n")

@@ -119,8 +119,18 @@ var (
 	busy = []string{"too many", "throttled", "rate limit", "try again later", "authenticated but not connected"}
 )
 
+// aboutNames are the codes of answers whose text may hold the name of
+// a mailbox or of something else, in which words mean nothing.
+var aboutNames = []imap.ResponseCode{
+	imap.ResponseCodeNonExistent, imap.ResponseCodeTryCreate, imap.ResponseCodeAlreadyExists, imap.ResponseCodeNoPerm,
+	imap.ResponseCodeCannot, imap.ResponseCodeOverQuota, imap.ResponseCodeBadCharset,
+}
+
 // throttled reports whether the server wants a pause, and how long.
 func throttled(e *imap.Error) (pause time.Duration, ok bool) {
+	if slices.Contains(aboutNames, e.Code) {
+		return 0, false
+	}
 	text := strings.ToLower(e.Text)
 	has := func(words string) bool { return strings.Contains(text, words) }
 	isBusy := e.Code == "THROTTLED" || slices.ContainsFunc(busy, has)

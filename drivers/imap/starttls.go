@@ -32,12 +32,15 @@ func startTLS(nc net.Conn) error {
 		if err != nil {
 			return fmt.Errorf("imap: STARTTLS: %w", err)
 		}
+		if text, ok := cutPrefixFold(line, "* BYE"); ok {
+			return farewell("STARTTLS", text)
+		}
 		answer, ok := cutPrefixFold(line, "S ")
 		if !ok {
 			continue // capabilities, and what else servers tell
 		}
 		if _, ok := cutPrefixFold(answer, "OK"); !ok {
-			return driver.Permanent(fmt.Errorf("imap: the server does not do STARTTLS, it says %.80q; tls=none would go without", answer))
+			return noStartTLS(answer)
 		}
 		break
 	}
@@ -52,17 +55,37 @@ func checkGreeting(line string) error {
 		return nil
 	}
 	if text, ok := cutPrefixFold(line, "* BYE"); ok {
-		answer := status(imap.StatusResponseTypeBye, text)
-		err := fmt.Errorf("imap: greeting: %w", answer)
-		if pause, ok := throttled(answer); ok {
-			return driver.Throttled(err, pause)
-		}
-		return atLogin(err)
+		return farewell("greeting", text)
 	}
 	if _, ok := cutPrefixFold(line, "* PREAUTH"); ok {
 		return driver.Permanent(errors.New("imap: the server has logged us in by itself, over plain text: somebody may be in between"))
 	}
 	return driver.Permanent(fmt.Errorf("imap: the server does not speak IMAP on this port, it begins with %.40q", line))
+}
+
+// farewell is the error of a BYE with that text.
+func farewell(op, text string) error {
+	return refused(op, status(imap.StatusResponseTypeBye, text))
+}
+
+// noStartTLS is the error of a server that answers STARTTLS by something else
+// than OK. One that is busy may do it later.
+func noStartTLS(answer string) error {
+	kind, text, _ := strings.Cut(answer, " ")
+	err := refused("STARTTLS", status(imap.StatusResponseType(strings.ToUpper(kind)), text))
+	if errors.As(err, new(refusal)) {
+		return driver.Permanent(fmt.Errorf("imap: the server does not do STARTTLS, it says %.80q; tls=none would go without", answer))
+	}
+	return err
+}
+
+// refused is the error of an answer that comes before the login.
+func refused(op string, answer *imap.Error) error {
+	err := fmt.Errorf("imap: %s: %w", op, answer)
+	if pause, ok := throttled(answer); ok {
+		return driver.Throttled(err, pause)
+	}
+	return atLogin(err)
 }
 
 // readLine returns the next line, without its end.
