@@ -100,7 +100,7 @@ func (m *mechanism) login(c *imapclient.Client, o *opener, address string, creds
 	err := c.Authenticate(client)
 	switch client := client.(type) {
 	case *oauth:
-		if err != nil && client.reason != "" {
+		if err != nil && client.reason != "" && !creds.toldBy(client.reason) {
 			return fmt.Errorf("%w (the server says %.200q)", err, client.reason)
 		}
 	case *scram:

@@ -75,9 +75,9 @@ type Config struct {
 	SRV bool
 
 	// Trace, unless it is zero, is told every line that is sent and received,
-	// but for the secrets of the login, and for what travels as a literal, as
-	// mail does. Subjects and addresses are in it. The parameter of that name
-	// makes it print to standard error.
+	// after STARTTLS where there is one, but for the secrets of the login, and
+	// for what travels as a literal, as mail does. Subjects and addresses are
+	// in it. The parameter of that name makes it print to standard error.
 	Trace logr.Logger
 
 	// LookupSRV looks up the servers. Nil means that of net.DefaultResolver.

@@ -50,7 +50,12 @@
 // first that the server has, and by SCRAM-SHA-256, PLAIN or LOGIN over plain
 // text. A token goes by OAUTHBEARER or XOAUTH2. A client certificate without a
 // password goes by EXTERNAL. A secret is sent over plain text to this machine
-// alone, which is localhost or an address of it, unless insecure_auth is given.
+// alone, which is localhost or a loopback address without a proxy, unless
+// insecure_auth is given. SCRAM takes the password as it is, without SASLprep.
+//
+// The context of Connect bounds all of it, the look-up and the handshake
+// included, so there are no timeouts in the DSN. The farewell of Close has two
+// seconds.
 //
 // Where a token ends after an hour, Config.Credentials returns one for each
 // connect. A connection whose token has ended is not used again. Of an
@@ -89,20 +94,22 @@
 //
 // # Errors
 //
-// An error with an *imap.Error of go-imap in it is an answer of the server, and
-// the connection is good. All others are driver.IsBad, or mistakes of the
-// caller. The farewell of a server that hangs up is in the error, as an
-// *imap.Error of type BYE.
+// driver.IsBad tells errors of the connection, which is then of no more use,
+// from those of a command. An *imap.Error of go-imap of type NO or BAD is the
+// server's answer to a command; one of type BYE is the farewell of a server
+// that has hung up.
 //
 // Of a failed Connect, driver.Permanent marks what the server will say again: a
 // wrong password or token, no way to log in, no such mailbox, a certificate
 // that is not good. driver.Throttled marks what sounds like too many
-// connections or commands, with the pause that the server has named, or one
-// second for a full account and 30 for others. That goes for commands as well.
+// connections or commands, with the pause that the server has named (five
+// minutes at most), or one second for a full account and 30 for others. That
+// goes for commands as well.
 //
 // A server that is being stopped may refuse a good password: Dovecot does. So
-// the first refusal of what was accepted before is driver.Throttled, for two
-// seconds, and permanent only if the login after that is refused too.
+// the first refusal of what was accepted before is driver.Throttled. For two
+// seconds nobody logs in then, and one goroutine after that; if it is refused
+// too, that is permanent.
 //
 // Servers slow down those who log in with a wrong password. Dovecot answers
 // the next right one, from the same address, after 4 to 15 seconds.

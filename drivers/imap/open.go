@@ -26,26 +26,33 @@ type opener struct {
 
 // open makes a connection.
 func (o *opener) open(ctx context.Context) (*Conn, error) {
-	began := time.Now()
-	c, err := o.openAfresh(ctx)
-	return c, o.trust.judge(began, err)
+	probe, err := o.trust.admit()
+	if err != nil {
+		return nil, err
+	}
+	c, err := o.openAfresh(ctx, probe)
+	return c, o.trust.judge(probe, err)
 }
 
 // openAfresh makes a connection. If the server does not take the credentials,
-// and there is a source of them, it asks for others once.
-func (o *opener) openAfresh(ctx context.Context) (*Conn, error) {
+// and there is a source of them, it asks for others once, unless that was done
+// before this probe.
+func (o *opener) openAfresh(ctx context.Context, probe bool) (*Conn, error) {
 	creds, err := o.credentials(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
 	c, err := o.openAs(ctx, creds)
 	var refused refusal
-	if o.Credentials == nil || !errors.As(err, &refused) {
+	if o.Credentials == nil || probe || !errors.As(err, &refused) {
 		return c, err
 	}
 	fresh, errFresh := o.credentials(ctx, err)
-	if errFresh != nil || fresh == creds {
-		return nil, errors.Join(err, errFresh)
+	if errFresh != nil {
+		return nil, fmt.Errorf("%w; they are asked for because of: %v", errFresh, err) // which may be no news of the account
+	}
+	if fresh.User == creds.User && fresh.Password == creds.Password && fresh.Token == creds.Token {
+		return nil, err
 	}
 	return o.openAs(ctx, fresh)
 }
@@ -71,8 +78,8 @@ func (o *opener) openAs(ctx context.Context, creds Credentials) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, address := range addresses {
-		c, errOne := o.openAt(ctx, address, creds)
+	for i, address := range addresses {
+		c, errOne := o.openWithin(ctx, len(addresses)-i, address, creds)
 		if errOne == nil {
 			return c, nil
 		}
@@ -83,6 +90,17 @@ func (o *opener) openAs(ctx context.Context, creds Credentials) (*Conn, error) {
 		}
 	}
 	return nil, err
+}
+
+// openWithin is openAt within an equal share of the time that is left: n
+// addresses have to do with it.
+func (o *opener) openWithin(ctx context.Context, n int, address string, creds Credentials) (*Conn, error) {
+	if end, ok := ctx.Deadline(); ok && n > 1 {
+		var cancel func()
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/time.Duration(n))
+		defer cancel()
+	}
+	return o.openAt(ctx, address, creds)
 }
 
 // openAt connects to address and logs in.
@@ -141,7 +159,7 @@ func (o *opener) greet(c *Conn, address string, creds Credentials) error {
 	if err := c.client.WaitGreeting(); err != nil {
 		return notIMAP(c.wire, atLogin(c.explain("greeting", err)))
 	}
-	private := o.secure != nil || isLocal(address)
+	private := o.secure != nil || o.Proxy == "" && isLocal(address)
 	if c.client.State() == imap.ConnStateAuthenticated {
 		if !private && !o.InsecureAuth {
 			return driver.Permanent(errors.New("imap: the server has logged us in by itself, over plain text: somebody may be in between"))
@@ -168,7 +186,7 @@ func (o *opener) login(c *Conn, address string, creds Credentials, mayTell bool)
 	err = m.login(c.client, o, address, creds)
 	c.wire.authenticating.Store(false)
 	if err != nil {
-		return atLogin(c.explain("login by "+m.name, err))
+		return atLogin(c.explain("login by "+m.name, creds.hush(err)))
 	}
 	if sameSet(before, c.Caps()) { // the answer did not say
 		if _, err := c.Capability().Wait(); err != nil {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -37,6 +37,9 @@ func TestAServerThatDoesNotWantUs(t *testing.T) {
 		{"is full at the greeting", []string{"* BYE Too many connections from your IP\r\n"}, "?tls=none", class{false, true, 30 * time.Second}, "Too many"},
 		{"is full before STARTTLS", []string{"* BYE [ALERT] Too many connections\r\n"}, "", class{false, true, 30 * time.Second}, "Too many"},
 		{"has no STARTTLS", []string{"* OK hi\r\n", "C: STARTTLS", "TAG BAD what?\r\n"}, "", permanent, `it says "BAD what?"; tls=none would go without`},
+		{"is full at STARTTLS", []string{"* OK hi\r\n", "C: STARTTLS", "* BYE Too many connections\r\n", "HANG UP"}, "", class{false, true, 30 * time.Second}, "Too many"},
+		{"shuts down at STARTTLS", []string{"* OK hi\r\n", "C: STARTTLS", "* BYE Server shutting down.\r\n", "HANG UP"}, "", transient, "BYE Server shutting down."},
+		{"has no STARTTLS for now", []string{"* OK hi\r\n", "C: STARTTLS", "TAG NO [UNAVAILABLE] later\r\n"}, "", class{false, true, 0}, "[UNAVAILABLE]"},
 		{"is in between", []string{"* OK hi\r\n", "C: STARTTLS", "TAG OK begin\r\nT1 OK [CAPABILITY] injected\r\n"}, "", permanent, "somebody may be in between"},
 		{"logs us in before STARTTLS", []string{"* PREAUTH hi\r\n"}, "", permanent, "somebody may be in between"},
 		{"is a POP server", []string{"+OK POP3 ready\r\n"}, "?tls=none", permanent, `does not speak IMAP on this port, it begins with "+OK POP3 ready"`},
@@ -58,6 +61,8 @@ func TestAServerThatDoesNotWantUs(t *testing.T) {
 		{"hangs up in the login", login1("* BYE Autologout; idle for too long\r\n", "HANG UP"), "?tls=none", transient, "BYE Autologout"},
 		{"has no such mailbox", login1("TAG OK [CAPABILITY IMAP4rev1] in\r\n", "C: SELECT", "TAG NO [NONEXISTENT] Unknown mailbox"), "/Missing?tls=none", permanent,
 			`mailbox "Missing"`},
+		{"has no mailbox of a name like an excuse", login1("TAG OK [CAPABILITY IMAP4rev1] in\r\n", "C: SELECT", "TAG NO [NONEXISTENT] No mailbox Too many news"),
+			"/Too%20many%20news?tls=none", permanent, "[NONEXISTENT]"},
 		{"has the mailbox in use", login1("TAG OK [CAPABILITY IMAP4rev1] in\r\n", "C: SELECT", "TAG NO [INUSE] locked"), "/INBOX?tls=none", transient, "[INUSE]"},
 		{"is Exchange and has given up", login1("TAG OK [CAPABILITY IMAP4rev1 ID] in\r\n", "C: ID",
 			"TAG BAD User is authenticated but not connected."), "?tls=none", class{false, true, 30 * time.Second}, "not connected"},
@@ -164,10 +169,8 @@ func TestWhatEachConnectionIsTold(t *testing.T) {
 
 func TestServersAreLookedUpInTheDNS(t *testing.T) {
 	_, server := mailbox(t)
-	_, good, err := net.SplitHostPort(server.Addr())
-	require.NoError(t, err)
-	var port uint16
-	fmt.Sscan(good, &port)
+	portOf := func(address string) uint16 { return netip.MustParseAddrPort(address).Port() }
+	port, silent := portOf(server.Addr()), portOf(script(t))
 	for _, tc := range []struct {
 		name    string
 		records []*net.SRV
@@ -178,6 +181,7 @@ func TestServersAreLookedUpInTheDNS(t *testing.T) {
 		{"the second answers", []*net.SRV{{Target: "127.0.0.1.", Port: 1}, {Target: "localhost.", Port: port}}, nil, "", nil},
 		{"there is none", []*net.SRV{{Target: "."}}, nil, "imap: look up _imap._tcp.example.org: the domain has no such service", driver.IsPermanent},
 		{"no answer", nil, errors.New("timeout"), "imap: look up _imap._tcp.example.org: timeout", nil},
+		{"the first is silent", []*net.SRV{{Target: "127.0.0.1.", Port: silent}, {Target: "localhost.", Port: port}}, nil, "", nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			config, err := imap.ParseDSN("imap://" + login + "example.org?tls=none&srv=true")
@@ -188,9 +192,12 @@ func TestServersAreLookedUpInTheDNS(t *testing.T) {
 			}
 			connector, err := imap.NewConnector(config)
 			require.NoError(t, err)
-			_, err = connectTo(t, connector)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			c, err := connector.Connect(ctx)
 			if tc.want == "" {
 				require.NoError(t, err)
+				require.NoError(t, c.Close())
 				return
 			}
 			require.EqualError(t, err, tc.want)

@@ -1,0 +1,288 @@
+package imap_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	goimap "github.com/emersion/go-imap/v2"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/drivers/imap"
+	"github.com/hotline-go/hotline/internal/memnet"
+	"github.com/hotline-go/hotline/internal/testserver"
+	"github.com/hotline-go/hotline/pool"
+)
+
+func TestAWrongPasswordIsTriedOnce(t *testing.T) {
+	mail, server := mailbox(t)
+	mail.Refuse(&goimap.Error{Type: goimap.StatusResponseTypeNo, Code: goimap.ResponseCodeAuthenticationFailed, Text: "Authentication failed."})
+	_, err := tryDial(t, plainDSN(server.Addr(), "?tls=none"))
+	require.EqualError(t, err, "imap: login by PLAIN on "+server.Addr()+": imap: NO [AUTHENTICATIONFAILED] Authentication failed.")
+	assert.True(t, driver.IsPermanent(err))
+	assert.Equal(t, 1, server.Stats().Accepted)
+}
+
+// inMemory starts a server on a network in memory, and returns how to reach it.
+// Its logins take delay.
+func inMemory(t *testing.T, delay time.Duration) (*testserver.IMAP, *testserver.Server, imap.Config) {
+	t.Helper()
+	var nw memnet.Network
+	mail := testserver.NewIMAP(account, password)
+	mail.LoginDelay = delay
+	server, err := testserver.Start(nw.Listen, "localhost:143", mail.Serve)
+	require.NoError(t, err)
+	t.Cleanup(server.Close)
+	config, err := imap.ParseDSN(plainDSN("localhost", "?tls=none"))
+	require.NoError(t, err)
+	config.Dial = nw.DialContext
+	return mail, server, config
+}
+
+// A server that is being stopped may refuse a good password.
+func TestAPasswordThatWasGoodIsTriedOnceMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mail, server, config := inMemory(t, 0)
+		connector, err := imap.NewConnector(config)
+		require.NoError(t, err)
+		connect := func() (permanent bool, pause time.Duration, err error) {
+			_, err = connectTo(t, connector)
+			pause, _ = driver.RetryAfter(err)
+			return driver.IsPermanent(err), pause, err
+		}
+		refuse := &goimap.Error{Type: goimap.StatusResponseTypeNo, Code: goimap.ResponseCodeAuthenticationFailed}
+		for range 2 {
+			mail.Refuse(nil)
+			_, _, err = connect()
+			require.NoError(t, err)
+			mail.Refuse(refuse)
+			before := server.Stats().Accepted
+			for range 2 {
+				permanent, pause, err := connect()
+				assert.False(t, permanent)
+				assert.Equal(t, 2*time.Second, pause, "%v", err)
+				assert.ErrorContains(t, err, "AUTHENTICATIONFAILED")
+			}
+			assert.Equal(t, before+1, server.Stats().Accepted, "the second is not sent")
+			<-time.After(2 * time.Second)
+			for range 2 {
+				permanent, pause, _ := connect()
+				assert.True(t, permanent)
+				assert.Zero(t, pause)
+			}
+		}
+	})
+}
+
+func TestARefusedTokenIsReplacedOnce(t *testing.T) {
+	refuse := []string{greeting("AUTH=XOAUTH2 SASL-IR"), "C: XOAUTH2", "+ " + encoded(`{"status":"401"}`) + "\r\n", "C: \r\n", "TAG NO failed\r\n"}
+	for _, tc := range []struct {
+		name   string
+		tokens []string
+		dials  int
+		ok     bool
+	}{
+		{"a good one", []string{"old", "new"}, 2, true},
+		{"the same again", []string{"old", "old"}, 1, false},
+		{"a bad one", []string{"old", "older", "oldest"}, 2, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			n := 0
+			server, err := testserver.Start(testserver.TCP, "127.0.0.1:0", func(l net.Listener) {
+				for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+					n++
+					if n == 2 && tc.ok {
+						play(c, []string{refuse[0], "C: XOAUTH2 " + encoded("user=joe,a=b\x01auth=Bearer new\x01\x01"), welcome})
+					} else {
+						play(c, refuse)
+					}
+				}
+			})
+			require.NoError(t, err)
+			defer server.Close()
+			var refusals []error
+			c, err := connectWith(t, "imap://"+server.Addr()+"?tls=none", tokens(&refusals, tc.tokens...))
+			if tc.ok {
+				require.NoError(t, err)
+				c.Close()
+			} else {
+				assert.True(t, driver.IsPermanent(err), "%v", err)
+				assert.ErrorContains(t, err, `the server says "{\"status\":\"401\"}"`)
+			}
+			require.Len(t, refusals, 2)
+			require.NoError(t, refusals[0])
+			require.ErrorContains(t, refusals[1], "NO failed")
+			assert.Equal(t, tc.dials, server.Stats().Accepted)
+		})
+	}
+}
+
+func TestAConnectionEndsWithItsToken(t *testing.T) {
+	_, server := mailbox(t)
+	for _, tc := range []struct {
+		name   string
+		expiry time.Time
+		valid  bool
+	}{
+		{"in an hour", time.Now().Add(time.Hour), true},
+		{"in a moment", time.Now().Add(30 * time.Second), false},
+		{"unknown", time.Time{}, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c, err := connectWith(t, "imap://"+server.Addr()+"?tls=none", func(context.Context, error) (imap.Credentials, error) {
+				return imap.Credentials{User: account, Password: password, Expiry: tc.expiry}, nil
+			})
+			require.NoError(t, err)
+			assert.Equal(t, tc.valid, c.IsValid())
+			assert.Equal(t, tc.valid, c.Ping(soon(t)) == nil)
+			err = c.ResetSession(soon(t))
+			if assert.Equal(t, tc.valid, err == nil) && !tc.valid {
+				assert.ErrorIs(t, err, driver.ErrBadConn)
+				assert.ErrorContains(t, err, "the credentials expire at")
+			}
+		})
+	}
+}
+
+// A source that is down says nothing of the account.
+func TestATokenThatCannotBeReplacedIsNoRefusal(t *testing.T) {
+	_, server := mailbox(t)
+	down := errors.New("503")
+	for _, permanent := range []bool{false, true} {
+		_, err := connectWith(t, "imap://"+server.Addr()+"?tls=none", func(_ context.Context, refused error) (imap.Credentials, error) {
+			switch {
+			case refused == nil:
+				return imap.Credentials{User: account, Password: "expired"}, nil
+			case permanent:
+				return imap.Credentials{}, driver.Permanent(down)
+			}
+			return imap.Credentials{}, down
+		})
+		assert.ErrorIs(t, err, down)
+		assert.ErrorContains(t, err, "login by PLAIN", "why it was asked")
+		assert.Equal(t, permanent, driver.IsPermanent(err), "the source knows")
+	}
+}
+
+func TestTheSameTokenIsNotSentAgainForItsExpiry(t *testing.T) {
+	_, server := mailbox(t)
+	n := 0
+	_, err := connectWith(t, "imap://"+server.Addr()+"?tls=none", func(context.Context, error) (imap.Credentials, error) {
+		n++
+		return imap.Credentials{User: account, Password: "wrong", Expiry: time.Now().Add(time.Duration(n) * time.Hour)}, nil
+	})
+	assert.True(t, driver.IsPermanent(err), "%v", err)
+	assert.Equal(t, 2, n)
+	assert.Equal(t, 1, server.Stats().Accepted)
+}
+
+func TestWhileARefusalIsDoubtedOneLoginProbes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mail, server, config := inMemory(t, time.Second)
+		n := 0
+		config.User, config.Password = "", ""
+		config.Credentials = func(context.Context, error) (imap.Credentials, error) {
+			if n++; n == 1 {
+				return imap.Credentials{User: account, Password: password}, nil
+			}
+			return imap.Credentials{User: account, Password: fmt.Sprint("revoked ", n)}, nil
+		}
+		connector, err := imap.NewConnector(config)
+		require.NoError(t, err)
+		logins := func(want int) (err error) {
+			t.Helper()
+			before := server.Stats().Accepted
+			_, err = connectTo(t, connector)
+			assert.Equal(t, before+want, server.Stats().Accepted)
+			return err
+		}
+		require.NoError(t, logins(1))
+		mail.Refuse(&goimap.Error{Type: goimap.StatusResponseTypeNo, Code: goimap.ResponseCodeAuthenticationFailed})
+		assert.False(t, driver.IsPermanent(logins(2)), "a token and another one")
+		<-time.After(2 * time.Second)
+		go func() {
+			<-time.After(500 * time.Millisecond)
+			pause, ok := driver.RetryAfter(logins(0))
+			assert.True(t, ok)
+			assert.Positive(t, pause)
+		}()
+		assert.True(t, driver.IsPermanent(logins(1)), "the probe")
+		assert.True(t, driver.IsPermanent(logins(2)), "from the beginning")
+	})
+}
+
+// An account that is locked by some wrong passwords in a row is not locked by
+// a pool whose credentials are revoked while many want connections.
+func TestRevokedCredentialsAreTriedThreeTimesAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mail, server, config := inMemory(t, 0)
+		connector, err := imap.NewConnector(config)
+		require.NoError(t, err)
+		p, err := pool.New[*imap.Conn](connector, pool.Config{})
+		require.NoError(t, err)
+		defer p.Close()
+		noop := func() error {
+			return p.Do(t.Context(), func(_ context.Context, c *imap.Conn) error { return c.Noop().Wait() })
+		}
+		require.NoError(t, noop())
+		mail.Refuse(&goimap.Error{Type: goimap.StatusResponseTypeNo, Code: goimap.ResponseCodeAuthenticationFailed})
+		mail.Bye("revoked")
+		before := server.Stats().Accepted
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				for !driver.IsPermanent(noop()) { // somebody who does not let it be
+				}
+			})
+		}
+		all.Wait()
+		assert.LessOrEqual(t, server.Stats().Accepted-before, 3)
+	})
+}
+
+func TestASecretThatTheServerRepeatsIsHidden(t *testing.T) {
+	for name, lines := range map[string][]string{
+		"as it is":  {"C: LOGIN", "TAG BAD cannot parse LOGIN \"ada\" \"" + password + "\"\r\n"},
+		"in base64": {"C: LOGIN", "TAG NO [ALERT] what is " + encoded("\x00ada\x00"+password) + "?\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := tryDial(t, plainDSN(script(t, append([]string{greeting("")}, lines...)...), "?tls=none"))
+			require.ErrorContains(t, err, "(hidden, because it repeats the password)")
+			assert.NotContains(t, err.Error(), password)
+			assert.NotContains(t, err.Error(), encoded("\x00ada\x00" + password)[:12])
+			assert.True(t, driver.IsPermanent(err))
+		})
+	}
+	addr := script(t, greeting("AUTH=XOAUTH2 SASL-IR"), "C: XOAUTH2", "+ "+encoded("no such token: t0ken")+"\r\n", "C: \r\n", "TAG NO failed\r\n")
+	_, err := connectWith(t, "imap://"+addr+"?tls=none", func(context.Context, error) (imap.Credentials, error) {
+		return imap.Credentials{User: "joe", Token: "t0ken"}, nil
+	})
+	require.ErrorContains(t, err, "NO failed")
+	assert.NotContains(t, err.Error(), "t0ken")
+}
+
+func TestAConnectionWhoseTokenEndsLogsOut(t *testing.T) {
+	heard := make(chan string, 20)
+	addr := yesMan(t, greeting(""), heard)
+	c, err := connectWith(t, "imap://"+addr+"?tls=none", func(context.Context, error) (imap.Credentials, error) {
+		return imap.Credentials{User: account, Password: password, Expiry: time.Now().Add(30 * time.Second)}, nil
+	})
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+	assert.Equal(t, "LOGOUT", last(heard))
+}
+
+// last returns the last of what is in ch.
+func last(ch <-chan string) (s string) {
+	for len(ch) > 0 {
+		s = <-ch
+	}
+	return s
+}
