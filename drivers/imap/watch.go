@@ -41,19 +41,26 @@ const (
 //
 // Between the calls the server tells at once what changes (IDLE); one that
 // can't is asked every minute. A lost connection is replaced by another one of
-// p, after a second or more, or what the server asked for. What fn returns
-// because of that ends the connection, not Watch; any other error of fn ends
-// Watch, as does one that is driver.Permanent.
+// p, after a second or more, or what the server asked for. That goes for what fn
+// returns because of a connection as well, its own or another one that it
+// wanted (driver.IsBad, driver.SafeToRetry, driver.Throttled); the pauses grow
+// until fn succeeds. Any other error of fn ends Watch, as does one that is
+// driver.Permanent: mark what must end it.
+//
+// A peer that vanishes without a word is found within 5 minutes.
 //
 // Watch holds one connection of p all the time, of those that p may have open.
 func Watch(ctx context.Context, p Doer, mailbox string, fn func(ctx context.Context, c *Conn, news []Update) error) error {
 	backoff := watchBackoff
+	var last error
 	for {
 		err := p.Do(ctx, func(ctx context.Context, c *Conn) error {
-			w := &watch{c: c, mailbox: mailbox, fn: fn, began: func() { backoff = watchBackoff }}
+			w := &watch{c: c, mailbox: mailbox, fn: fn, works: func() { backoff, last = watchBackoff, nil }}
 			return w.run(ctx)
 		})
 		switch {
+		case ctx.Err() != nil && last != nil:
+			return fmt.Errorf("imap: watch %q: %w (before: %v)", mailbox, context.Cause(ctx), last)
 		case ctx.Err() != nil:
 			return fmt.Errorf("imap: watch %q: %w", mailbox, context.Cause(ctx))
 		case err == nil:
@@ -61,6 +68,7 @@ func Watch(ctx context.Context, p Doer, mailbox string, fn func(ctx context.Cont
 		case !again(err):
 			return err
 		}
+		last = err
 		wait := backoff + rand.N(backoff/2)
 		if asked, ok := driver.RetryAfter(err); ok {
 			wait = max(wait, asked)
@@ -81,7 +89,7 @@ func again(err error) bool {
 	}
 	if errors.As(err, &own) {
 		_, throttled := driver.RetryAfter(err)
-		return driver.IsBad(err) || throttled
+		return driver.IsBad(err) || throttled || driver.SafeToRetry(err)
 	}
 	return true // p had no connection
 }
@@ -96,7 +104,7 @@ type watch struct {
 	c       *Conn
 	mailbox string
 	fn      func(ctx context.Context, c *Conn, news []Update) error
-	began   func()
+	works   func() // is called when fn has succeeded
 }
 
 // run watches until an error, which it returns as a *watchError.
@@ -108,8 +116,8 @@ func (w *watch) run(ctx context.Context) error {
 	})
 	var news []Update
 	for err == nil {
-		w.began()
 		if err = w.fn(ctx, w.c, news); err == nil {
+			w.works()
 			news, err = w.await(ctx, updates)
 		}
 	}

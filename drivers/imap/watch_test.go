@@ -3,6 +3,7 @@ package imap_test
 import (
 	"context"
 	"errors"
+	"io"
 	"fmt"
 	"net"
 	"strings"
@@ -157,6 +158,35 @@ func TestWatchSpacesOutItsAttempts(t *testing.T) {
 	})
 }
 
+// hadNone is an error of somebody who had no connection.
+type hadNone struct{}
+
+func (hadNone) Error() string     { return "no connection" }
+func (hadNone) SafeToRetry() bool { return true }
+
+func TestWatchSpacesOutTheFailuresOfItsFunction(t *testing.T) {
+	for _, failure := range []error{hadNone{}, driver.Throttled(errors.New("busy"), time.Second), io.ErrUnexpectedEOF} {
+		t.Run(failure.Error(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := startWatch(t, nil)
+				w.wantCall(t, nil)
+				began, calls := time.Now(), 0
+				require.NoError(t, w.mail.Append("INBOX", message(1)))
+				for ; time.Since(began) < 10*time.Minute; calls++ {
+					w.wantCall(t, failure)
+				}
+				assert.True(t, 8 <= calls && calls <= 20, "%d calls in 10 minutes", calls)
+				w.wantCall(t, nil)
+				require.NoError(t, w.mail.Append("INBOX", message(1)))
+				w.wantCall(t, failure)
+				began = time.Now()
+				w.wantCall(t, nil)
+				assert.Less(t, time.Since(began), 5*time.Second, "a success ends the backoff")
+			})
+		})
+	}
+}
+
 func TestWatchWaitsAsLongAsTheServerWants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := startWatch(t, nil)
@@ -220,6 +250,19 @@ func TestWatchEnds(t *testing.T) {
 			assert.ErrorIs(t, <-w.done, context.Canceled)
 			synctest.Wait()
 			assert.Zero(t, w.pool.Stats().Leased)
+		})
+	})
+	t.Run("by its context, without a server", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := startWatch(t, nil)
+			w.wantCall(t, nil)
+			w.nw.Refuse(true)
+			w.nw.Cut()
+			<-time.After(time.Minute)
+			w.cancel()
+			err := <-w.done
+			assert.ErrorIs(t, err, context.Canceled)
+			assert.ErrorContains(t, err, "connection refused", "what kept it from watching")
 		})
 	})
 	t.Run("by its function", func(t *testing.T) {
