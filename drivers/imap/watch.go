@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -87,11 +88,23 @@ func again(err error) bool {
 	if driver.IsPermanent(err) {
 		return false
 	}
-	if errors.As(err, &own) {
-		_, throttled := driver.RetryAfter(err)
-		return driver.IsBad(err) || throttled || driver.SafeToRetry(err)
+	return !errors.As(err, &own) || aboutConnection(err) // else p had none
+}
+
+// aboutConnection reports whether err, or one of those that it wraps, is about
+// a connection. Who has tried several times tells of all attempts together, of
+// which the last may have been the one without a connection.
+func aboutConnection(err error) bool {
+	if _, throttled := driver.RetryAfter(err); throttled || driver.IsBad(err) || driver.SafeToRetry(err) {
+		return true
 	}
-	return true // p had no connection
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return aboutConnection(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), aboutConnection)
+	}
+	return false
 }
 
 // watchError is an error that comes from inside of Do.

@@ -3,8 +3,8 @@ package imap_test
 import (
 	"context"
 	"errors"
-	"io"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -20,6 +20,7 @@ import (
 	"github.com/hotline-go/hotline/internal/memnet"
 	"github.com/hotline-go/hotline/internal/testserver"
 	"github.com/hotline-go/hotline/pool"
+	"github.com/hotline-go/hotline/retry"
 )
 
 // watched is a Watch in the fake time of a bubble.
@@ -165,7 +166,14 @@ func (hadNone) Error() string     { return "no connection" }
 func (hadNone) SafeToRetry() bool { return true }
 
 func TestWatchSpacesOutTheFailuresOfItsFunction(t *testing.T) {
-	for _, failure := range []error{hadNone{}, driver.Throttled(errors.New("busy"), time.Second), io.ErrUnexpectedEOF} {
+	attempts := []error{io.EOF, hadNone{}}
+	twice := retry.Policy{MaxAttempts: 2, Interval: -1, RetryIf: retry.Always}.Do(t.Context(), func(context.Context) error {
+		err := attempts[0]
+		attempts = attempts[1:]
+		return err
+	})
+	require.False(t, driver.IsBad(twice) || driver.SafeToRetry(twice))
+	for _, failure := range []error{hadNone{}, twice, driver.Throttled(errors.New("busy"), time.Second), io.ErrUnexpectedEOF} {
 		t.Run(failure.Error(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := startWatch(t, nil)
