@@ -73,7 +73,9 @@ func discreet(line string, inside bool) string {
 }
 
 // lines cuts a stream of IMAP into lines and leaves out its literals, which
-// are announced by their size at the end of a line: {5}, {5+} or ~{5}.
+// are announced by their size at the end of a line: {5}, {5+} or ~{5}. After
+// an announcement that the server refuses there is no literal, and nothing
+// else either: go-imap closes the connection.
 type lines struct {
 	begun   []byte // of the present line
 	skipped int    // bytes of it that were dropped behind the first shownHead
@@ -86,6 +88,10 @@ const shownHead, shownTail = 1000, 100
 
 // literalSize matches the announcement of a literal (RFC 9051 section 4.3).
 var literalSize = regexp.MustCompile(`\{(\d+)\+?\}$`)
+
+// prose matches the beginning of a line that ends in text for people, where an
+// announcement means nothing: continuation requests, and responses of a status.
+var prose = regexp.MustCompile(`(?i)^(?:\+|\S+ (?:OK|NO|BAD|BYE|PREAUTH)\b)`)
 
 // cut calls emit for each line that b completes.
 func (l *lines) cut(b []byte, emit func(line string, inside bool)) {
@@ -117,7 +123,10 @@ func (l *lines) add(part []byte) {
 // end ends the present line.
 func (l *lines) end(emit func(line string, inside bool)) {
 	line := string(bytes.TrimSuffix(l.begun, []byte("\r")))
-	announced := literalSize.FindStringSubmatch(line)
+	var announced []string
+	if l.inside || !prose.MatchString(line) {
+		announced = literalSize.FindStringSubmatch(line)
+	}
 	if l.skipped > 0 {
 		line = fmt.Sprintf("%s (%d bytes) %s", line[:shownHead], l.skipped, line[shownHead:])
 	}

@@ -1,6 +1,7 @@
 package imap_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,6 +65,46 @@ func TestTraceTellsAllButSecretsAndMail(t *testing.T) {
 			}
 		})
 	}
+}
+
+// traced connects to a script, and returns what the trace tells.
+func traced(t *testing.T, lines ...string) (c *imap.Conn, text func() string, err error) {
+	t.Helper()
+	log, text := keptLog()
+	config, err := imap.ParseDSN(plainDSN(script(t, lines...), "?tls=none"))
+	require.NoError(t, err)
+	config.Trace = log
+	connector, err := imap.NewConnector(config)
+	require.NoError(t, err)
+	c, err = connectTo(t, connector)
+	return c, text, err
+}
+
+func TestTraceTakesNoLiteralFromATextForPeople(t *testing.T) {
+	fetch := "* 1 FETCH (BODY[] {24}\r\n"
+	c, text, err := traced(t, login1("TAG OK [CAPABILITY IMAP4rev1] in\r\n",
+		"C: SELECT", fmt.Sprintf("TAG NO no mailbox a{%d}\r\n", len(fetch)),
+		"C: FETCH", fetch+"Subject: private\r\n\r\nhi\r\n)\r\nTAG OK done\r\n")...)
+	require.NoError(t, err)
+	_, err = c.Select("a", nil).Wait()
+	require.ErrorContains(t, err, "no mailbox")
+	_, err = c.Fetch(goimap.SeqSetNum(1), body).Collect()
+	require.NoError(t, err)
+	assert.Contains(t, text(), strings.TrimSpace(fetch))
+	assert.NotContains(t, text(), "Subject: private")
+}
+
+// Nothing may be sent after a literal that was refused: the trace would take
+// it for the literal.
+func TestARefusedLiteralIsTheLastThatIsSent(t *testing.T) {
+	c, _, err := traced(t, login1("TAG OK [CAPABILITY IMAP4rev1] in\r\n", "C: APPEND", "TAG NO no\r\n")...)
+	require.NoError(t, err)
+	a := c.Append("INBOX", 10, nil)
+	_, err = a.Write([]byte("0123456789"))
+	require.ErrorContains(t, err, "NO no")
+	assert.ErrorContains(t, a.Close(), "NO no")
+	assert.False(t, c.IsValid(), "it is closed")
+	assert.Error(t, c.Noop().Wait())
 }
 
 func TestTraceOfADSNPrintsToStandardError(t *testing.T) {
