@@ -31,8 +31,8 @@ func (t *trace) send(b []byte, authenticating bool) {
 	if t == nil {
 		return
 	}
-	t.sent.cut(b, func(line string, inside bool) {
-		if authenticating {
+	t.sent.cut(b, authenticating, func(line string, inside, login bool) {
+		if login {
 			line = discreet(line, inside)
 		}
 		t.log.Info("imap sent", "line", line)
@@ -44,9 +44,9 @@ func (t *trace) receive(b []byte, authenticating bool) {
 	if t == nil {
 		return
 	}
-	t.received.cut(b, func(line string, _ bool) {
-		if authenticating && strings.HasPrefix(line, "+ ") {
-			line = "+ " + hidden // a challenge may be made of secrets
+	t.received.cut(b, authenticating, func(line string, inside, login bool) {
+		if login {
+			line = guarded(line, inside)
 		}
 		t.log.Info("imap received", "line", line)
 	})
@@ -72,6 +72,24 @@ func discreet(line string, inside bool) string {
 	return strings.Join(words, " ")
 }
 
+// harmless matches the beginning of a line that the server sends during a
+// login, up to where texts and challenges begin. A server may repeat there what
+// it was sent. Capabilities are its own.
+var harmless = regexp.MustCompile(`(?i)^(?:\* CAPABILITY .*|\+|(?:\*|T\d+) (?:OK|NO|BAD|BYE|PREAUTH)\b(?: \[(?:[A-Z-]+|CAPABILITY [^]]*)\])?)`)
+
+// guarded is what may be seen of a line that the server sends during a login:
+// its status, and its code. inside is as for discreet.
+func guarded(line string, inside bool) string {
+	shown := harmless.FindString(line)
+	switch {
+	case inside || shown == "":
+		return hidden
+	case shown == line:
+		return line
+	}
+	return shown + " " + hidden
+}
+
 // lines cuts a stream of IMAP into lines and leaves out its literals, which
 // are announced by their size at the end of a line: {5}, {5+} or ~{5}. After
 // an announcement that the server refuses there is no literal, and nothing
@@ -81,6 +99,7 @@ type lines struct {
 	skipped int    // bytes of it that were dropped behind the first shownHead
 	literal int64  // bytes of a literal that are still to come
 	inside  bool   // the present line is what follows a literal
+	login   bool   // a part of it was sent or received during a login
 }
 
 // What is shown of a longer line.
@@ -93,8 +112,9 @@ var literalSize = regexp.MustCompile(`\{(\d+)\+?\}$`)
 // announcement means nothing: continuation requests, and responses of a status.
 var prose = regexp.MustCompile(`(?i)^(?:\+|\S+ (?:OK|NO|BAD|BYE|PREAUTH)\b)`)
 
-// cut calls emit for each line that b completes.
-func (l *lines) cut(b []byte, emit func(line string, inside bool)) {
+// cut calls emit for each line that b completes. login is whether b belongs to
+// a login.
+func (l *lines) cut(b []byte, login bool, emit func(line string, inside, login bool)) {
 	for len(b) > 0 {
 		if l.literal > 0 {
 			n := min(l.literal, int64(len(b)))
@@ -103,6 +123,7 @@ func (l *lines) cut(b []byte, emit func(line string, inside bool)) {
 			continue
 		}
 		part, rest, whole := bytes.Cut(b, []byte("\n"))
+		l.login = l.login || login
 		l.add(part)
 		b = rest
 		if whole {
@@ -121,7 +142,7 @@ func (l *lines) add(part []byte) {
 }
 
 // end ends the present line.
-func (l *lines) end(emit func(line string, inside bool)) {
+func (l *lines) end(emit func(line string, inside, login bool)) {
 	line := string(bytes.TrimSuffix(l.begun, []byte("\r")))
 	var announced []string
 	if l.inside || !prose.MatchString(line) {
@@ -130,7 +151,7 @@ func (l *lines) end(emit func(line string, inside bool)) {
 	if l.skipped > 0 {
 		line = fmt.Sprintf("%s (%d bytes) %s", line[:shownHead], l.skipped, line[shownHead:])
 	}
-	emit(line, l.inside)
+	emit(line, l.inside, l.login)
 	*l = lines{begun: l.begun[:0], inside: announced != nil}
 	if l.inside {
 		l.literal, _ = strconv.ParseInt(announced[1], 10, 64) // what is too big ends the connection

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr/funcr"
 	"github.com/stretchr/testify/assert"
 )
 
@@ -34,7 +35,7 @@ func TestLinesLeaveOutLiterals(t *testing.T) {
 		var got []string
 		for rest := []byte(text); len(rest) > 0; {
 			n := min(size+1, len(rest))
-			l.cut(rest[:n], func(line string, inside bool) {
+			l.cut(rest[:n], false, func(line string, inside, _ bool) {
 				if inside {
 					line = "> " + line
 				}
@@ -53,7 +54,7 @@ func TestLongLinesAreShortened(t *testing.T) {
 		text := []byte("* SEARCH" + strings.Repeat(" 1234567", 10_000) + " {3}\nabc)\n")
 		for len(text) > 0 {
 			n := min(piece, len(text))
-			l.cut(text[:n], func(line string, _ bool) { got = append(got, line) })
+			l.cut(text[:n], false, func(line string, _, _ bool) { got = append(got, line) })
 			text = text[n:]
 		}
 		assert.Len(t, got, 2)
@@ -79,6 +80,41 @@ func TestLoginsAreDiscreet(t *testing.T) {
 	}
 }
 
+func TestAnswersToLoginsAreGuarded(t *testing.T) {
+	for line, want := range map[string]string{
+		`T1 BAD cannot parse LOGIN "ada" "p4ss"`:          "T1 BAD (hidden)",
+		"T1 NO [AUTHENTICATIONFAILED] ada, p4ss is wrong": "T1 NO [AUTHENTICATIONFAILED] (hidden)",
+		"T1 NO [CLIENTBUG p4ss] no":                       "T1 NO (hidden)",
+		"T1 NO [p4ss]":                                    "T1 NO (hidden)",
+		"T1 OK [CAPABILITY IMAP4rev1 IDLE] ada":           "T1 OK [CAPABILITY IMAP4rev1 IDLE] (hidden)",
+		"T1 OK":                                           "T1 OK",
+		"* CAPABILITY IMAP4rev1 IDLE":                     "* CAPABILITY IMAP4rev1 IDLE",
+		"* BYE ada has p4ss":                              "* BYE (hidden)",
+		"* bad p4ss":                                      "* bad (hidden)",
+		"+ cD1wNHNz":                                      "+ (hidden)",
+		"+":                                               "+",
+		"p4ss OK":                                         "(hidden)",
+		"* ada p4ss":                                      "(hidden)",
+		"T1 NOp4ss":                                       "(hidden)",
+		"":                                                "(hidden)",
+	} {
+		assert.Equal(t, want, guarded(line, false))
+		assert.Equal(t, hidden, guarded(line, true), "the rest of another line")
+	}
+}
+
+// go-imap takes an answer for complete before the end of its line has come.
+func TestALineOfALoginEndsAfterIt(t *testing.T) {
+	var got []string
+	tr := &trace{log: funcr.New(func(_, args string) { got = append(got, args) }, funcr.Options{})}
+	tr.receive([]byte("T1 BAD what is p4ss"), true)
+	tr.receive([]byte("\r\nT2 BAD no\r\n"), false)
+	assert.Equal(t, []string{
+		`"level"=0 "msg"="imap received" "line"="T1 BAD (hidden)"`,
+		`"level"=0 "msg"="imap received" "line"="T2 BAD no"`,
+	}, got)
+}
+
 func FuzzTheBytesOfALiteralAreNeverShown(f *testing.F) {
 	f.Add("INBOX", "s3cret", 3)
 	f.Fuzz(func(t *testing.T, before, literal string, piece int) {
@@ -89,7 +125,7 @@ func FuzzTheBytesOfALiteralAreNeverShown(f *testing.F) {
 		var got []string
 		for piece = 1 + piece&63; len(text) > 0; {
 			n := min(piece, len(text))
-			l.cut(text[:n], func(line string, _ bool) { got = append(got, line) })
+			l.cut(text[:n], false, func(line string, _, _ bool) { got = append(got, line) })
 			text = text[n:]
 		}
 		assert.NotContains(t, strings.Join(got, "\n"), "SSS")

@@ -80,6 +80,13 @@ func traced(t *testing.T, lines ...string) (c *imap.Conn, text func() string, er
 	return c, text, err
 }
 
+func TestTraceOfARefusedLoginHasNoPassword(t *testing.T) {
+	_, text, err := traced(t, login1("TAG BAD cannot parse LOGIN \"ada\" \""+password+"\"\r\n")...)
+	require.Error(t, err)
+	assert.Regexp(t, `"imap received" .* "line"="T\d+ BAD \(hidden\)"`, text())
+	assert.NotContains(t, text(), password)
+}
+
 func TestTraceTakesNoLiteralFromATextForPeople(t *testing.T) {
 	fetch := "* 1 FETCH (BODY[] {24}\r\n"
 	c, text, err := traced(t, login1("TAG OK [CAPABILITY IMAP4rev1] in\r\n",

@@ -21,7 +21,7 @@ type wire struct {
 	// the greeting that STARTTLS has used up.
 	greeting []byte
 
-	// authenticating is true while a SASL exchange is under way.
+	// authenticating is true while a login is under way.
 	authenticating atomic.Bool
 
 	mu   sync.Mutex // guards tail
