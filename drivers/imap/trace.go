@@ -18,9 +18,9 @@ type trace struct {
 	sent, received lines // each for the goroutine that writes, or reads
 }
 
-// newTrace returns nil if nobody wants to know.
+// newTrace returns nil if log drops what it is told, so that it costs nothing.
 func newTrace(log logr.Logger, nc net.Conn) *trace {
-	if log.IsZero() {
+	if !log.Enabled() {
 		return nil
 	}
 	return &trace{log: log.WithValues("from", nc.LocalAddr().String(), "to", nc.RemoteAddr().String())}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
 	"github.com/stretchr/testify/assert"
 )
@@ -113,6 +114,14 @@ func TestALineOfALoginEndsAfterIt(t *testing.T) {
 		`"level"=0 "msg"="imap received" "line"="T1 BAD (hidden)"`,
 		`"level"=0 "msg"="imap received" "line"="T2 BAD no"`,
 	}, got)
+}
+
+func TestALoggerThatDropsAllCostsNothing(t *testing.T) {
+	w, _ := newWire(t)
+	assert.Nil(t, newTrace(logr.Logger{}, w.Conn))
+	assert.Nil(t, newTrace(logr.Discard(), w.Conn))
+	assert.Nil(t, newTrace(funcr.New(func(_, _ string) {}, funcr.Options{}).V(1), w.Conn), "its verbosity is 0")
+	assert.NotNil(t, newTrace(funcr.New(func(_, _ string) {}, funcr.Options{}), w.Conn))
 }
 
 func FuzzTheBytesOfALiteralAreNeverShown(f *testing.F) {
