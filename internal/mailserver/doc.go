@@ -12,5 +12,6 @@
 //
 // Start skips the test where it can't run the server, and says why. Each
 // server has a folder, ports of 127.0.0.1 and a process group of its own, which
-// are gone when the test ends; a test that has failed shows the server's log.
+// are gone when the test ends. A test that has failed shows Dovecot's log; that
+// of Cyrus goes to syslog, and the test shows only what it prints.
 package mailserver

@@ -82,8 +82,9 @@ func Start(t testing.TB, kind Kind, options Options) *Server {
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o755))
+	plain, secure := freeAddresses(t)
 	s := &Server{
-		Name: kind.name(), Plain: freeAddress(t), TLS: freeAddress(t), CA: testcert.NewCA(),
+		Name: kind.name(), Plain: plain, TLS: secure, CA: testcert.NewCA(),
 		t: t, dir: dir, options: options, kind: kind,
 	}
 	cert, key := testcert.PEM(s.CA.Server())
@@ -102,11 +103,16 @@ func Start(t testing.TB, kind Kind, options Options) *Server {
 	return s
 }
 
-func freeAddress(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+// freeAddresses returns two: each is taken until both are known.
+func freeAddresses(t testing.TB) (plain, secure string) {
+	var addresses [2]string
+	for i := range addresses {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer l.Close()
+		addresses[i] = l.Addr().String()
+	}
+	return addresses[0], addresses[1]
 }
 
 // write writes a file in the server's folder.
@@ -156,8 +162,8 @@ func (s *Server) Stop() {
 
 func (s *Server) end(patience time.Duration) {
 	s.t.Helper()
-	if s.command.Process == nil {
-		return // it could not be started
+	if s.command.Process == nil || s.command.ProcessState != nil {
+		return // it could not be started, or has ended: its id may be somebody else's
 	}
 	group := -s.command.Process.Pid
 	_ = syscall.Kill(group, syscall.SIGTERM)
@@ -165,8 +171,11 @@ func (s *Server) end(patience time.Duration) {
 	_ = s.command.Wait()
 	impatient.Stop()
 	require.Eventually(s.t, func() bool {
+		if len(s.processes("")) == 0 {
+			return true
+		}
 		_ = syscall.Kill(group, syscall.SIGKILL)
-		return len(s.processes("")) == 0
+		return false
 	}, 10*time.Second, 10*time.Millisecond, "%s does not end", s.Name)
 }
 
