@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -22,9 +23,22 @@ type serveCommand struct {
 	IMAP serveIMAPCommand `cmd:"" name:"imap" help:"A mailbox with a few messages, over TLS, with a password made for the occasion."`
 }
 
+// listening is what all of them have.
+type listening struct {
+	Addr string `default:"127.0.0.1:0" help:"Where to listen; port 0 is any that is free."`
+}
+
+// Validate is called by kong. A DSN that was given by mistake holds a password.
+func (l listening) Validate() error {
+	if _, _, err := net.SplitHostPort(l.Addr); err != nil {
+		return errors.New("--addr: want host:port, as in 127.0.0.1:2485")
+	}
+	return nil
+}
+
 // serveTCPCommand is hotline serve tcp.
 type serveTCPCommand struct {
-	Addr string `default:"127.0.0.1:0" help:"Where to listen; port 0 is any that is free."`
+	listening
 }
 
 // Run serves until ctx ends, which is no failure.
@@ -36,7 +50,7 @@ func (c *serveTCPCommand) Run(ctx context.Context, con console) error {
 
 // serveTLSCommand is hotline serve tls.
 type serveTLSCommand struct {
-	Addr string `default:"127.0.0.1:0" help:"Where to listen; port 0 is any that is free."`
+	listening
 }
 
 // Run serves until ctx ends, which is no failure. Until then there is a file
@@ -54,7 +68,7 @@ func (c *serveTLSCommand) Run(ctx context.Context, con console) error {
 
 // serveIMAPCommand is hotline serve imap.
 type serveIMAPCommand struct {
-	Addr string `default:"127.0.0.1:0" help:"Where to listen; port 0 is any that is free."`
+	listening
 }
 
 // Run serves until ctx ends, which is no failure. Until then there is a file

@@ -81,3 +81,12 @@ func TestServeReportsAnAddressThatIsTaken(t *testing.T) {
 	r.wantFailure(t, exitFailed, "testserver: listen tcp "+server.Addr()+": ")
 	assert.Empty(t, r.out)
 }
+
+func TestServeDoesNotRepeatAnAddressThatIsADSN(t *testing.T) {
+	for _, protocol := range []string{"tcp", "tls", "imap"} {
+		r := hotline(t.Context(), "serve", protocol, "--addr", "imaps://ada:s3cret@127.0.0.1:993")
+		assert.Equal(t, 2, r.code)
+		assert.Contains(t, r.err, "--addr: want host:port, as in 127.0.0.1:2485")
+		assert.NotContains(t, r.err+r.out, "s3cret")
+	}
+}
