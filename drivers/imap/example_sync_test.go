@@ -7,9 +7,9 @@ import (
 	"log"
 	"slices"
 	"sync"
-	"time"
 
 	goimap "github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
 
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/drivers/imap"
@@ -21,25 +21,25 @@ import (
 type Syncer struct {
 	Pool    *pool.Pool[*imap.Conn]
 	Mailbox string
-	Save    func(uid goimap.UID, mail []byte) error // from many goroutines; twice for one mail, after a failure
+	Save    func(uid goimap.UID, mail []byte) error // from many goroutines; again for one mail, after a failure
 
 	validity uint32     // of the UIDs
 	next     goimap.UID // those below are saved
 }
 
-// Run copies until ctx ends, or for as long as the server can be reached.
+// Run copies until ctx ends, Save fails, or the server refuses the account or the mailbox.
 func (s *Syncer) Run(ctx context.Context) error {
 	return imap.Watch(ctx, s.Pool, s.Mailbox, s.look)
 }
 
-// look copies what is new. c is the connection of the watch, with the mailbox selected.
+// look copies what is new. c is the connection of the watch.
 func (s *Syncer) look(ctx context.Context, c *imap.Conn, _ []imap.Update) error {
-	status, err := c.Status(s.Mailbox, &goimap.StatusOptions{UIDValidity: true}).Wait()
+	selected, err := c.Select(s.Mailbox, nil).Wait()
 	if err != nil {
 		return err
 	}
-	if status.UIDValidity != s.validity { // the server has numbered the mails anew
-		s.validity, s.next = status.UIDValidity, 1
+	if selected.UIDValidity != s.validity { // the server has numbered the mails anew
+		s.validity, s.next = selected.UIDValidity, 1
 	}
 	found, err := c.UIDSearch(&goimap.SearchCriteria{UID: []goimap.UIDSet{{{Start: s.next}}}}, nil).Wait()
 	if err != nil {
@@ -52,38 +52,38 @@ func (s *Syncer) look(ctx context.Context, c *imap.Conn, _ []imap.Update) error 
 	var all sync.WaitGroup
 	errs := make(chan error, len(uids))
 	for some := range slices.Chunk(uids, 20) { // the pool makes them wait for connections
-		all.Go(func() { errs <- s.fetch(ctx, goimap.UIDSetNum(some...)) })
+		all.Go(func() { errs <- s.copy(ctx, goimap.UIDSetNum(some...)) })
 	}
 	all.Wait()
 	close(errs)
 	for err := range errs {
 		if err != nil {
-			return err
+			return err // Watch asks again
 		}
 	}
 	s.next = slices.Max(uids) + 1
 	return nil
 }
 
-// again lets reads be repeated, on another connection, also after they were sent.
-var again = retry.Policy{MaxAttempts: 10, MaxInterval: time.Minute, RetryIf: func(err error) bool {
-	return driver.IsBad(err) || retry.Safe(err)
-}}
+// again lets reads be repeated on another connection, also after they were sent.
+var again = retry.Policy{RetryIf: func(err error) bool { return driver.IsBad(err) || retry.Safe(err) }}
 
-func (s *Syncer) fetch(ctx context.Context, uids goimap.UIDSet) error {
+func (s *Syncer) copy(ctx context.Context, uids goimap.UIDSet) error {
 	whole := &goimap.FetchItemBodySection{Peek: true}
-	return again.Do(ctx, func(ctx context.Context) error {
-		return s.Pool.Do(ctx, func(_ context.Context, c *imap.Conn) error {
+	mails, err := retry.Value(ctx, again, func(ctx context.Context) ([]*imapclient.FetchMessageBuffer, error) {
+		return pool.Call(ctx, s.Pool, func(_ context.Context, c *imap.Conn) ([]*imapclient.FetchMessageBuffer, error) {
 			if _, err := c.Select(s.Mailbox, &goimap.SelectOptions{ReadOnly: true}).Wait(); err != nil {
-				return err
+				return nil, err
 			}
-			mails, err := c.Fetch(uids, &goimap.FetchOptions{UID: true, BodySection: []*goimap.FetchItemBodySection{whole}}).Collect()
-			for _, m := range mails {
-				err = errors.Join(err, s.Save(m.UID, m.FindBodySection(whole)))
-			}
-			return err
+			return c.Fetch(uids, &goimap.FetchOptions{UID: true, BodySection: []*goimap.FetchItemBodySection{whole}}).Collect()
 		})
 	})
+	for _, m := range mails {
+		if err := s.Save(m.UID, m.FindBodySection(whole)); err != nil {
+			return driver.Permanent(err) // no trouble of the connection: it ends Watch
+		}
+	}
+	return err
 }
 
 // A worker that copies a mailbox: one connection watches, the others fetch.
