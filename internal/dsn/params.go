@@ -133,7 +133,7 @@ func (p *Params) Names() []string {
 
 // Apply sets the variables of the parameters in values and leaves the others
 // alone. All faults are reported together: unknown names, each with the
-// nearest that is known, and values that are not allowed, each with what is.
+// nearest that is known, or with all if none is near, and values that are not allowed, each with what is.
 // The variables of parameters without a fault are set even then.
 func (p *Params) Apply(values map[string]string) error {
 	var errs []error
@@ -152,7 +152,11 @@ func (p *Params) apply(name, value string) error {
 	if len(p.list) == 0 {
 		return fmt.Errorf("dsn: unknown parameter %s; there are none", name)
 	}
-	return fmt.Errorf("dsn: unknown parameter %s; the nearest known one is %s", name, nearest(name, p.Names()))
+	known := p.Names()
+	if near := nearest(name, known); 2*distance(name, near) <= len(name) {
+		return fmt.Errorf("dsn: unknown parameter %s; the nearest known one is %s", name, near)
+	}
+	return fmt.Errorf("dsn: unknown parameter %s; there are %s", name, strings.Join(known, ", "))
 }
 
 func (p *Param) apply(value string) error {

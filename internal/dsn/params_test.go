@@ -64,7 +64,9 @@ func TestApplyNamesTheFault(t *testing.T) {
 		{"idle", "30", `dsn: parameter idle="30": want a Go duration of at least 1s, such as 30s or 4m`},
 		{"code", "x\n", `dsn: parameter code="x\n": want an error code: it has no E in front`},
 		{"cuont", "1", `dsn: unknown parameter cuont; the nearest known one is count`},
-		{"", "1", `dsn: unknown parameter ; the nearest known one is on`},
+		{"mark", "1", `dsn: unknown parameter mark; there are text, mode, on, count, ratio, idle, code`},
+		{"mdoe", "1", `dsn: unknown parameter mdoe; the nearest known one is mode`}, // half of it is right
+		{"", "1", `dsn: unknown parameter ; there are text, mode, on, count, ratio, idle, code`},
 	} {
 		t.Run(tc.name+"="+tc.value, func(t *testing.T) {
 			var s settings
