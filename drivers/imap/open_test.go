@@ -89,14 +89,15 @@ func TestAServerThatIsSilentIsBoundedByTheContext(t *testing.T) {
 	for _, tc := range []struct {
 		name, scheme string
 		lines        []string
+		want         string
 	}{
-		{"no greeting", "imap", nil},
-		{"half a greeting", "imap", []string{"* OK [CAPA"}},
-		{"no answer to STARTTLS", "imap", []string{"* OK hi\r\n"}},
-		{"no handshake", "imaps", nil},
-		{"no capabilities", "imap?tls=none", []string{"* OK hi\r\n"}},
-		{"no answer to the login", "imap?tls=none", []string{"* OK [CAPABILITY IMAP4rev1] hi\r\n"}},
-		{"half an answer", "imap?tls=none", login1("TAG OK [CAPA")},
+		{"no greeting", "imap", nil, "no greeting; if the port begins with TLS, the scheme is imaps"},
+		{"half a greeting", "imap", []string{"* OK [CAPA"}, "no greeting"},
+		{"no answer to STARTTLS", "imap", []string{"* OK hi\r\n"}, "STARTTLS"},
+		{"no handshake", "imaps", nil, "handshake"},
+		{"no capabilities", "imap?tls=none", []string{"* OK hi\r\n"}, "CAPABILITY"},
+		{"no answer to the login", "imap?tls=none", []string{"* OK [CAPABILITY IMAP4rev1] hi\r\n"}, "login by LOGIN"},
+		{"half an answer", "imap?tls=none", login1("TAG OK [CAPA"), "login by LOGIN"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			scheme, query, _ := cut(tc.scheme)
@@ -110,6 +111,7 @@ func TestAServerThatIsSilentIsBoundedByTheContext(t *testing.T) {
 			began := time.Now()
 			_, err = connector.Connect(ctx)
 			assert.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.ErrorContains(t, err, tc.want)
 			assert.Less(t, time.Since(began), 2*time.Second)
 			assert.False(t, driver.IsPermanent(err))
 		})

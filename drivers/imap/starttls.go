@@ -19,7 +19,7 @@ func startTLS(nc net.Conn) error {
 	in := bufio.NewReaderSize(nc, 4096)
 	line, err := readLine(in)
 	if err != nil {
-		return fmt.Errorf("imap: greeting: %w", err)
+		return fmt.Errorf("imap: no greeting; if the port begins with TLS, the scheme is imaps: %w", err)
 	}
 	if err := checkGreeting(line); err != nil {
 		return err
