@@ -74,10 +74,11 @@ type Config struct {
 	// domain, unless ServerName says otherwise. Its port counts for nothing.
 	SRV bool
 
-	// Trace, unless it is zero, is told every line that is sent and received,
-	// after STARTTLS where there is one, but for the secrets of the login, and
-	// for what travels as a literal, as mail does. Subjects and addresses are
-	// in it. The parameter of that name makes it print to standard error.
+	// Trace, unless it is zero or not enabled at connect, is told every line
+	// that is sent and received, after STARTTLS where there is one. What goes
+	// as a literal is left out, as mail is, and all but commands, status and
+	// capabilities of a login. Subjects and addresses are in it. The parameter
+	// of that name makes it print to standard error.
 	Trace logr.Logger
 
 	// LookupSRV looks up the servers. Nil means that of net.DefaultResolver.
