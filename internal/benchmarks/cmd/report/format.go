@@ -47,6 +47,9 @@ func number(v float64) string {
 	return s
 }
 
+// closely is times where a percent decides.
+func closely(v float64) string { return fmt.Sprintf("%.3f", v) }
+
 func times(v float64) string   { return digits(v) }
 func percent(v float64) string { return digits(v) + " %" }
 func inBytes(v float64) string { return fmt.Sprintf("%.0f B", v) }

@@ -89,7 +89,7 @@ func mailGoals(r *results) []goal {
 	var goals []goal
 	for _, request := range mailRequests {
 		for _, w := range mailWays[1:] {
-			g := goal{what: request.name + " by IMAP, " + w.name + ": time, of go-imap's alone", most: 1.03, format: times, absent: noMail}
+			g := goal{what: request.name + " by IMAP, " + w.name + ": time, of go-imap's alone", most: 1.03, format: closely, absent: noMail}
 			if hasMail(r) {
 				_, g.measured = mailKept(r, request.key, w)
 			}

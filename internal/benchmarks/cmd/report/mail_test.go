@@ -61,7 +61,7 @@ func TestMailWithoutADovecotIsSaidNotToBeMeasured(t *testing.T) {
 	goals := mailGoals(r)
 	assert.Len(t, goals, 4)
 	require.NoError(t, r.err)
-	assert.Contains(t, reachTable(goals), "| NOOP by IMAP, hotline, imap driver: time, of go-imap's alone | at most 1.03 | not measured, for want of a Dovecot |  |\n")
+	assert.Contains(t, reachTable(goals), "| NOOP by IMAP, hotline, imap driver: time, of go-imap's alone | at most 1.030 | not measured, for want of a Dovecot |  |\n")
 }
 
 func TestADistantServerHasAGroupOfItsOwnInThePlot(t *testing.T) {

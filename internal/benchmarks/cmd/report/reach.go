@@ -58,7 +58,7 @@ func goals(r *results) []goal {
 	add("128 goroutines on 8: allocations", hotline(contended, "allocs/op"), 0, number)
 	atLeast("10,000 waiters leaving: throughput of live ones, of the undisturbed", hotline("Leaving/waiters=10000", "live-ratio"), 0.9, times)
 	for _, way := range echoWays[1:] {
-		add("request over TCP, "+way.name+": time, of a dedicated connection's", ratios(r.get(echo, way.unit), r.get(echo, dedicated)), 1.03, times)
+		add("request over TCP, "+way.name+": time, of a dedicated connection's", ratios(r.get(echo, way.unit), r.get(echo, dedicated)), 1.03, closely)
 	}
 	goals = append(goals, mailGoals(r)...)
 	add("filling 20 connections over loopback TCP", r.get("Fill/size=20/by=hotline", "ns/op"), 50e6, duration)
