@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -168,6 +169,9 @@ func TestATokenThatCannotBeReplacedIsNoRefusal(t *testing.T) {
 		assert.ErrorIs(t, err, down)
 		assert.ErrorContains(t, err, "login by PLAIN", "why it was asked")
 		assert.Equal(t, permanent, driver.IsPermanent(err), "the source knows")
+		pause, ok := driver.RetryAfter(err)
+		assert.Equal(t, !permanent, ok)
+		assert.Equal(t, !permanent, pause == 30*time.Second, "the old one is not sent again and again")
 	}
 }
 
@@ -248,16 +252,32 @@ func TestRevokedCredentialsAreTriedThreeTimesAtMost(t *testing.T) {
 }
 
 func TestASecretThatTheServerRepeatsIsHidden(t *testing.T) {
-	for name, lines := range map[string][]string{
-		"as it is":  {"C: LOGIN", "TAG BAD cannot parse LOGIN \"ada\" \"" + password + "\"\r\n"},
-		"in base64": {"C: LOGIN", "TAG NO [ALERT] what is " + encoded("\x00ada\x00"+password) + "?\r\n"},
+	quoted := `s3"cr\et`
+	for _, tc := range []struct {
+		name, password, answer string
+		bad, permanent         bool
+	}{
+		{"as it is", password, `TAG BAD cannot parse LOGIN "ada" "` + password + "\"\r\n", false, true},
+		{"in quotes", quoted, `TAG NO what is "s3\"cr\\et"?` + "\r\n", false, true},
+		{"in base64", password, "TAG NO [ALERT] what is " + encoded("\x00ada\x00"+password) + "?\r\n", false, true},
+		{"in a farewell", password, "* BYE cannot parse " + password + "\r\n", true, false},
+		{"in no answer at all", password, "* " + password + "\r\n", true, false}, // go-imap tells it in capitals
 	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := tryDial(t, plainDSN(script(t, append([]string{greeting("")}, lines...)...), "?tls=none"))
-			require.ErrorContains(t, err, "(hidden, because it repeats the password)")
-			assert.NotContains(t, err.Error(), password)
-			assert.NotContains(t, err.Error(), encoded("\x00ada\x00" + password)[:12])
-			assert.True(t, driver.IsPermanent(err))
+		t.Run(tc.name, func(t *testing.T) {
+			addr := script(t, greeting(""), "C: LOGIN", tc.answer, "HANG UP")
+			config, err := imap.ParseDSN("imap://" + addr + "?tls=none")
+			require.NoError(t, err)
+			config.User, config.Password = "ada", tc.password
+			connector, err := imap.NewConnector(config)
+			require.NoError(t, err)
+			_, err = connectTo(t, connector)
+			require.ErrorContains(t, err, "(hidden, because it may repeat the password)")
+			text := strings.ToLower(err.Error())
+			for _, secret := range []string{tc.password, `s3\"cr`, encoded("\x00ada\x00" + password)[:12]} {
+				assert.NotContains(t, text, strings.ToLower(secret))
+			}
+			assert.Equal(t, tc.bad, driver.IsBad(err))
+			assert.Equal(t, tc.permanent, driver.IsPermanent(err))
 		})
 	}
 	addr := script(t, greeting("AUTH=XOAUTH2 SASL-IR"), "C: XOAUTH2", "+ "+encoded("no such token: t0ken")+"\r\n", "C: \r\n", "TAG NO failed\r\n")
@@ -266,6 +286,37 @@ func TestASecretThatTheServerRepeatsIsHidden(t *testing.T) {
 	})
 	require.ErrorContains(t, err, "NO failed")
 	assert.NotContains(t, err.Error(), "t0ken")
+	addr = script(t, greeting(""), "C: LOGIN", "* BYE Too many, "+password+"\r\n", "HANG UP")
+	_, err = tryDial(t, plainDSN(addr, "?tls=none"))
+	_, throttled := driver.RetryAfter(err)
+	assert.True(t, throttled, "%v", err)
+	assert.NotContains(t, err.Error(), password)
+}
+
+func TestACredentialsFunctionMayPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mail, _, config := inMemory(t, 0)
+		panics := false
+		config.User, config.Password = "", ""
+		config.Credentials = func(context.Context, error) (imap.Credentials, error) {
+			if panics {
+				panic("boom")
+			}
+			return imap.Credentials{User: account, Password: password}, nil
+		}
+		connector, err := imap.NewConnector(config)
+		require.NoError(t, err)
+		connect := func() error { _, err := connectTo(t, connector); return err }
+		require.NoError(t, connect())
+		mail.Refuse(&goimap.Error{Type: goimap.StatusResponseTypeNo, Code: goimap.ResponseCodeAuthenticationFailed})
+		require.Error(t, connect())
+		<-time.After(2 * time.Second)
+		panics = true
+		assert.PanicsWithValue(t, "boom", func() { connect() }, "the probe")
+		panics = false
+		mail.Refuse(nil)
+		assert.NoError(t, connect(), "another probe")
+	})
 }
 
 func TestAConnectionWhoseTokenEndsLogsOut(t *testing.T) {

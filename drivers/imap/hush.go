@@ -3,28 +3,50 @@ package imap
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
+
+	"github.com/hotline-go/hotline/driver"
 )
 
-// hush returns err, with which a login has failed, without the secret: there
-// are servers that repeat what they could not parse.
+// errHidden stands for an answer that may have the secret in it.
+var errHidden = errors.New("(hidden, because it may repeat the password)")
+
+// hush returns err, of a login, without what the server has said, if that may
+// be the secret: there are servers that repeat what they could not parse. The
+// class stays.
 func (c Credentials) hush(err error) error {
-	var answer *imap.Error
-	if !errors.As(err, &answer) || !c.toldBy(err.Error()) {
+	if err == nil || !c.toldBy(err.Error()) {
 		return err
 	}
-	return &imap.Error{Type: answer.Type, Code: answer.Code, Text: "(hidden, because it repeats the password)"}
+	clean := errHidden
+	var answer *imap.Error
+	if errors.As(err, &answer) {
+		clean = &imap.Error{Type: answer.Type, Code: answer.Code, Text: errHidden.Error()}
+	}
+	var lost *lostError
+	if errors.As(err, &lost) {
+		clean = &lostError{op: lost.op, address: lost.address, err: clean, unsent: lost.unsent}
+	} else {
+		clean = fmt.Errorf("imap: login: %w", clean)
+	}
+	if pause, ok := driver.RetryAfter(err); ok {
+		clean = driver.Throttled(clean, pause)
+	}
+	return clean
 }
 
-// toldBy reports whether text has the secret in it, as it is or in base64.
+// toldBy reports whether text may have the secret in it, as it is, in quotes,
+// in other letters or in base64.
 func (c Credentials) toldBy(text string) bool {
+	plain := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, `\`, "")) }
 	for _, secret := range []string{c.Password, c.Token} {
 		if secret == "" {
 			continue
 		}
-		if strings.Contains(text, secret) {
+		if strings.Contains(plain(text), plain(secret)) {
 			return true
 		}
 		for word := range strings.FieldsFuncSeq(text, notBase64) {

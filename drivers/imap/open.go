@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,13 +26,14 @@ type opener struct {
 }
 
 // open makes a connection.
-func (o *opener) open(ctx context.Context) (*Conn, error) {
+func (o *opener) open(ctx context.Context) (c *Conn, err error) {
 	probe, err := o.trust.admit()
 	if err != nil {
 		return nil, err
 	}
-	c, err := o.openAfresh(ctx, probe)
-	return c, o.trust.judge(probe, err)
+	err = errors.New("imap: the Credentials function has panicked") // for the judge
+	defer func() { err = o.trust.judge(probe, err) }()
+	return o.openAfresh(ctx, probe)
 }
 
 // openAfresh makes a connection. If the server does not take the credentials,
@@ -49,7 +51,11 @@ func (o *opener) openAfresh(ctx context.Context, probe bool) (*Conn, error) {
 	}
 	fresh, errFresh := o.credentials(ctx, err)
 	if errFresh != nil {
-		return nil, fmt.Errorf("%w; they are asked for because of: %v", errFresh, err) // which may be no news of the account
+		err = fmt.Errorf("%w; they are asked for because of: %v", errFresh, err) // which may be no news of the account
+		if driver.IsPermanent(err) {
+			return nil, err
+		}
+		return nil, driver.Throttled(err, defaultPause) // or the old ones are sent again and again
 	}
 	if fresh.User == creds.User && fresh.Password == creds.Password && fresh.Token == creds.Token {
 		return nil, err
@@ -85,7 +91,7 @@ func (o *opener) openAs(ctx context.Context, creds Credentials) (*Conn, error) {
 		}
 		err = errOne
 		var answer *imap.Error
-		if errors.As(errOne, &answer) || ctx.Err() != nil {
+		if ctx.Err() != nil || errors.As(errOne, &answer) && (errors.As(errOne, new(refusal)) || driver.IsPermanent(errOne)) {
 			break // the others would say the same
 		}
 	}
@@ -183,10 +189,10 @@ func (o *opener) login(c *Conn, address string, creds Credentials, mayTell bool)
 	}
 	c.mechanism = m.name
 	c.wire.authenticating.Store(true)
-	err = m.login(c.client, o, address, creds)
-	c.wire.authenticating.Store(false)
-	if err != nil {
-		return atLogin(c.explain("login by "+m.name, creds.hush(err)))
+	if err = m.login(c.client, o, address, creds); err == nil {
+		c.wire.authenticating.Store(false) // else it stays, for what the server says late
+	} else {
+		return atLogin(creds.hush(c.explain("login by "+m.name, err)))
 	}
 	if sameSet(before, c.Caps()) { // the answer did not say
 		if _, err := c.Capability().Wait(); err != nil {
@@ -243,6 +249,9 @@ func (o *opener) settle(c *Conn) error {
 	return nil
 }
 
+// notNow are the codes of answers that may be others soon.
+var notNow = []imap.ResponseCode{imap.ResponseCodeInUse, imap.ResponseCodeUnavailable, imap.ResponseCodeServerBug}
+
 // noSuchMailbox makes err permanent if the server said no to the mailbox for
 // good.
 func noSuchMailbox(mailbox string, err error) error {
@@ -250,8 +259,7 @@ func noSuchMailbox(mailbox string, err error) error {
 	if !errors.As(err, &answer) || isThrottled(err) {
 		return err
 	}
-	switch answer.Code {
-	case imap.ResponseCodeInUse, imap.ResponseCodeUnavailable, imap.ResponseCodeServerBug:
+	if slices.Contains(notNow, answer.Code) {
 		return err
 	}
 	return driver.Permanent(fmt.Errorf("imap: mailbox %q: %w", mailbox, err))

@@ -172,7 +172,7 @@ func TestWhatEachConnectionIsTold(t *testing.T) {
 func TestServersAreLookedUpInTheDNS(t *testing.T) {
 	_, server := mailbox(t)
 	portOf := func(address string) uint16 { return netip.MustParseAddrPort(address).Port() }
-	port, silent := portOf(server.Addr()), portOf(script(t))
+	port, silent, leaving := portOf(server.Addr()), portOf(script(t)), portOf(script(t, "* BYE Server shutting down.\r\n"))
 	for _, tc := range []struct {
 		name    string
 		records []*net.SRV
@@ -183,6 +183,7 @@ func TestServersAreLookedUpInTheDNS(t *testing.T) {
 		{"the second answers", []*net.SRV{{Target: "127.0.0.1.", Port: 1}, {Target: "localhost.", Port: port}}, nil, "", nil},
 		{"there is none", []*net.SRV{{Target: "."}}, nil, "imap: look up _imap._tcp.example.org: the domain has no such service", driver.IsPermanent},
 		{"no answer", nil, errors.New("timeout"), "imap: look up _imap._tcp.example.org: timeout", nil},
+		{"the first shuts down", []*net.SRV{{Target: "127.0.0.1.", Port: leaving}, {Target: "localhost.", Port: port}}, nil, "", nil},
 		{"the first is silent", []*net.SRV{{Target: "127.0.0.1.", Port: silent}, {Target: "localhost.", Port: port}}, nil, "", nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -19,6 +19,9 @@ func startTLS(nc net.Conn) error {
 	in := bufio.NewReaderSize(nc, 4096)
 	line, err := readLine(in)
 	if err != nil {
+		if err == io.EOF {
+			return fmt.Errorf("imap: no greeting: %w", err)
+		}
 		return fmt.Errorf("imap: no greeting; if the port begins with TLS, the scheme is imaps: %w", err)
 	}
 	if err := checkGreeting(line); err != nil {
