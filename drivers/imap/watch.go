@@ -44,13 +44,15 @@ const (
 // can't is asked every minute. A lost connection is replaced by another one of
 // p, after a second or more, or what the server asked for. That goes for what fn
 // returns because of a connection as well, its own or another one that it
-// wanted (driver.IsBad, driver.SafeToRetry, driver.Throttled); the pauses grow
+// wanted (driver.IsBad, driver.SafeToRetry, driver.Throttled), or of an answer
+// that may be another soon (INUSE, UNAVAILABLE, SERVERBUG); the pauses grow
 // until fn succeeds. Any other error of fn ends Watch, as does one that is
 // driver.Permanent: mark what must end it.
 //
 // A peer that vanishes without a word is found within 5 minutes.
 //
 // Watch holds one connection of p all the time, of those that p may have open.
+// A p with no more than those that are watched on has none for anybody else.
 func Watch(ctx context.Context, p Doer, mailbox string, fn func(ctx context.Context, c *Conn, news []Update) error) error {
 	backoff := watchBackoff
 	var last error
@@ -88,7 +90,11 @@ func again(err error) bool {
 	if driver.IsPermanent(err) {
 		return false
 	}
-	return !errors.As(err, &own) || aboutConnection(err) // else p had none
+	if !errors.As(err, &own) { // p had none
+		return true
+	}
+	var answer *imap.Error
+	return aboutConnection(err) || errors.As(err, &answer) && slices.Contains(notNow, answer.Code)
 }
 
 // aboutConnection reports whether err, or one of those that it wraps, is about

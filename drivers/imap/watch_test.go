@@ -173,7 +173,8 @@ func TestWatchSpacesOutTheFailuresOfItsFunction(t *testing.T) {
 		return err
 	})
 	require.False(t, driver.IsBad(twice) || driver.SafeToRetry(twice))
-	for _, failure := range []error{hadNone{}, twice, driver.Throttled(errors.New("busy"), time.Second), io.ErrUnexpectedEOF} {
+	notNow := fmt.Errorf("select: %w", &goimap.Error{Type: goimap.StatusResponseTypeNo, Code: goimap.ResponseCodeUnavailable})
+	for _, failure := range []error{hadNone{}, twice, notNow, driver.Throttled(errors.New("busy"), time.Second), io.ErrUnexpectedEOF} {
 		t.Run(failure.Error(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := startWatch(t, nil)
