@@ -1,12 +1,14 @@
 package imap_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log"
 	"slices"
 	"sync"
+	"time"
 
 	goimap "github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
@@ -21,65 +23,84 @@ import (
 type Syncer struct {
 	Pool    *pool.Pool[*imap.Conn]
 	Mailbox string
-	Save    func(uid goimap.UID, mail []byte) error // from many goroutines; again for one mail, after a failure
+	Save    func(validity uint32, uid goimap.UID, mail []byte) error // from many goroutines; again for one mail, after a failure
 
-	validity uint32     // of the UIDs
+	validity uint32     // of the UIDs; keep it and next, or each start copies everything
 	next     goimap.UID // those below are saved
 }
 
-// Run copies until ctx ends, Save fails, or the server refuses the account or the mailbox.
+// Run copies until ctx ends, Save fails, or the server says no for good.
 func (s *Syncer) Run(ctx context.Context) error {
 	return imap.Watch(ctx, s.Pool, s.Mailbox, s.look)
 }
 
 // look copies what is new. c is the connection of the watch.
 func (s *Syncer) look(ctx context.Context, c *imap.Conn, _ []imap.Update) error {
-	selected, err := c.Select(s.Mailbox, nil).Wait()
+	uids, err := s.search(ctx, c)
 	if err != nil {
 		return err
+	}
+	some := slices.Collect(slices.Chunk(uids, 20))
+	errs := make([]error, len(some))
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var all sync.WaitGroup
+	for i := range some {
+		all.Go(func() { // the pool makes them wait for connections
+			if errs[i] = s.copy(ctx, some[i]); driver.IsPermanent(errs[i]) {
+				stop(errs[i])
+			}
+		})
+	}
+	all.Wait()
+	for i, err := range errs {
+		if err != nil {
+			return cmp.Or(context.Cause(ctx), err) // Watch calls again, if that may help
+		}
+		s.next = some[i][len(some[i])-1] + 1
+	}
+	return nil
+}
+
+// search returns what is not saved yet.
+func (s *Syncer) search(ctx context.Context, c *imap.Conn) ([]goimap.UID, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	defer c.Bind(ctx)()
+	selected, err := c.Select(s.Mailbox, nil).Wait()
+	if err != nil {
+		return nil, err
 	}
 	if selected.UIDValidity != s.validity { // the server has numbered the mails anew
 		s.validity, s.next = selected.UIDValidity, 1
 	}
 	found, err := c.UIDSearch(&goimap.SearchCriteria{UID: []goimap.UIDSet{{{Start: s.next}}}}, nil).Wait()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	uids := slices.DeleteFunc(found.AllUIDs(), func(uid goimap.UID) bool { return uid < s.next })
-	if len(uids) == 0 {
-		return nil
-	}
-	var all sync.WaitGroup
-	errs := make(chan error, len(uids))
-	for some := range slices.Chunk(uids, 20) { // the pool makes them wait for connections
-		all.Go(func() { errs <- s.copy(ctx, goimap.UIDSetNum(some...)) })
-	}
-	all.Wait()
-	close(errs)
-	for err := range errs {
-		if err != nil {
-			return err // Watch asks again
-		}
-	}
-	s.next = slices.Max(uids) + 1
-	return nil
+	return slices.Sorted(slices.Values(uids)), nil
 }
 
 // again lets reads be repeated on another connection, also after they were sent.
 var again = retry.Policy{RetryIf: func(err error) bool { return driver.IsBad(err) || retry.Safe(err) }}
 
-func (s *Syncer) copy(ctx context.Context, uids goimap.UIDSet) error {
+func (s *Syncer) copy(ctx context.Context, uids []goimap.UID) error {
 	whole := &goimap.FetchItemBodySection{Peek: true}
 	mails, err := retry.Value(ctx, again, func(ctx context.Context) ([]*imapclient.FetchMessageBuffer, error) {
-		return pool.Call(ctx, s.Pool, func(_ context.Context, c *imap.Conn) ([]*imapclient.FetchMessageBuffer, error) {
-			if _, err := c.Select(s.Mailbox, &goimap.SelectOptions{ReadOnly: true}).Wait(); err != nil {
-				return nil, err
+		return pool.Call(ctx, s.Pool, func(ctx context.Context, c *imap.Conn) ([]*imapclient.FetchMessageBuffer, error) {
+			ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+			defer cancel()
+			defer c.Bind(ctx)() // a server may be there, and silent
+			selected, err := c.Select(s.Mailbox, &goimap.SelectOptions{ReadOnly: true}).Wait()
+			if err != nil || selected.UIDValidity != s.validity {
+				return nil, cmp.Or(err, driver.ErrBadConn) // which lets Watch call again
 			}
-			return c.Fetch(uids, &goimap.FetchOptions{UID: true, BodySection: []*goimap.FetchItemBodySection{whole}}).Collect()
+			return c.Fetch(goimap.UIDSetNum(uids...), &goimap.FetchOptions{UID: true, BodySection: []*goimap.FetchItemBodySection{whole}}).Collect()
 		})
 	})
 	for _, m := range mails {
-		if err := s.Save(m.UID, m.FindBodySection(whole)); err != nil {
+		if err := s.Save(s.validity, m.UID, m.FindBodySection(whole)); err != nil {
 			return driver.Permanent(err) // no trouble of the connection: it ends Watch
 		}
 	}
@@ -97,7 +118,7 @@ func Example_sync() {
 	defer p.Close()
 
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &Syncer{Pool: p, Mailbox: "INBOX", Save: func(uid goimap.UID, text []byte) error {
+	s := &Syncer{Pool: p, Mailbox: "INBOX", Save: func(_ uint32, uid goimap.UID, text []byte) error {
 		fmt.Printf("%d: %.14q\n", uid, text)
 		if uid == 2 {
 			cancel()
