@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/hotline-go/hotline/internal/testcert"
 	"github.com/hotline-go/hotline/internal/testserver"
@@ -30,7 +31,7 @@ type listening struct {
 
 // Validate is called by kong. A DSN that was given by mistake holds a password.
 func (l listening) Validate() error {
-	if _, _, err := net.SplitHostPort(l.Addr); err != nil {
+	if _, _, err := net.SplitHostPort(l.Addr); err != nil || strings.ContainsAny(l.Addr, "/@") {
 		return errors.New("--addr: want host:port, as in 127.0.0.1:2485")
 	}
 	return nil

@@ -83,8 +83,8 @@ func TestServeReportsAnAddressThatIsTaken(t *testing.T) {
 }
 
 func TestServeDoesNotRepeatAnAddressThatIsADSN(t *testing.T) {
-	for _, protocol := range []string{"tcp", "tls", "imap"} {
-		r := hotline(t.Context(), "serve", protocol, "--addr", "imaps://ada:s3cret@127.0.0.1:993")
+	for protocol, addr := range map[string]string{"tcp": "imaps://ada:s3cret@127.0.0.1:993", "tls": "imaps://s3cret@host", "imap": "s3cret"} {
+		r := hotline(t.Context(), "serve", protocol, "--addr", addr)
 		assert.Equal(t, 2, r.code)
 		assert.Contains(t, r.err, "--addr: want host:port, as in 127.0.0.1:2485")
 		assert.NotContains(t, r.err+r.out, "s3cret")
