@@ -133,8 +133,9 @@ func (p *Params) Names() []string {
 
 // Apply sets the variables of the parameters in values and leaves the others
 // alone. All faults are reported together: unknown names, each with the
-// nearest that is known, or with all if none is near, and values that are not allowed, each with what is.
-// The variables of parameters without a fault are set even then.
+// nearest that is known, or with all if none is near, and values that are not
+// allowed, each with what is. The variables of parameters without a fault are
+// set even then.
 func (p *Params) Apply(values map[string]string) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(values)) {
