@@ -201,6 +201,9 @@ func (c *Conn) tidy(ctx context.Context) error {
 	}
 	defer c.Bind(ctx)()
 	c.finish()
+	if err := c.usable(); err != nil {
+		return badConn(err)
+	}
 	return c.goHome()
 }
 

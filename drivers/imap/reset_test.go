@@ -3,6 +3,7 @@ package imap_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	goimap "github.com/emersion/go-imap/v2"
 	"github.com/stretchr/testify/assert"
@@ -80,6 +81,20 @@ func TestResetReadsWhatWasLeftWhereItBelongs(t *testing.T) {
 }
 
 // CLOSE would remove what is marked as deleted.
+func TestAResetThatTakesTooLongSaysSo(t *testing.T) {
+	addr := script(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: SELECT", "* 1 EXISTS\r\nTAG OK in\r\n", "C: SEARCH")
+	c := dial(t, plainDSN(addr, "?tls=none"))
+	_, err := c.Select("INBOX", nil).Wait()
+	require.NoError(t, err)
+	c.Search(&goimap.SearchCriteria{}, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	err = c.ResetSession(ctx)
+	require.ErrorIs(t, err, driver.ErrBadConn)
+	assert.ErrorContains(t, err, "deadline exceeded")
+	assert.NotContains(t, err.Error(), "expunging")
+}
+
 func TestWithoutUnselectAFailingExamineLeavesTheMailbox(t *testing.T) {
 	addr := script(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: SELECT INBOX", "TAG OK in\r\n",
 		`C: EXAMINE "hotline-there-is-no-such-mailbox"`, "TAG NO [NONEXISTENT] none\r\n", "C: NOOP", "TAG OK done\r\n",
