@@ -88,10 +88,11 @@ func (dovecot) configure(s *Server) []string {
 	nobody, err := user.Lookup("nobody")
 	require.NoError(s.t, err)
 	uid, _ := strconv.Atoi(nobody.Uid)
-	require.NoError(s.t, os.Mkdir(s.dir+"/run", 0o755))
 	require.NoError(s.t, os.Mkdir(s.dir+"/mail", 0o755))
 	require.NoError(s.t, os.Chown(s.dir+"/mail", uid, -1))
-	return []string{"dovecot", "-F", "-c", s.dir + "/conf"}
+	// A server that was killed may have left the lock of run/instances, for
+	// which the next one waits. After a boot there is nothing in /run either.
+	return []string{"sh", "-c", s.fill("rm -rf @DIR/run && mkdir @DIR/run && exec dovecot -F -c @DIR/conf")}
 }
 
 // sessions returns the imap processes, of which each serves one client.

@@ -4,6 +4,7 @@ package mailserver
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -84,9 +85,8 @@ func Start(t testing.TB, kind Kind, options Options) *Server {
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o755))
-	plain, secure := freeAddresses(t)
 	s := &Server{
-		Name: kind.name(), Plain: plain, TLS: secure, CA: testcert.NewCA(),
+		Name: kind.name(), Plain: address(t), TLS: address(t), CA: testcert.NewCA(),
 		t: t, dir: dir, options: options, kind: kind,
 	}
 	cert, key := testcert.PEM(s.CA.Server())
@@ -113,16 +113,18 @@ func obstacle(kind Kind) string {
 	return kind.obstacle()
 }
 
-// freeAddresses returns two: each is taken until both are known.
-func freeAddresses(t testing.TB) (plain, secure string) {
-	var addresses [2]string
-	for i := range addresses {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer l.Close()
-		addresses[i] = l.Addr().String()
-	}
-	return addresses[0], addresses[1]
+// address returns one that is the server's own until the test ends. A socket is
+// bound to it and does not listen, so that nobody else is given the port, also
+// while the server is down; who sets SO_REUSEADDR, as servers do, can listen.
+func address(t testing.TB) string {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { syscall.Close(fd) })
+	require.NoError(t, syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1))
+	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	bound, err := syscall.Getsockname(fd)
+	require.NoError(t, err)
+	return fmt.Sprintf("127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port)
 }
 
 // write writes a file in the server's folder.
