@@ -80,7 +80,13 @@ func pair(t testing.TB, listen func(testing.TB) (net.Listener, tls.Config), vers
 func forEach(t *testing.T, f func(t *testing.T, listen func(testing.TB) (net.Listener, tls.Config), version uint16)) {
 	for network, listen := range listeners {
 		for version, number := range versions {
-			t.Run(network+"/TLS "+version, func(t *testing.T) { f(t, listen, number) })
+			t.Run(network+"/TLS "+version, func(t *testing.T) {
+				if network == "memory" {
+					synctest.Test(t, func(t *testing.T) { f(t, listen, number) })
+				} else {
+					f(t, listen, number)
+				}
+			})
 		}
 	}
 }
