@@ -8,10 +8,10 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
 
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/drivers/tcp"
@@ -162,7 +162,7 @@ func (o *opener) dial(ctx context.Context, address string) (nc *tcp.Conn, greeti
 
 // greet does what comes before the first lease. It is bound to a context.
 func (o *opener) greet(c *Conn, address string, creds Credentials) error {
-	if err := c.client.WaitGreeting(); err != nil {
+	if err := waitGreeting(c.client); err != nil {
 		return notIMAP(c.wire, atLogin(c.explain("greeting", err)))
 	}
 	private := o.secure != nil || o.Proxy == "" && isLocal(address)
@@ -175,6 +175,17 @@ func (o *opener) greet(c *Conn, address string, creds Credentials) error {
 		return err
 	}
 	return o.settle(c)
+}
+
+// waitGreeting returns nil if the server has greeted, also if the connection
+// has ended since: WaitGreeting then tells the one or the other, at random.
+func waitGreeting(client *imapclient.Client) (err error) {
+	for range 20 {
+		if err = client.WaitGreeting(); err == nil || errors.As(err, new(*imap.Error)) {
+			break
+		}
+	}
+	return err
 }
 
 // login authenticates c, and makes sure that its capabilities are those after.
@@ -273,11 +284,11 @@ func isThrottled(err error) bool {
 // notIMAP makes err permanent if the server began with what is no greeting of
 // IMAP.
 func notIMAP(w *wire, err error) error {
-	line, kept := w.last()
-	if kept == 0 || strings.HasPrefix(line, "*") {
+	line := w.first()
+	if line == "" || line[0] == '*' {
 		return err
 	}
-	return driver.Permanent(fmt.Errorf("imap: the server does not speak IMAP on this port, it begins with %.40q: %w", line, err))
+	return driver.Permanent(fmt.Errorf("imap: the server does not speak IMAP on this port, it begins with %q: %w", line, err))
 }
 
 // isLocal reports whether address is on this machine, as far as its text

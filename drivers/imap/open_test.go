@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,6 +47,9 @@ func TestAServerThatDoesNotWantUs(t *testing.T) {
 		{"is a POP server asked for STARTTLS", []string{"+OK POP3 ready\r\n"}, "", permanent, `does not speak IMAP on this port, it begins with "+OK POP3 ready"`},
 		{"is an SMTP server", []string{"220 mx ESMTP\r\n"}, "?tls=none", permanent, `it begins with "220 mx ESMTP"`},
 		{"is an HTTP server", []string{"HTTP/1.1 400 Bad Request\r\n\r\n"}, "?tls=none", permanent, `it begins with "HTTP/1.1 400 Bad Request"`},
+		{"has a page for us", []string{"HTTP/1.1 400 Bad Request\r\n\r\n" + strings.Repeat("* page\r\n", 100)}, "?tls=none", permanent,
+			`it begins with "HTTP/1.1 400 Bad Request"`},
+		{"is talkative", []string{strings.Repeat("x", 100) + "\r\n"}, "?tls=none", permanent, `it begins with "` + strings.Repeat("x", 40) + `"`},
 		{"has no LOGIN left", login1("TAG NO [LIMIT] Maximum number of connections from user+IP exceeded"), "?tls=none", class{false, true, time.Second}, "[LIMIT]"},
 		{"is Cyrus and full", login1("TAG NO Too many open connections (3 of 3 for ada@example.org)"), "?tls=none", class{false, true, time.Second}, "Too many"},
 		{"is an old Dovecot and full", login1("TAG NO [ALERT] Maximum number of connections from user+IP exceeded"), "?tls=none", class{false, true, time.Second}, "Maximum"},

@@ -24,29 +24,38 @@ type wire struct {
 	// authenticating is true while a login is under way.
 	authenticating atomic.Bool
 
-	mu   sync.Mutex // guards tail
-	tail []byte     // the end of what was read
+	mu   sync.Mutex // guards the fields below
+	head []byte     // the beginning of what was read
+	tail []byte     // the end of it
 }
 
-// tailSize is enough for a line that says goodbye.
-const tailSize = 512
+const (
+	headSize = 40  // enough to tell another protocol
+	tailSize = 512 // enough for a line that says goodbye
+)
 
-// Read reads from the connection and keeps the end of it.
+// Read reads from the connection and keeps both ends of it.
 func (w *wire) Read(b []byte) (n int, err error) {
 	if len(w.greeting) > 0 {
 		n = copy(b, w.greeting)
 		w.greeting = w.greeting[n:]
+		w.keep(b[:n])
 		return n, nil
 	}
 	n, err = w.Conn.Read(b)
 	if n > 0 {
 		w.trace.receive(b[:n], w.authenticating.Load())
-		w.mu.Lock()
-		w.tail = append(w.tail, b[max(0, n-tailSize):n]...)
-		w.tail = w.tail[max(0, len(w.tail)-tailSize):]
-		w.mu.Unlock()
+		w.keep(b[:n])
 	}
 	return n, err
+}
+
+func (w *wire) keep(b []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.head = append(w.head, b[:min(len(b), headSize-len(w.head))]...)
+	w.tail = append(w.tail, b[max(0, len(b)-tailSize):]...)
+	w.tail = w.tail[max(0, len(w.tail)-tailSize):]
 }
 
 // Write writes to the connection. go-imap writes an empty answer to a SASL
@@ -62,20 +71,26 @@ func (w *wire) Write(b []byte) (int, error) {
 	return w.Conn.Write(b)
 }
 
-// last returns the last line that was read, without its end, and how many
-// bytes were kept.
-func (w *wire) last() (line string, kept int) {
+// first returns the first line that was read, up to headSize, without its end.
+func (w *wire) first() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	line, _, _ := bytes.Cut(w.head, []byte("\n"))
+	return string(bytes.TrimSuffix(line, []byte("\r")))
+}
+
+// last returns the last line that was read, without its end.
+func (w *wire) last() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	text := bytes.TrimRight(w.tail, "\r\n")
-	return string(text[bytes.LastIndexByte(text, '\n')+1:]), len(w.tail)
+	return string(text[bytes.LastIndexByte(text, '\n')+1:])
 }
 
 // bye returns the farewell of the server, which go-imap drops, or nil. It is
 // the last line before the end. An earlier one may be part of a message.
 func (w *wire) bye() *imap.Error {
-	line, _ := w.last()
-	text, ok := cutPrefixFold(line, "* BYE")
+	text, ok := cutPrefixFold(w.last(), "* BYE")
 	if !ok {
 		return nil
 	}
