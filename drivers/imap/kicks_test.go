@@ -36,6 +36,8 @@ func TestRealServersUnderKicks(t *testing.T) {
 		p, err := pool.New[*imap.Conn](s.connector(config), pool.Config{MaxOpen: maxOpen})
 		require.NoError(t, err)
 		defer p.Close()
+		require.NoError(t, p.Do(soon(t), func(_ context.Context, c *imap.Conn) error { return appendAndRead(c, "first") }),
+			"Dovecot makes the INBOX when it is first used, and fails if two use it then")
 
 		outcome := outcomes{of: map[string]error{}}
 		stop := make(chan struct{})
