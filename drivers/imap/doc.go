@@ -58,16 +58,8 @@
 // seconds.
 //
 // Where a token ends after an hour, Config.Credentials returns one for each
-// connect. A connection whose token has ended is not used again. Of an
-// oauth2.TokenSource (golang.org/x/oauth2) it is made so:
-//
-//	cfg.Credentials = func(context.Context, error) (imap.Credentials, error) {
-//		t, err := source.Token()
-//		if err != nil {
-//			return imap.Credentials{}, err
-//		}
-//		return imap.Credentials{User: user, Token: t.AccessToken, Expiry: t.Expiry}, nil
-//	}
+// connect. A connection whose token has ended is not used again. An example of
+// Config has its tokens from golang.org/x/oauth2.
 //
 // # Commands
 //

@@ -21,7 +21,8 @@ var Dovecot Kind = dovecot{}
 
 type dovecot struct{}
 
-const dovecotConfig = `
+const (
+	dovecotConfig = `
 base_dir = @DIR/run
 state_dir = @DIR/run
 log_path = @DIR/log
@@ -68,6 +69,23 @@ protocol imap {
   mail_max_userip_connections = @LIMIT
 }
 `
+	dovecotTokens = `
+auth_mechanisms = plain login scram-sha-256 oauthbearer xoauth2
+passdb {
+  driver = oauth2
+  mechanisms = oauthbearer xoauth2
+  args = @DIR/tokens
+}
+`
+	dovecotTokenInfo = `
+introspection_mode = get
+introspection_url = @TOKENINFO
+force_introspection = yes
+active_attribute = active
+active_value = true
+username_attribute = user
+`
+)
 
 func (dovecot) name() string { return "dovecot" }
 
@@ -83,7 +101,12 @@ func (dovecot) obstacle() string {
 }
 
 func (dovecot) configure(s *Server) []string {
-	s.write("conf", s.fill(dovecotConfig))
+	config := dovecotConfig
+	if s.options.TokenInfo != "" {
+		config += dovecotTokens
+		s.write("tokens", s.fill(dovecotTokenInfo))
+	}
+	s.write("conf", s.fill(config))
 	s.write("passwd", User+":{PLAIN}"+Password+"::::::\n")
 	nobody, err := user.Lookup("nobody")
 	require.NoError(s.t, err)

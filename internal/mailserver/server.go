@@ -32,6 +32,11 @@ type Options struct {
 	// MaxLogins is how many sessions the account may have at a time. Zero
 	// means 100.
 	MaxLogins int
+
+	// TokenInfo has Dovecot take OAuth tokens. It appends a token to this URL,
+	// and more parameters, and GETs whether it is active, and whose it is, as in
+	// {"active": true, "user": "ada@example.org"}. Empty means passwords only.
+	TokenInfo string
 }
 
 // Server is a running mail server. Its methods fail the test where they can't
@@ -137,7 +142,7 @@ func (s *Server) write(name, content string) {
 func (s *Server) fill(text string) string {
 	port := func(address string) string { _, p, _ := net.SplitHostPort(address); return p }
 	return strings.NewReplacer("@DIR", s.dir, "@PLAIN", port(s.Plain), "@TLS", port(s.TLS),
-		"@LIMIT", strconv.Itoa(s.options.MaxLogins)).Replace(text)
+		"@LIMIT", strconv.Itoa(s.options.MaxLogins), "@TOKENINFO", s.options.TokenInfo).Replace(text)
 }
 
 // Start starts a server that was stopped, and waits until it greets.
