@@ -19,10 +19,10 @@
 //	           └─ lease 1 ───┘   └─ lease 2 ────────────┘
 //	                         └─ idle: Ping ─┘
 //
-// Connect comes first and once. Each lease begins with ResetSession, except
-// the first, and ends with IsValid. Ping comes between leases only. Close comes
-// last and once. Everything besides Connect and Close is optional; the pool
-// looks for it by type assertion, once per connection.
+// Connect comes first and once. Each lease begins with ResetSession, except one
+// that begins when Connect returns, and ends with IsValid. Ping comes between
+// leases only. Close comes last and once. Everything besides Connect and Close
+// is optional; the pool looks for it by type assertion, once per connection.
 //
 // # Rules for a driver
 //

@@ -62,8 +62,8 @@ type Pinger interface {
 // requests: deadlines, a selected mailbox, a transaction.
 type SessionResetter interface {
 	// ResetSession puts the connection back into the state in which Connect
-	// returned it. It is called before a connection that was in use is handed
-	// out again. It returns an error that is [IsBad] if the peer is known to
+	// returned it. It is called before a connection that was in use or idle is
+	// handed out. It returns an error that is [IsBad] if the peer is known to
 	// have closed the connection. After any error the connection is discarded;
 	// one that is [IsBad] makes the pool try the next connection, any other
 	// goes to the caller of Acquire as well.

@@ -77,12 +77,12 @@ func (p *Pool[C]) acquire(ctx context.Context, l Lease[C]) (Lease[C], error) {
 				return Lease[C]{}, p.acquireError(ctx, err, began)
 			}
 		}
-		used := l.uses() > 1
+		first := l.isFirst()
 		err := p.prepare(ctx, l)
 		if err == nil {
 			return l, nil
 		}
-		if !used || !driver.IsBad(err) {
+		if first || !driver.IsBad(err) {
 			return Lease[C]{}, p.acquireError(ctx, err, began)
 		}
 		l = Lease[C]{}
@@ -90,7 +90,7 @@ func (p *Pool[C]) acquire(ctx context.Context, l Lease[C]) (Lease[C], error) {
 }
 
 // prepare makes a claimed connection ready for its holder: ResetSession unless
-// it is new, then OnAcquire. It discards the connection if one of them fails,
+// it comes straight from Connect, then OnAcquire. It discards the connection if one of them fails,
 // panics or exits.
 func (p *Pool[C]) prepare(ctx context.Context, l Lease[C]) error {
 	err := errExited
@@ -114,7 +114,7 @@ func (p *Pool[C]) prepare(ctx context.Context, l Lease[C]) error {
 // runReady is what prepare guards.
 func (p *Pool[C]) runReady(ctx context.Context, l Lease[C]) error {
 	raw := any(l.conn).(driver.Conn) // not slot.raw, which Shutdown may take away
-	if l.word.has(resets) && l.uses() > 1 {
+	if l.word.has(resets) && !l.isFirst() {
 		bounded := &boundedContext{Context: ctx, limit: p.cfg.PingTimeout}
 		defer bounded.release()
 		if err := raw.(driver.SessionResetter).ResetSession(bounded); err != nil {

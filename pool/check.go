@@ -161,12 +161,12 @@ func (p *Pool[C]) Ping(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		used := l.uses() > 1
+		first := l.isFirst()
 		err = p.pingLease(ctx, l)
 		if err == nil {
 			return nil
 		}
-		if !used || !driver.IsBad(err) || ctx.Err() != nil {
+		if first || !driver.IsBad(err) || ctx.Err() != nil {
 			return fmt.Errorf("pool %q: ping: %w", p.cfg.Name, err)
 		}
 	}

@@ -213,6 +213,7 @@ func (p *Pool[C]) openedLocked(a *attempt[C], raw driver.Conn, c C) {
 	if life := p.cfg.lifetime(); life > 0 {
 		s.expires.Store(int64(now + life))
 	}
+	s.rested = p.queue.len == 0
 	s.move(from, w.next(checking))
 	switch {
 	case p.closed:

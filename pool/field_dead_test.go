@@ -90,15 +90,26 @@ func TestHalfOpenPeerCostsNoMoreThanPingTimeout(t *testing.T) {
 
 func TestPoolFullOfDeadConnectionsSucceedsInOneCall(t *testing.T) {
 	const size = 10
-	for name, idle := range map[string]time.Duration{
-		"found by ResetSession": 0,
-		"found by a check":      time.Minute,
+	for name, tt := range map[string]struct {
+		idle   time.Duration
+		spares bool // which nobody has used yet
+	}{
+		"found by ResetSession":         {},
+		"found by a check":              {idle: time.Minute},
+		"spares, found by ResetSession": {spares: true},
+		"spares, found by a check":      {idle: time.Minute, spares: true},
 	} {
 		for who, callers := range map[string]int{"one caller": 1, "as many callers": size, "more callers": 2 * size} {
 			bubble(t, name+", "+who, func(t *testing.T) {
-				f, p := openFake(t, pool.Config{MaxOpen: size})
-				fill(t, p, size)
-				advance(idle)
+				cfg := pool.Config{MaxOpen: size}
+				if tt.spares {
+					cfg.MinIdle = size
+				}
+				f, p := openFake(t, cfg)
+				if require.NoError(t, p.Ready(t.Context())); !tt.spares {
+					fill(t, p, size)
+				}
+				advance(tt.idle)
 				f.KillAll()
 				var users [2 * size]*caller[*conn]
 				for i := range callers {
@@ -113,6 +124,13 @@ func TestPoolFullOfDeadConnectionsSucceedsInOneCall(t *testing.T) {
 			})
 		}
 	}
+
+	bubble(t, "that were spares, in one call of Ping", func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: size, MinIdle: size})
+		require.NoError(t, p.Ready(t.Context()))
+		f.KillAll()
+		assert.NoError(t, p.Ping(t.Context()))
+	})
 
 	bubble(t, "of which one lives", func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: size})

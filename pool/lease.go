@@ -190,8 +190,9 @@ func (l Lease[C]) wasCut() bool {
 	return now.has(cut) && now.gen() == l.word.gen()
 }
 
-// uses is the number of leases of the connection, this one included.
-func (l Lease[C]) uses() uint64 { return l.word.gen() - l.slot.born }
+// isFirst reports whether the connection comes straight from Connect. Any other
+// may have died since, and is reset.
+func (l Lease[C]) isFirst() bool { return l.word.gen() == l.slot.born+1 && !l.slot.rested }
 
 // ready reports whether a claimed connection needs no prepare.
 func (l Lease[C]) ready() bool {

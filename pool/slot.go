@@ -73,9 +73,10 @@ type slot[C any] struct {
 
 	// Set while connecting, cleared while closing; in the phases between they
 	// belong to whoever moved the slot into leased or checking.
-	conn C
-	raw  driver.Conn
-	born uint64 // generation of the connection before its first lease
+	conn   C
+	raw    driver.Conn
+	born   uint64 // generation of the connection before its first lease
+	rested bool   // it was idle before that
 
 	why error // reason for retire; guarded by Pool.mu
 
@@ -83,7 +84,7 @@ type slot[C any] struct {
 	expires   atomic.Int64 // end of its lifetime on the pool's clock; 0 = never
 	checkedAt atomic.Int64 // last successful check on the pool's clock
 	index     int          // in Pool.slots and keeper.seen
-	_         [32]byte     // to 128 bytes for an interface C, so that neighbours share no cache line
+	_         [24]byte     // to 128 bytes for an interface C, so that neighbours share no cache line
 }
 
 // load returns the state of s.
