@@ -17,6 +17,11 @@ type Conn struct {
 	sock *socket  // base's, or nil where it can't be peeked at
 	fire func()   // c.cancel, made once so that Bind allocates less
 
+	// What a Write may have given to the peer is seen in sent or in writing at
+	// any time: Write raises writing before its first byte leaves, and lowers it
+	// when sent has them all. So whoever loads writing first, and sent then,
+	// misses nothing but a Write that began after.
+	writing        atomic.Int32 // Writes under way
 	sent, received atomic.Int64 // bytes since the last reset
 
 	reading sync.Mutex  // held by Read and by Check
@@ -105,10 +110,12 @@ func (c *Conn) readLocked(b []byte) (int, error) {
 
 // Write writes as [net.Conn] does. Its errors are of type *[Error].
 func (c *Conn) Write(b []byte) (int, error) {
+	c.writing.Add(1)
 	n, err := c.nc.Write(b)
 	if n > 0 {
 		c.sent.Add(int64(n))
 	}
+	c.writing.Add(-1) // before fail, whose error has it in Sent
 	if err != nil {
 		err = c.fail("write", err)
 	}

@@ -2,6 +2,7 @@ package conn_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -78,6 +79,53 @@ func TestPartOfAWriteIsCounted(t *testing.T) {
 		assert.Positive(t, n)
 		assert.False(t, driver.SafeToRetry(err))
 	})
+}
+
+// One goroutine reads while another writes, and the read fails when part of the
+// request is with the peer.
+func TestErrorWhileAWriteIsUnderWayIsNotSafeToRetry(t *testing.T) {
+	for name, fail := range map[string]func(t *testing.T, c *conn.Conn) error{
+		"a deadline of the read": func(t *testing.T, c *conn.Conn) error {
+			require.NoError(t, c.SetReadDeadline(time.Now().Add(time.Second)))
+			return read(c)
+		},
+		"the end of a bound context": func(t *testing.T, c *conn.Conn) error {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer c.Bind(ctx)()
+			cancel()
+			synctest.Wait()
+			return c.Err() // made before the deadline that ends the write
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, _ := open(t)
+				written := make(chan error, 1)
+				go func() { // ends when c is closed
+					_, err := c.Write(make([]byte, 1<<20))
+					written <- err
+				}()
+				synctest.Wait()
+				err := fail(t, c)
+				assert.Regexp(t, `\(0 bytes sent and a write under way, 0 received\)$`, err)
+				assert.False(t, driver.SafeToRetry(err))
+				assert.True(t, driver.IsBad(err))
+				assert.False(t, driver.SafeToRetry(c.Err()))
+				assert.False(t, c.IsValid())
+				require.NoError(t, c.Close())
+				assert.Error(t, <-written)
+			})
+		})
+	}
+}
+
+// The write is over when its own error is made.
+func TestFailedWriteIsNotUnderWay(t *testing.T) {
+	c, s := open(t)
+	s.Cut()
+	_, err := io.WriteString(c, "request")
+	assert.ErrorContains(t, err, "(0 bytes sent, 0 received)")
+	assert.True(t, driver.SafeToRetry(err))
 }
 
 func TestReadReturnsABareEOF(t *testing.T) {

@@ -36,7 +36,8 @@
 //
 // Any error of Read or Write, io.EOF included, with one exception: a Read that
 // ran into a deadline of the user's own, where nothing was sent or received
-// since the last reset. That is a look for news that did not come. In all
+// since the last reset, and no Write was under way. That is a look for news
+// that did not come. In all
 // other cases an exchange is half done, and its rest would be taken for the
 // answer to the next request. A Write that runs into a deadline always ends
 // the connection, since part of it may be on its way.
@@ -44,6 +45,17 @@
 // Errors are of type *[Error], but for io.EOF of Read, which stays bare for
 // those who compare with ==, as bufio and io.ReadAll do; [Conn.Err] has it as
 // an *[Error], with what was sent.
+//
+// # A buffer above
+//
+// A Conn sees what it moves, not what becomes of it. Bytes in a bufio.Reader,
+// or in a client library, that reads from a Conn are as unread as those in the
+// kernel, but no method of Conn knows of them. A driver with such a buffer asks
+// it too, or the next holder takes the rest of one answer for another:
+//
+//	func (c *lineConn) IsValid() bool {
+//		return c.in.Buffered() == 0 && c.Conn.IsValid() // in is a bufio.Reader on c.Conn
+//	}
 //
 // # Concurrency
 //

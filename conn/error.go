@@ -25,19 +25,22 @@ type Error struct {
 	Source, Addr net.Addr
 
 	// Sent and Received are the bytes moved since the last ResetSession. They
-	// are 0 for Op "check", which is about the request to come.
+	// are 0 for Op "check", which is about the request to come. Sent is without
+	// those of a Write that was under way, which nobody knows yet.
 	Sent, Received int64
 
 	// Err is the cause, such as io.EOF, a *net.OpError or context.Canceled.
 	Err error
 
-	good bool // the connection lives on
+	writing bool // a Write was under way, and may have sent more than Sent
+	good    bool // the connection lives on
 }
 
 // newErrorLocked fills in what the connection knows. mu is held.
 func (c *Conn) newErrorLocked(op string, cause error) *Error {
 	e := &Error{Op: op, Source: c.nc.LocalAddr(), Addr: c.nc.RemoteAddr(), Err: cause}
 	if op != "check" {
+		e.writing = c.writing.Load() > 0 // before sent, see Conn.writing
 		e.Sent, e.Received = c.sent.Load(), c.received.Load()
 	}
 	return e
@@ -57,7 +60,11 @@ func (e *Error) Error() string {
 	}
 	fmt.Fprintf(&s, ": %v", e.plainCause())
 	if e.Op != "check" {
-		fmt.Fprintf(&s, " (%d bytes sent, %d received)", e.Sent, e.Received)
+		underWay := ""
+		if e.writing {
+			underWay = " and a write under way"
+		}
+		fmt.Fprintf(&s, " (%d bytes sent%s, %d received)", e.Sent, underWay, e.Received)
 	}
 	return s.String()
 }
@@ -85,9 +92,10 @@ func (e *Error) Is(target error) bool {
 // asks it.
 func (e *Error) BadConn() bool { return !e.good }
 
-// SafeToRetry reports whether nothing was sent since the last reset, so that
-// the request may be made again elsewhere. [driver.SafeToRetry] asks it.
-func (e *Error) SafeToRetry() bool { return e.Sent == 0 }
+// SafeToRetry reports whether nothing was sent since the last reset, nor was
+// about to be by a Write under way, so that the request may be made again
+// elsewhere. [driver.SafeToRetry] asks it.
+func (e *Error) SafeToRetry() bool { return e.Sent == 0 && !e.writing }
 
 // Timeout reports whether the cause is a deadline, of the user or of a
 // context, or a peer that the system gave up on.

@@ -46,7 +46,7 @@ func (c *Conn) fail(op string, err error) error {
 		return c.newErrorLocked(op, c.why) // err is but the echo of that
 	}
 	e := c.newErrorLocked(op, err)
-	if op == "read" && errors.Is(err, os.ErrDeadlineExceeded) && e.Sent == 0 && e.Received == 0 {
+	if op == "read" && errors.Is(err, os.ErrDeadlineExceeded) && e.SafeToRetry() && e.Received == 0 {
 		e.good = true
 		return e
 	}

@@ -81,6 +81,10 @@ type Validator interface {
 
 // Binder is implemented by a [Conn] whose blocked I/O can be made to obey
 // a context.
+//
+// Make it a [Validator] as well. The end of ctx may cut an exchange in half
+// under a caller that hides the I/O error, or returns another in its place:
+// then IsValid alone keeps the connection out of the pool.
 type Binder interface {
 	// Bind makes the I/O of the connection fail soon after ctx ends, until
 	// unbind is called. unbind waits for a cancellation that is under way;
