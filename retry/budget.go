@@ -9,9 +9,10 @@ import (
 // multiplied by all who retry into it. Make one for each peer, and put it into
 // every Policy that is used for that peer. The zero value works.
 //
-// It is a bucket of tokens, full at the start. A repetition takes a token; when
-// there is none, Do gives up instead. A run that succeeds puts Ratio of a token
-// back. So, over any stretch of time,
+// It is a bucket of tokens, full at the start. A repetition takes a token before
+// its wait; when there is none, Do gives up instead of waiting. If ctx ends in
+// the wait, the token goes back. A run that succeeds puts Ratio of a token back.
+// So, over any stretch of time,
 //
 //	repetitions <= Reserve + Ratio × successful runs
 //
@@ -59,12 +60,24 @@ func (b *Budget) spend() bool {
 
 // earn puts back what a success is worth.
 func (b *Budget) earn() {
-	if b == nil {
-		return
+	if b != nil {
+		b.putBack(b.share())
 	}
+}
+
+// refund puts back the token of a repetition that was not made.
+func (b *Budget) refund() {
+	if b != nil {
+		b.putBack(token)
+	}
+}
+
+// putBack puts n microtokens back, or less if others have filled the bucket
+// since they were taken.
+func (b *Budget) putBack(n int64) {
 	for {
 		spent := b.spent.Load()
-		if spent == 0 || b.spent.CompareAndSwap(spent, max(0, spent-b.share())) {
+		if spent == 0 || b.spent.CompareAndSwap(spent, max(0, spent-n)) {
 			return
 		}
 	}

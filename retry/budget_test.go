@@ -143,6 +143,55 @@ func TestRunThatIsNotRepeatedPaysNothing(t *testing.T) {
 	assert.Equal(t, 2, attemptsOf(p, driver.ErrBadConn), "the token was still there")
 }
 
+func TestWaitThatTheContextCutsPaysNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := retry.Policy{MaxAttempts: 2, Backoff: constant(time.Hour), Budget: &retry.Budget{Reserve: 3}}
+		assert.Equal(t, 2, attemptsOf(p, driver.ErrBadConn), "so that the bucket isn't full")
+		p.MaxAttempts = 5
+		var wg sync.WaitGroup
+		for range 2 { // which take both tokens that are left
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				s := fails(driver.ErrBadConn)
+				assert.ErrorIs(t, p.Do(ctx, s.run), context.DeadlineExceeded)
+				assert.Equal(t, 1, s.calls)
+			})
+		}
+		synctest.Wait()
+		assert.Equal(t, 1, attemptsOf(p, driver.ErrBadConn), "while they wait")
+		wg.Wait()
+		assert.Equal(t, 3, attemptsOf(p, driver.ErrBadConn), "both tokens are back")
+		assert.Equal(t, 1, attemptsOf(p, driver.ErrBadConn), "and no more than both")
+	})
+}
+
+// A token that comes back to a bucket which others have filled meanwhile is
+// one too many.
+func TestATokenThatComesBackFitsIntoTheBucket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := retry.Policy{Backoff: constant(time.Hour), Budget: &retry.Budget{Reserve: 1, Ratio: 1}}
+		ctx, cancel := context.WithCancel(t.Context())
+		p.OnRetry = func(context.Context, retry.Failure) {
+			assert.NoError(t, p.Do(t.Context(), fails(nil).run)) // pays for the token
+			cancel()
+		}
+		assert.ErrorIs(t, p.Do(ctx, fails(driver.ErrBadConn).run), context.Canceled)
+		p.OnRetry = nil
+		assert.Equal(t, 2, attemptsOf(p, driver.ErrBadConn), "from the reserve")
+		assert.Equal(t, 1, attemptsOf(p, driver.ErrBadConn), "from an empty bucket")
+	})
+}
+
+func TestContextThatEndedBeforePutsNothingBack(t *testing.T) {
+	p := retry.Policy{MaxAttempts: 2, Interval: -1, Budget: &retry.Budget{Reserve: 1}}
+	assert.Equal(t, 2, attemptsOf(p, driver.ErrBadConn))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = p.Do(ctx, fails(nil).run)
+	assert.Equal(t, 1, attemptsOf(p, driver.ErrBadConn))
+}
+
 func TestBudgetHoldsUnderContention(t *testing.T) {
 	b := &retry.Budget{Reserve: 50, Ratio: 0.5}
 	p := retry.Policy{MaxAttempts: 2, Interval: -1, Budget: b}

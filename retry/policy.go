@@ -126,6 +126,9 @@ func (p Policy) Do(ctx context.Context, fn func(ctx context.Context) error) erro
 		}
 		r.retry(wait)
 	}
+	if r.attempts > 0 { // ctx ended in a wait whose attempt was paid for
+		p.Budget.refund()
+	}
 	return r.giveUp(ContextEnded)
 }
 

@@ -56,7 +56,7 @@ func (r *run) next(err error) (time.Duration, Reason) {
 	if p.MaxElapsed > 0 && wait > p.MaxElapsed-time.Since(r.start) {
 		return 0, OutOfTime
 	}
-	if !p.Budget.spend() { // last, so that it pays for attempts alone
+	if !p.Budget.spend() { // last, so that it pays for attempts alone; Do takes it back if there is none
 		return 0, OutOfBudget
 	}
 	return wait, ""
