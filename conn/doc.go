@@ -37,10 +37,9 @@
 // Any error of Read or Write, io.EOF included, with one exception: a Read that
 // ran into a deadline of the user's own, where nothing was sent or received
 // since the last reset, and no Write was under way. That is a look for news
-// that did not come. In all
-// other cases an exchange is half done, and its rest would be taken for the
-// answer to the next request. A Write that runs into a deadline always ends
-// the connection, since part of it may be on its way.
+// that did not come. In all other cases an exchange is half done, and its rest
+// would be taken for the answer to the next request. A Write that runs into
+// a deadline always ends the connection, since part of it may be on its way.
 //
 // Errors are of type *[Error], but for io.EOF of Read, which stays bare for
 // those who compare with ==, as bufio and io.ReadAll do; [Conn.Err] has it as
