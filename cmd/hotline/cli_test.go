@@ -10,6 +10,7 @@ import (
 
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/driver/drivertest"
+	"github.com/hotline-go/hotline/internal/testcert"
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
@@ -127,4 +128,19 @@ func TestVerboseLogsThePool(t *testing.T) {
 	assert.Zero(t, r.code)
 	assert.Contains(t, r.err, `"msg"="connected" "pool"="tcp `)
 	assert.NotContains(t, r.out, `"msg"`)
+}
+
+func TestVerboseLogsThePing(t *testing.T) {
+	server, _ := serve(t, overTLS(new(testserver.Ping).Serve, testcert.NewCA().ServerConfig()))
+	dsn := "tls://" + server.Addr() + pinging + "&insecure_skip_verify=true"
+	for _, tc := range []struct {
+		flag             string
+		connects, pinged int
+	}{{"-v", 2, 0}, {"-vv", 2, 3}} {
+		r := hotline(t.Context(), tc.flag, "ping", dsn, "-n", "3")
+		assert.Zero(t, r.code, r.err)
+		assert.Equal(t, tc.connects, strings.Count(r.err, `"msg"="connected" "target"="tls `+server.Addr()+`" "took"=`), r.err)
+		assert.Equal(t, tc.pinged, strings.Count(r.err, `"msg"="pinged"`), r.err)
+		assert.NotContains(t, r.out, `"msg"`)
+	}
 }

@@ -40,13 +40,12 @@ func (c *pingCommand) Run(ctx context.Context, con console) (err error) {
 	if err != nil {
 		return err
 	}
-	began := time.Now()
-	conn, err := t.connect(ctx, c.Timeout)
+	conn, took, err := c.connect(ctx, con, t)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	fmt.Fprintf(con.out, "%s: connected in %s\n", t.name, short(time.Since(began)))
+	fmt.Fprintf(con.out, "%s: connected in %s\n", t.name, short(took))
 	describe(con.out, conn)
 	var times []time.Duration
 	for range c.Count {
@@ -55,6 +54,7 @@ func (c *pingCommand) Run(ctx context.Context, con console) (err error) {
 			c.report(con, t, times)
 			return fmt.Errorf("round trip %d of %d: %w", len(times)+1, c.Count, err)
 		}
+		con.log.V(2).Info("pinged", "target", t.name, "took", took)
 		times = append(times, took)
 	}
 	c.report(con, t, times)
@@ -63,6 +63,17 @@ func (c *pingCommand) Run(ctx context.Context, con console) (err error) {
 		return c.reconnect(ctx, con, t)
 	}
 	return nil
+}
+
+// connect connects to t and returns how long that took.
+func (c *pingCommand) connect(ctx context.Context, con console, t *target) (pinger, time.Duration, error) {
+	began := time.Now()
+	conn, err := t.connect(ctx, c.Timeout)
+	took := time.Since(began)
+	if err == nil { // else the end of the command tells
+		con.log.V(1).Info("connected", "target", t.name, "took", took)
+	}
+	return conn, took, err
 }
 
 // describe prints what there is to know of conn besides its round trips.

@@ -30,8 +30,7 @@ func describeTLS(w io.Writer, state tls.ConnectionState) {
 
 // reconnect connects to t again and prints whether that was cheaper.
 func (c *pingCommand) reconnect(ctx context.Context, con console, t *target) error {
-	began := time.Now()
-	conn, err := t.connect(ctx, c.Timeout)
+	conn, took, err := c.connect(ctx, con, t)
 	if err != nil {
 		return fmt.Errorf("connecting again: %w", err)
 	}
@@ -40,6 +39,6 @@ func (c *pingCommand) reconnect(ctx context.Context, con console, t *target) err
 	if state, _ := stateOf(conn); state.DidResume {
 		how = "by resuming the session"
 	}
-	fmt.Fprintf(con.out, "connected again in %s, %s\n", short(time.Since(began)), how)
+	fmt.Fprintf(con.out, "connected again in %s, %s\n", short(took), how)
 	return nil
 }
