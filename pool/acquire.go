@@ -14,9 +14,10 @@ import (
 // the way are discarded and the next is tried.
 //
 // It blocks until then, until ctx ends or AcquireTimeout passes, or until a
-// Connect fails that began after it had joined the queue. ctx bounds the wait
-// alone: a Connect that is under way goes on, for the next caller. All errors
-// are [*AcquireError].
+// Connect fails that began after it had joined the queue; the oldest callers
+// first see whether a connection that is being checked will do. ctx bounds the
+// wait alone: a Connect that is under way goes on, for the next caller. All
+// errors are [*AcquireError].
 //
 // The lease must be ended by Release, Discard or Hijack.
 func (p *Pool[C]) Acquire(ctx context.Context) (Lease[C], error) {
@@ -41,8 +42,16 @@ func (p *Pool[C]) TryAcquire() (Lease[C], bool) {
 			p.prompt()
 			break
 		}
-		if l.ready() || p.prepare(context.Background(), l) == nil {
+		if l.ready() {
 			return l, true
+		}
+		first := l.isFirst()
+		err := p.prepare(context.Background(), l)
+		if err == nil {
+			return l, true
+		}
+		if first || !driver.IsBad(err) {
+			break
 		}
 	}
 	return Lease[C]{}, false
@@ -83,7 +92,9 @@ func (p *Pool[C]) acquire(ctx context.Context, l Lease[C]) (Lease[C], error) {
 			return l, nil
 		}
 		if first || !driver.IsBad(err) {
-			return Lease[C]{}, p.acquireError(ctx, err, began)
+			e := p.acquireError(ctx, err, began)
+			e.Connect = nil // has nothing to do with it
+			return Lease[C]{}, e
 		}
 		l = Lease[C]{}
 	}
@@ -98,6 +109,8 @@ func (p *Pool[C]) prepare(ctx context.Context, l Lease[C]) error {
 		if err == nil {
 			return
 		}
+		defer l.Discard(err) // also if a method of err panics
+
 		dead := driver.IsBad(err) && ctx.Err() == nil // the end of ctx says nothing about the others
 		p.mu.Lock()
 		p.total.unserved++
@@ -105,7 +118,6 @@ func (p *Pool[C]) prepare(ctx context.Context, l Lease[C]) error {
 			p.suspectLocked()
 		}
 		p.mu.Unlock()
-		l.Discard(err)
 	}()
 	err = p.runReady(ctx, l)
 	return err
@@ -133,6 +145,12 @@ func (p *Pool[C]) runReady(ctx context.Context, l Lease[C]) error {
 func (p *Pool[C]) wait(ctx context.Context, began time.Duration, again bool) (Lease[C], error) {
 	if err := ctx.Err(); err != nil {
 		return Lease[C]{}, err
+	}
+	if limit := p.cfg.AcquireTimeout; again && limit >= 0 && p.now()-began >= limit {
+		p.mu.Lock()
+		p.total.timeouts++
+		p.mu.Unlock()
+		return Lease[C]{}, ErrTimeout
 	}
 	w, ok := p.waiters.Get().(*waiter[C])
 	if !ok {

@@ -95,3 +95,87 @@ func TestCheckedConnectionThatIsClosedLeavesNoWaiterBehind(t *testing.T) {
 		first.wantError(t, errScripted)
 	})
 }
+
+// A hook that fails says nothing of the other connections.
+func TestTryAcquireGivesUpOneConnectionToAHookThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var fail error
+		f, p := openFake(t, pool.Config{OnAcquire: func(context.Context, driver.Conn) error { return fail }})
+		fill(t, p, 10)
+		fail = errScripted
+		_, ok := p.TryAcquire()
+		assert.False(t, ok)
+		synctest.Wait()
+		assert.Equal(t, 9, f.Counts().Open)
+	})
+}
+
+// resettable is a connection without Ping, which nothing but a reset can check.
+type resettable struct{ c *conn }
+
+func (r resettable) Close() error                           { return r.c.Close() }
+func (r resettable) ResetSession(ctx context.Context) error { return r.c.ResetSession(ctx) }
+
+func TestTryAcquireTriesTheNextOfDeadConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := drivertest.NewFake(t)
+		f.Wrap = func(c *conn) driver.Conn { return resettable{c} }
+		p := open[resettable](t, f, pool.Config{})
+		fill(t, p, 10)
+		f.Next(drivertest.ResetSession, 3, drivertest.Fail(driver.ErrBadConn))
+		l, ok := p.TryAcquire()
+		require.True(t, ok)
+		l.Release()
+		synctest.Wait()
+		assert.Equal(t, 7, f.Counts().Open)
+	})
+}
+
+// The password is wrong, but that is not why this caller got nothing.
+func TestHookThatFailsIsNotBlamedOnTheLastConnect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var fail error
+		f, p := openFake(t, pool.Config{MaxOpen: 2, OnAcquire: func(context.Context, driver.Conn) error { return fail }})
+		l := acquire(t, p)
+		f.Always(drivertest.Connect, drivertest.Fail(driver.Permanent(driver.ErrBadConn)))
+		start(t.Context(), p).wantError(t, driver.ErrBadConn)
+		l.Release()
+		fail = errScripted
+		_, err := p.Acquire(t.Context())
+		wantAcquireError(t, err, errScripted)
+		assert.False(t, driver.IsPermanent(err))
+	})
+}
+
+// FailFast is about the backoff, for which nobody waits whose turn comes with
+// a release.
+func TestFailFastLetsCallersWaitForARelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 3, FailFast: true, Backoff: pool.Backoff{Initial: time.Minute, Max: time.Minute}})
+		leases := acquireN(t, p, 2)
+		f.Next(drivertest.Connect, 1, drivertest.Fail(errScripted))
+		start(t.Context(), p).wantError(t, errScripted)
+		start(t.Context(), p).wantError(t, errScripted)
+		require.NoError(t, p.Resize(2))
+		c := start(t.Context(), p)
+		c.wantWaiting(t)
+		releaseAll(leases)
+		c.wantLease(t).Release()
+	})
+}
+
+// Each of many dead connections may take PingTimeout to show it.
+func TestAcquireTimeoutEndsTheSearchAmongDeadConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := drivertest.NewFake(t)
+		f.Wrap = func(c *conn) driver.Conn { return resettable{c} }
+		p := open[resettable](t, f, pool.Config{MaxOpen: 20, AcquireTimeout: 2500 * time.Millisecond})
+		fill(t, p, 20)
+		f.Always(drivertest.ResetSession, drivertest.Hang)
+		began := time.Now()
+		_, err := p.Acquire(context.Background())
+		wantAcquireError(t, err, pool.ErrTimeout)
+		assert.Equal(t, 3*time.Second, time.Since(began), "with the PingTimeout of the last")
+		assert.EqualValues(t, 1, p.Stats().Timeouts)
+	})
+}

@@ -89,9 +89,9 @@ func (p *Pool[C]) close(s *slot[C], raw driver.Conn, why error) {
 		}
 		overdue.Stop()
 		if err != nil {
-			p.log.V(1).Info("closed", "reason", why.Error(), "error", err)
+			p.log.V(1).Info("closed", "reason", fmt.Sprint(why), "error", err) // fmt survives an Error that panics
 		} else {
-			p.log.V(1).Info("closed", "reason", why.Error())
+			p.log.V(1).Info("closed", "reason", fmt.Sprint(why))
 		}
 		done()
 	}()

@@ -44,7 +44,8 @@ type Config struct {
 	// being made does not count. Zero means no limit. Negative is an error.
 	MaxWaiters int
 
-	// AcquireTimeout bounds Acquire besides its ctx.
+	// AcquireTimeout bounds the wait in Acquire, besides its ctx. One
+	// ResetSession, of at most PingTimeout, and OnAcquire may follow.
 	// Zero means 30 seconds. Negative means ctx alone.
 	AcquireTimeout time.Duration
 
@@ -54,7 +55,8 @@ type Config struct {
 	ConnectTimeout time.Duration
 
 	// MaxConnecting bounds the Connects under way at once, but for those that
-	// have outlived their ConnectTimeout.
+	// have outlived their ConnectTimeout. As many wrong passwords may be tried
+	// before the first answer is there.
 	// Zero means Advice, else 8. Negative is an error.
 	MaxConnecting int
 

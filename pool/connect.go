@@ -48,7 +48,8 @@ func (p *Pool[C]) startConnectLocked(old *slot[C]) {
 	}
 	p.keeper.owed = max(p.keeper.owed-1, 0)
 	p.connecting++
-	p.goLocked(func() { p.connect(a) })
+	ctx := p.dialing
+	p.goLocked(func() { p.connect(ctx, a) })
 }
 
 // setAsideLocked takes an attempt out of those that callers count on. It may
@@ -85,10 +86,10 @@ func (p *Pool[C]) freeLocked(s *slot[C]) {
 }
 
 // connect runs one attempt, in a goroutine of its own. It ends when Connect
-// and OnConnect do, which is soon after ConnectTimeout or the end of the pool.
-func (p *Pool[C]) connect(a *attempt[C]) {
+// and OnConnect do, which is soon after ConnectTimeout or the end of ctx.
+func (p *Pool[C]) connect(ctx context.Context, a *attempt[C]) {
 	timeout := p.cfg.ConnectTimeout
-	ctx, cancel := context.WithTimeout(p.ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	overdue := time.AfterFunc(timeout+grace, func() { p.connectOverdue(a) })
 	defer overdue.Stop()
@@ -130,15 +131,20 @@ func as[C any](raw driver.Conn) (C, error) {
 // connectOverdue tells the failure of an attempt whose driver does not obey its
 // context. Its slot stays taken, because the server may count the connection.
 func (p *Pool[C]) connectOverdue(a *attempt[C]) {
+	failed := classify(fmt.Errorf("the driver has not returned from Connect %v after the ConnectTimeout of %v: %w",
+		grace, p.cfg.ConnectTimeout, context.DeadlineExceeded))
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !a.ended && !p.closed {
+	late := !a.ended && !p.closed
+	if late {
 		a.told = true
 		p.told++
 		p.setAsideLocked(a)
-		p.connectFailedLocked(a, classify(fmt.Errorf("the driver has not returned from Connect %v after the ConnectTimeout of %v: %w",
-			grace, p.cfg.ConnectTimeout, context.DeadlineExceeded)))
+		p.connectFailedLocked(a, failed)
 		p.fillLocked()
+	}
+	p.mu.Unlock()
+	if late {
+		p.log.Error(failed.err, "connect failed", "took", p.cfg.ConnectTimeout+grace)
 	}
 }
 
@@ -146,6 +152,7 @@ func (p *Pool[C]) connectOverdue(a *attempt[C]) {
 func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 	took := p.now() - a.began
 	failed := classify(err)
+	err = failed.err
 	p.mu.Lock()
 	a.ended = true
 	p.connecting--
@@ -157,7 +164,7 @@ func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 	}
 	p.total.connects++
 	p.total.connecting += took
-	closed := p.closed
+	ended := p.closed || a.epoch != p.epoch // by the pool
 	if old := a.old; old != nil && old.born == a.oldBorn {
 		if err == nil {
 			p.retireLocked(old, ErrMaxLifetime) // first, so that the new one is not surplus to MaxIdle
@@ -167,7 +174,7 @@ func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 		}
 	}
 	if err != nil {
-		if !closed && !a.told {
+		if !p.closed && !a.told {
 			p.connectFailedLocked(a, failed)
 		}
 		p.refuseLocked(a.slot, raw, err)
@@ -179,7 +186,7 @@ func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 	switch {
 	case err == nil:
 		p.log.V(1).Info("connected", "took", took)
-	case !closed:
+	case !ended:
 		p.log.Error(err, "connect failed", "took", took)
 	}
 }

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"runtime/debug"
 	"time"
 
 	"github.com/hotline-go/hotline/driver"
@@ -41,7 +42,8 @@ func (d *dialState) refuses(clock func() time.Duration, failFast bool) bool {
 // refusesLocked reports whether nothing can serve a waiter before an attempt
 // that it is not to wait for.
 func (p *Pool[C]) refusesLocked() bool {
-	return p.hopefulLocked()+p.checking == 0 && p.dial.refuses(p.now, p.cfg.FailFast)
+	failFast := p.cfg.FailFast && p.occupiedLocked() < p.max // else it waits for a release, not for the backoff
+	return p.hopefulLocked()+p.checking == 0 && p.dial.refuses(p.now, failFast)
 }
 
 // succeeded is d after a success. The pause that the server asked for stays, and
@@ -124,7 +126,18 @@ type failure struct {
 	pause     time.Duration // that the server asked for
 }
 
-func classify(err error) failure {
+// classify returns a PanicError in place of an err whose methods panic, such as
+// a nil pointer of its type.
+func classify(err error) (f failure) {
+	if err == nil {
+		return failure{}
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			f = failure{err: &PanicError{v, debug.Stack()}}
+		}
+	}()
+	_ = err.Error()
 	pause, _ := driver.RetryAfter(err)
 	return failure{err, driver.IsPermanent(err), pause}
 }

@@ -24,10 +24,10 @@ func (p *Pool[C]) Do(ctx context.Context, fn func(ctx context.Context, c C) erro
 	ended := false
 	defer func() {
 		if !ended {
+			defer l.Discard(ErrUnfinished) // also if unbind panics
 			if unbind != nil {
 				unbind()
 			}
-			l.Discard(ErrUnfinished)
 		}
 	}()
 	if b, ok := any(l.conn).(driver.Binder); ok && ctx.Done() != nil {

@@ -61,9 +61,9 @@ type AcquireError struct {
 	// a hook.
 	Cause error
 
-	// Connect is the error of the Connect that failed, if that is the Cause;
-	// else the last one since a success, or nil. It tells why a wait that timed
-	// out got no connection.
+	// Connect is the error of the Connect that failed, if that is the Cause. If
+	// the Cause ended the wait, it is the last one since a success, or nil: it
+	// tells why there was no connection.
 	Connect error
 
 	Waited time.Duration
@@ -88,7 +88,7 @@ func (e *AcquireError) Error() string {
 }
 
 // acquireError is the error of an Acquire that began at began.
-func (p *Pool[C]) acquireError(ctx context.Context, cause error, began time.Duration) error {
+func (p *Pool[C]) acquireError(ctx context.Context, cause error, began time.Duration) *AcquireError {
 	p.mu.Lock()
 	e := &AcquireError{
 		Pool: p.cfg.Name, Cause: cause, Connect: p.dial.lastErr, Waited: p.now() - began,

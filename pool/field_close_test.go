@@ -241,10 +241,23 @@ func TestResetDoesNotDisturbWaiters(t *testing.T) {
 		assert.Equal(t, 2, f.Counts().Peak)
 	})
 
-	// What is being connected may have the old password.
 	bubble(t, "for a connect", func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 2})
+		f.Next(drivertest.Connect, 2, drivertest.Hang) // as to a server that moved
+		callers := startN(t.Context(), p, 2)
+		p.Reset()
+		for _, c := range callers {
+			c.wantLease(t).Release()
+		}
+	})
+
+	// What is being connected may have the old password.
+	bubble(t, "for a connect that does not end", func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 3})
-		f.Next(drivertest.Connect, 2, drivertest.Delay(time.Second))
+		f.Next(drivertest.Connect, 2, func(context.Context, *conn) error {
+			<-time.After(time.Second)
+			return nil
+		})
 		callers := startN(t.Context(), p, 2)
 		p.Reset()
 		advance(time.Second)

@@ -97,6 +97,7 @@ func TestKeepAliveIsOffByDefault(t *testing.T) {
 func TestKeepAliveSkipsConnectionsInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, forever(pool.Config{MaxOpen: 2, KeepAlive: 30 * time.Second, ValidateAfter: -1}))
+		advance(time.Second)
 		fill(t, p, 2)
 		pings := logPings(f, nil)
 		leased := acquire(t, p)

@@ -139,7 +139,7 @@ func (p *Pool[C]) lookAtIdle(r *round[C], s *slot[C], w word, v *seen) {
 	}
 	if c := time.Duration(s.checkedAt.Load()); c > v.checked {
 		v.checked = c
-		v.pingAt = c + p.cfg.keepAlive()
+		v.pingAt = max(v.pingAt, c+p.cfg.keepAlive())
 	}
 	if p.lookAtAge(r, s, w) {
 		return
@@ -155,7 +155,7 @@ func (p *Pool[C]) lookAtIdle(r *round[C], s *slot[C], w word, v *seen) {
 	case p.cfg.ValidateAfter < everyUse || !w.has(pings):
 		r.due(r.now + p.keeper.calm) // it may be used meanwhile, and nobody would know
 	case r.now-v.fresh()+p.keeper.every >= p.cfg.ValidateAfter: // it may have been idle for one interval more than was seen
-		s.flag(w, stale)
+		r.awake = !s.flag(w, stale) || r.awake // else it is in use since s was looked at
 	default:
 		r.awake = true
 	}

@@ -37,3 +37,26 @@ func TestKeeperSleepsWhileTheServerWantsAPause(t *testing.T) {
 		assert.Equal(t, 1, p.Stats().Open)
 	})
 }
+
+// A caller may take a connection while the keeper looks at it.
+func TestKeeperStaysAwakeForAConnectionThatIsClaimedUnderItsEyes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, err := New[*drivertest.FakeConn](drivertest.NewFake(t), Config{})
+		require.NoError(t, err)
+		defer p.Close()
+		l, err := p.Acquire(context.Background())
+		require.NoError(t, err)
+		l.Release()
+		<-time.After(10 * time.Second)
+		s := (*p.slots.Load())[0]
+		w := s.load() &^ stale
+		s.state.Store(uint64(w)) // as if it were to be marked in this sweep
+		seen := seen{gen: w.gen(), idleSince: 1}
+		l, err = p.Acquire(context.Background())
+		require.NoError(t, err)
+		defer l.Release()
+		r := round[*drivertest.FakeConn]{now: p.now(), next: -1}
+		p.lookAtIdle(&r, s, w, &seen)
+		assert.True(t, r.awake)
+	})
+}

@@ -109,15 +109,18 @@ func (p *Pool[C]) putBackLocked(s *slot[C], reason error, checked bool) {
 		return
 	}
 	w := s.load() // nobody else changes it now: flags come up under mu
-	if p.queue.len > 0 {
+	unsure := p.cfg.checksEveryUse() && w.has(pings) && !checked
+	switch {
+	case p.queue.len > 0 && unsure:
+		p.asked++
+		p.checkLocked(s, true)
+	case p.queue.len > 0:
 		p.deliverLocked(s, w)
-		return
+	case unsure:
+		s.move(w, w.to(idle)|stale)
+	default:
+		s.move(w, w.to(idle))
 	}
-	to := w.to(idle)
-	if p.cfg.checksEveryUse() && w.has(pings) && !checked {
-		to |= stale
-	}
-	s.move(w, to)
 }
 
 // surplusLocked says why the pool wants no more of s, or nil.
@@ -148,13 +151,16 @@ func (l Lease[C]) Discard(err error) {
 		err = errors.New("pool: discarded by its holder")
 	}
 	p := s.pool
-	suspicious := driver.IsBad(err) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if suspicious {
-		p.suspectLocked() // what killed this one may have killed the others
-	}
-	p.putBackLocked(s, err, false)
+	suspicious := false
+	defer func() { // also if a method of err panics
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if suspicious {
+			p.suspectLocked() // what killed this one may have killed the others
+		}
+		p.putBackLocked(s, err, false)
+	}()
+	suspicious = driver.IsBad(err) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // Hijack ends the lease and gives the connection to the caller for good: the

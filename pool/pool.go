@@ -30,7 +30,7 @@ type Pool[C any] struct {
 	log     logr.Logger
 	start   time.Time // zero of the pool's clock
 	ctx     context.Context
-	cancel  context.CancelFunc // ends ctx, and with it the Connects and Pings under way
+	cancel  context.CancelFunc // ends ctx, and with it dialing and the Pings under way
 	waiters sync.Pool          // of *waiter[C]
 
 	mu        sync.Mutex // guards all below; never held across I/O, a hook, the log or a wait
@@ -45,6 +45,9 @@ type Pool[C any] struct {
 	changed   chan struct{}
 	expiry    *time.Timer // for the oldest waiter's AcquireTimeout
 	expirySet bool
+
+	dialing  context.Context    // of the Connects of this epoch
+	endDials context.CancelFunc // ends dialing
 
 	open, connecting, checking, closing int // open includes checking
 	told                                int // of connecting: those whose failure was told already
@@ -99,6 +102,7 @@ func New[C any](connector driver.Connector, cfg Config) (*Pool[C], error) {
 	p := &Pool[C]{cfg: cfg, newConn: connector.Connect, start: time.Now(), log: cfg.Logger.WithValues("pool", cfg.Name)}
 	p.slots.Store(new([]*slot[C]))
 	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.dialing, p.endDials = context.WithCancel(p.ctx)
 	p.keeper.every, p.keeper.calm = cfg.sweepIntervals()
 	p.mu.Lock()
 	p.limitLocked(cfg.MaxOpen)
@@ -203,6 +207,7 @@ func (p *Pool[C]) Resize(n int) error {
 	p.limitLocked(n)
 	p.trimLocked()
 	p.serveLocked()
+	p.changedLocked() // Ready may wait for fewer now
 	return nil
 }
 
@@ -211,7 +216,7 @@ func (p *Pool[C]) Resize(n int) error {
 func (p *Pool[C]) trimLocked() {
 	excess := p.open - p.max
 	for _, s := range *p.slots.Load() {
-		if s.load().has(retire) {
+		if w := s.load(); w.has(retire) && (w.phase() == leased || w.phase() == checking) {
 			excess-- // on its way out already
 		}
 	}
@@ -234,15 +239,16 @@ func (p *Pool[C]) limitLocked(n int) {
 }
 
 // Reset evicts every connection, without blocking: idle ones now, leased ones
-// when they are released, those being connected when that is done. It also
-// forgets connect failures, past ones and those of Connects under way, so that
-// new ones are made at once. Waiters stay in the queue. It is for new
-// credentials and for a server that moved.
+// when they are released. Connects under way are ended, and connect failures
+// forgotten, so that new ones are made at once. Waiters stay in the queue. It is
+// for new credentials and for a server that moved.
 func (p *Pool[C]) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.epoch++
-	p.aside = p.connecting // what they connect is evicted
+	p.endDials()
+	p.dialing, p.endDials = context.WithCancel(p.ctx)
+	p.aside = p.connecting // nobody counts on them
 	p.dial = dialState{timer: p.dial.timer}
 	for _, s := range *p.slots.Load() {
 		p.retireLocked(s, ErrReset)

@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/driver/drivertest"
 	"github.com/hotline-go/hotline/pool"
 )
@@ -189,4 +191,42 @@ func TestResizeMissesNoConnectionThatIsReleasedMeanwhile(t *testing.T) {
 		require.LessOrEqual(t, p.Stats().Open, 4)
 		require.NoError(t, p.Close())
 	}
+}
+
+// Connections that were retired once, and have gone since, don't count again.
+func TestResizeDownClosesAllThatAreTooMany(t *testing.T) {
+	for name, retire := range map[string]func(p *pool.Pool[*conn]){
+		"after Reset":  func(p *pool.Pool[*conn]) { p.Reset() },
+		"after Resize": func(p *pool.Pool[*conn]) { require.NoError(t, p.Resize(4)); require.NoError(t, p.Resize(10)) },
+	} {
+		bubble(t, name, func(t *testing.T) {
+			f, p := openFake(t, pool.Config{MaxOpen: 10})
+			leases := acquireN(t, p, 10)
+			retire(p)
+			releaseAll(leases)
+			synctest.Wait()
+			fill(t, p, 5)
+			require.NoError(t, p.Resize(1))
+			synctest.Wait()
+			assert.Equal(t, 1, f.Counts().Open)
+			require.NoError(t, p.Resize(0))
+			_, ok := p.TryAcquire()
+			assert.False(t, ok, "a suspended pool")
+		})
+	}
+}
+
+func TestReadySeesAResize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := drivertest.NewFake(t)
+		f.Always(drivertest.Connect, drivertest.Fail(driver.Throttled(errScripted, 5*time.Minute)))
+		p := open[*conn](t, f, pool.Config{MinIdle: 5})
+		synctest.Wait()
+		var ready error = errScripted
+		go func() { ready = p.Ready(context.Background()) }()
+		synctest.Wait()
+		require.NoError(t, p.Resize(0))
+		synctest.Wait()
+		assert.NoError(t, ready)
+	})
 }

@@ -73,3 +73,34 @@ func TestStuckConnectsLeaveRoomForOthers(t *testing.T) {
 		acquire(t, p).Release()
 	})
 }
+
+func TestStuckConnectIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logLines
+		f, p := openFake(t, pool.Config{MaxOpen: 1, Logger: log.logger(0)})
+		gate := make(chan struct{})
+		defer close(gate)
+		f.Next(drivertest.Connect, 1, drivertest.StallUntil(gate))
+		start(t.Context(), p)
+		advance(11 * time.Second)
+		log.want(t, `"msg"="connect failed" "error"="the driver has not returned from Connect 100ms after the ConnectTimeout of 10s`)
+	})
+}
+
+// The server moved, and its old address swallows what is sent there.
+func TestResetEndsTheConnectsUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logLines
+		f, p := openFake(t, pool.Config{MaxConnecting: 2, Logger: log.logger(0)})
+		f.Next(drivertest.Connect, 2, drivertest.Hang)
+		ctx, cancel := context.WithCancel(t.Context())
+		left := startN(ctx, p, 2)
+		cancel()
+		for _, c := range left {
+			c.wantError(t, context.Canceled)
+		}
+		p.Reset()
+		start(t.Context(), p).wantLease(t).Release()
+		log.want(t)
+	})
+}

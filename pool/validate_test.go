@@ -139,3 +139,22 @@ func TestConnectionWithoutPingIsNeverChecked(t *testing.T) {
 		assert.Equal(t, 1, f.Counts().Connects)
 	})
 }
+
+func TestTinyValidateAfterChecksWhatIsHandedOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 1, ValidateAfter: 1})
+		l := acquire(t, p)
+		callers := startN(t.Context(), p, 3)
+		for i, c := range callers {
+			c.wantWaiting(t)
+			l.Release()
+			l = c.wantLease(t)
+			assert.Equal(t, i+1, f.Counts().Pings)
+		}
+		c := start(t.Context(), p)
+		f.KillAll()
+		l.Release()
+		assert.Equal(t, 2, c.wantLease(t).Conn().ID)
+		c.lease.Release()
+	})
+}
