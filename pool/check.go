@@ -99,7 +99,7 @@ func (p *Pool[C]) checked(c *checkup[C], err error) {
 	p.mu.Unlock()
 	if log := p.log.V(2); log.Enabled() { // asked, because keepalives of many connections are many
 		if err != nil {
-			log.Info("connection failed its check", "error", err, "took", now-c.began)
+			log.Info("connection failed its check", append(stack(err), "error", err, "took", now-c.began)...)
 		} else {
 			log.Info("connection passed its check", "took", now-c.began)
 		}

@@ -89,7 +89,7 @@ func (p *Pool[C]) close(s *slot[C], raw driver.Conn, why error) {
 		}
 		overdue.Stop()
 		if err != nil {
-			p.log.V(1).Info("closed", "reason", fmt.Sprint(why), "error", err) // fmt survives an Error that panics
+			p.log.V(1).Info("closed", append(stack(err), "reason", fmt.Sprint(why), "error", err)...) // fmt survives an Error that panics
 		} else {
 			p.log.V(1).Info("closed", "reason", fmt.Sprint(why))
 		}
@@ -109,6 +109,9 @@ func (p *Pool[C]) close(s *slot[C], raw driver.Conn, why error) {
 // Closing again is no error.
 func (p *Pool[C]) Close() error {
 	p.beginClose()
+	if n := p.count(leased); n > 0 {
+		p.log.Info("closed while connections are in use", "leased", n)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	if p.await(ctx, func() bool { return p.running == 0 }) != nil {

@@ -187,7 +187,7 @@ func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 	case err == nil:
 		p.log.V(1).Info("connected", "took", took)
 	case !ended:
-		p.log.Error(err, "connect failed", "took", took)
+		p.log.Error(err, "connect failed", append(stack(err), "took", took)...)
 	}
 }
 

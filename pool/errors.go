@@ -71,7 +71,9 @@ type AcquireError struct {
 	// How the pool stood, just after the wait.
 	MaxOpen, Open, Idle, Leased, Connecting, Closing, Waiting int
 
-	failed bool // Cause is Connect; the two may be of a type that can't be compared
+	failed bool          // Cause is Connect; the two may be of a type that can't be compared
+	next   time.Duration // if failed: until the next attempt
+	waited bool          // Cause is that of a wait that took too long
 }
 
 func (e *AcquireError) Error() string {
@@ -80,8 +82,14 @@ func (e *AcquireError) Error() string {
 		what = "connect failed"
 	}
 	text := fmt.Sprintf("pool %q: %s after %v: %v", e.Pool, what, e.Waited.Round(time.Microsecond), e.Cause)
-	if e.Connect != nil && !e.failed {
+	switch {
+	case e.failed && e.next >= time.Second:
+		text += fmt.Sprintf("; the next attempt is in %v, or after Reset", e.next.Round(time.Second))
+	case e.failed:
+	case e.Connect != nil:
 		text += fmt.Sprintf("; last connect failed: %v", e.Connect)
+	case e.waited && e.Leased > 0 && e.Leased >= e.MaxOpen:
+		text += "; all connections are in use: raise MaxOpen, or look for a lease that is not released"
 	}
 	return text + fmt.Sprintf(" (max %d, open %d, idle %d, leased %d, connecting %d, closing %d, waiting %d)",
 		e.MaxOpen, e.Open, e.Idle, e.Leased, e.Connecting, e.Closing, e.Waiting)
@@ -94,12 +102,14 @@ func (p *Pool[C]) acquireError(ctx context.Context, cause error, began time.Dura
 		Pool: p.cfg.Name, Cause: cause, Connect: p.dial.lastErr, Waited: p.now() - began,
 		MaxOpen: p.max, Open: p.open, Connecting: p.connecting, Closing: p.closing, Waiting: p.queue.len,
 	}
+	e.next = p.dial.startsAt() - p.now()
 	p.mu.Unlock()
 	e.Leased = min(p.count(leased), e.Open)
 	e.Idle = e.Open - e.Leased
 	if failed, ok := cause.(connectFailure); ok {
 		e.Cause, e.Connect, e.failed = failed.error, failed.error, true
 	}
+	e.waited = cause == ErrTimeout || cause == ctx.Err()
 	if cause == ctx.Err() && context.Cause(ctx) != cause {
 		e.Cause = fmt.Errorf("%w: %w", cause, context.Cause(ctx))
 	}
@@ -128,6 +138,14 @@ type connectFailure struct{ error }
 type PanicError struct {
 	Value any    // of the panic
 	Stack []byte // where it came from, as debug.Stack prints it
+}
+
+// stack returns what to log besides err: where it came from, if it is a panic.
+func stack(err error) []any {
+	if p, ok := err.(*PanicError); ok {
+		return []any{"stack", string(p.Stack)}
+	}
+	return nil
 }
 
 func (e *PanicError) Error() string { return fmt.Sprintf("pool: panic: %v", e.Value) }

@@ -45,6 +45,32 @@ func TestTimeoutErrorTellsWhatThePoolWaitedFor(t *testing.T) {
 	})
 }
 
+// The commonest mistake gets the advice that it needs.
+func TestTimeoutErrorOfAFullPoolTellsWhatToDo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, p := openFake(t, pool.Config{Name: "mail", MaxOpen: 2, AcquireTimeout: time.Second})
+		leases := acquireN(t, p, 2)
+		_, err := p.Acquire(context.Background())
+		assert.EqualError(t, err, `pool "mail": no connection after 1s: pool: AcquireTimeout passed; `+
+			`all connections are in use: raise MaxOpen, or look for a lease that is not released `+
+			`(max 2, open 2, idle 0, leased 2, connecting 0, closing 0, waiting 0)`)
+		releaseAll(leases)
+	})
+}
+
+// A wrong password that was mended at the server is not tried for a minute.
+func TestErrorOfAnOldFailureTellsWhenTheNextAttemptIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{Name: "mail"})
+		f.Always(drivertest.Connect, drivertest.Fail(driver.Permanent(errScripted)))
+		for _, want := range []string{"1m0s", "45s"} {
+			_, err := p.Acquire(t.Context())
+			assert.ErrorContains(t, err, "connect failed after 0s: drivertest: connect: scripted error; the next attempt is in "+want+", or after Reset (max")
+			advance(15 * time.Second)
+		}
+	})
+}
+
 // 13: a failed connect is told once, not as the cause and again as the last one.
 func TestConnectErrorIsTheCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -3,6 +3,7 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -115,6 +116,39 @@ func TestClosingThePoolLogsNoConnectError(t *testing.T) {
 		require.NoError(t, p.Close())
 		assert.Empty(t, log.take())
 	})
+}
+
+func TestClosingThePoolLogsThatConnectionsAreInUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logLines
+		_, p := openFake(t, pool.Config{Logger: log.logger(0)})
+		leases := acquireN(t, p, 2)
+		require.NoError(t, p.Close())
+		log.want(t, `"level"=0 "msg"="closed while connections are in use"|"leased"=2`)
+		releaseAll(leases)
+		require.NoError(t, p.Shutdown(t.Context()))
+		log.want(t)
+	})
+}
+
+// Nobody else learns where it came from.
+func TestPanicsAreLoggedWithTheirStacks(t *testing.T) {
+	for _, op := range []drivertest.Op{drivertest.Connect, drivertest.Ping, drivertest.Close} {
+		bubble(t, op.String(), func(t *testing.T) {
+			var log logLines
+			f, p := openFake(t, pool.Config{ValidateAfter: 1, Logger: log.logger(9)})
+			f.Next(op, 1, func(context.Context, *conn) error { panic("boom") })
+			for range 2 {
+				if l, err := p.Acquire(t.Context()); err == nil {
+					l.Release()
+				}
+			}
+			require.NoError(t, p.Close())
+			assert.True(t, slices.ContainsFunc(log.take(), func(line string) bool {
+				return strings.Contains(line, "pool: panic: boom") && strings.Contains(line, `"stack"="goroutine `)
+			}))
+		})
+	}
 }
 
 // A logger that asks the pool how it stands must not hang it.
