@@ -250,7 +250,7 @@ func (o *opener) settle(c *Conn) error {
 	}
 	if enabled != nil {
 		if _, err := enabled.Wait(); err != nil {
-			return driver.Permanent(err)
+			return forGood(err)
 		}
 	}
 	if selected != nil {
@@ -266,14 +266,19 @@ var notNow = []imap.ResponseCode{imap.ResponseCodeInUse, imap.ResponseCodeUnavai
 // noSuchMailbox makes err permanent if the server said no to the mailbox for
 // good.
 func noSuchMailbox(mailbox string, err error) error {
+	if lasting := forGood(err); driver.IsPermanent(lasting) {
+		return fmt.Errorf("imap: mailbox %q: %w", mailbox, lasting)
+	}
+	return err
+}
+
+// forGood makes err permanent if it is an answer that will be the same again.
+func forGood(err error) error {
 	var answer *imap.Error
-	if !errors.As(err, &answer) || isThrottled(err) {
+	if !errors.As(err, &answer) || driver.IsBad(err) || isThrottled(err) || slices.Contains(notNow, answer.Code) {
 		return err
 	}
-	if slices.Contains(notNow, answer.Code) {
-		return err
-	}
-	return driver.Permanent(fmt.Errorf("imap: mailbox %q: %w", mailbox, err))
+	return driver.Permanent(err)
 }
 
 func isThrottled(err error) bool {

@@ -68,6 +68,13 @@ func TestAServerThatDoesNotWantUs(t *testing.T) {
 		{"has no mailbox of a name like an excuse", login1("TAG OK [CAPABILITY IMAP4rev1] in\r\n", "C: SELECT", "TAG NO [NONEXISTENT] No mailbox Too many news"),
 			"/Too%20many%20news?tls=none", permanent, "[NONEXISTENT]"},
 		{"has the mailbox in use", login1("TAG OK [CAPABILITY IMAP4rev1] in\r\n", "C: SELECT", "TAG NO [INUSE] locked"), "/INBOX?tls=none", transient, "[INUSE]"},
+		{"shuts down at SELECT", login1(welcome, "C: SELECT", "* BYE Server shutting down.\r\n", "HANG UP"), "/INBOX?tls=none", transient, "BYE Server shutting down."},
+		{"is full at SELECT", login1(welcome, "C: SELECT", "* BYE Too many connections\r\n", "HANG UP"), "/INBOX?tls=none", class{false, true, 30 * time.Second}, "Too many"},
+		{"does not ENABLE what it has", login1(canUTF8, "C: ENABLE", "TAG BAD what?"), "?tls=none&enable=UTF8%3DACCEPT", permanent, "ENABLE"},
+		{"cannot ENABLE now", login1(canUTF8, "C: ENABLE", "TAG NO [UNAVAILABLE] later"), "?tls=none&enable=UTF8%3DACCEPT", transient, "[UNAVAILABLE]"},
+		{"is busy at ENABLE", login1(canUTF8, "C: ENABLE", "TAG NO [THROTTLED] later"), "?tls=none&enable=UTF8%3DACCEPT", class{false, true, 30 * time.Second}, "[THROTTLED]"},
+		{"shuts down at ENABLE", login1(canUTF8, "C: ENABLE", "* BYE Server shutting down.\r\n", "HANG UP"), "?tls=none&enable=UTF8%3DACCEPT", transient, "BYE Server shutting down."},
+		{"hangs up at ENABLE", login1(canUTF8, "C: ENABLE", "HANG UP"), "?tls=none&enable=UTF8%3DACCEPT", transient, "ENABLE"},
 		{"is Exchange and has given up", login1("TAG OK [CAPABILITY IMAP4rev1 ID] in\r\n", "C: ID",
 			"TAG BAD User is authenticated but not connected."), "?tls=none", class{false, true, 30 * time.Second}, "not connected"},
 		{"tells no capabilities", []string{"* OK hi\r\n", "C: CAPABILITY", "TAG BAD what?\r\n"}, "?tls=none", transient, "does not tell its capabilities"},
@@ -88,6 +95,9 @@ func login1(lines ...string) []string {
 	return append([]string{"* OK [CAPABILITY IMAP4rev1] hi\r\n", "C: LOGIN"}, lines...)
 }
 
+// canUTF8 is a login after which there is something to ENABLE.
+const canUTF8 = "TAG OK [CAPABILITY IMAP4rev1 ENABLE UTF8=ACCEPT] in\r\n"
+
 func TestAServerThatIsSilentIsBoundedByTheContext(t *testing.T) {
 	ca := testcert.NewCA()
 	for _, tc := range []struct {
@@ -102,6 +112,7 @@ func TestAServerThatIsSilentIsBoundedByTheContext(t *testing.T) {
 		{"no capabilities", "imap?tls=none", []string{"* OK hi\r\n"}, "CAPABILITY"},
 		{"no answer to the login", "imap?tls=none", []string{"* OK [CAPABILITY IMAP4rev1] hi\r\n"}, "login by LOGIN"},
 		{"half an answer", "imap?tls=none", login1("TAG OK [CAPA"), "login by LOGIN"},
+		{"no answer to ENABLE", "imap?tls=none&enable=UTF8%3DACCEPT", login1(canUTF8), "ENABLE"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			scheme, query, _ := cut(tc.scheme)
