@@ -43,6 +43,13 @@ func Drivers() []string {
 // does not dial, and it reports a wrong DSN if the driver is a
 // [DriverContext]. For a name that nobody registered, the error lists those
 // that are.
+//
+// An error of the driver that repeats the user-info of the DSN, which stands
+// between :// and @ and may be a user:password, or repeats the password alone,
+// is not passed on. The one in its place names the driver, is of the same
+// classes, and wraps those errors in its chain that repeat neither. So is it
+// with the errors of Connect if the driver is no DriverContext. Secrets
+// elsewhere in a DSN are for the driver to keep.
 func OpenConnector(name, dsn string) (Connector, error) {
 	registry.mu.RLock()
 	d, ok := registry.drivers[name]
@@ -52,13 +59,16 @@ func OpenConnector(name, dsn string) (Connector, error) {
 	}
 	dc, ok := d.(DriverContext)
 	if !ok {
-		return &dsnConnector{d, func() (Conn, error) { return d.Open(dsn) }}, nil
+		return &dsnConnector{d, func() (Conn, error) {
+			c, err := d.Open(dsn)
+			return c, withoutSecrets(name, dsn, err)
+		}}, nil
 	}
 	c, err := dc.OpenConnector(dsn)
 	if err == nil && c == nil {
 		err = fmt.Errorf("driver: %q returned neither a connector nor an error", name)
 	}
-	return c, err
+	return c, withoutSecrets(name, dsn, err)
 }
 
 // packages names the package that registers each of our own drivers.

@@ -1,0 +1,175 @@
+package driver_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+// greet is a driver whose OpenConnector fails with what open says.
+type greet struct {
+	plain
+	open func(dsn string) error
+}
+
+func (g greet) OpenConnector(dsn string) (driver.Connector, error) { return nil, g.open(dsn) }
+
+// rawGreet is one that can only Open.
+type rawGreet struct{ open func(dsn string) error }
+
+func (g rawGreet) Open(dsn string) (driver.Conn, error) { return nil, g.open(dsn) }
+
+// errorsOf returns the error of OpenConnector, and that of Connect of a driver
+// that can only Open, where both fail with what open says.
+func errorsOf(t *testing.T, dsn string, open func(dsn string) error) map[string]error {
+	driver.Replace("greet", greet{open: open})
+	_, errOpen := driver.OpenConnector("greet", dsn)
+	driver.Replace("greet", rawGreet{open})
+	c, err := driver.OpenConnector("greet", dsn)
+	require.NoError(t, err)
+	_, errConnect := c.Connect(t.Context())
+	driver.Replace("greet", nil)
+	return map[string]error{"OpenConnector": errOpen, "Connect": errConnect}
+}
+
+func parseURL(dsn string) error {
+	_, err := url.Parse(dsn)
+	return err
+}
+
+const hidden = `driver: "greet" failed with an error that repeats the user or the password of the DSN, and is not shown; ` +
+	`in both, percent-encode all but letters and digits`
+
+func TestErrorsOfADriverDoNotRepeatTheUserInfo(t *testing.T) {
+	quote := func(dsn string) error { return fmt.Errorf("greet: %q is no DSN", dsn) }
+	say := func(text string) func(string) error { return func(string) error { return errors.New(text) } }
+	for _, tc := range []struct {
+		name, dsn string
+		open      func(dsn string) error
+	}{
+		{"url.Parse", "greet://ada:s3cret%zz@127.0.0.1:1", parseURL},
+		{"url.Parse, an unescaped slash", "greet://ada:s3/cret@h", parseURL},
+		{"url.Parse, a control character", "greet://ada:s3\x7fcret@h", parseURL},
+		{"a quoted DSN", `greet://ada:s3"cre\t@h`, quote},
+		{"a quoted DSN with another @", "greet://ada:s3cret@h?from=ada@h", quote},
+		{"an unescaped @", "greet://ada:s3@cret@h", quote},
+		{"an unescaped #", "greet://ada:s3#cret@h", quote},
+		{"no scheme", "ada:s3cret@tcp(h)/db", quote},
+		{"no password", "greet://token@h", quote},
+		{"no user", "greet://:s3cret@h", quote},
+		{"the address", "greet://ada:pw@h?from=ada@h", say("greet: dial ada:pw@h: no such host")},
+		{"the user-info, decoded", "greet://a%64a:s3c%72et@h", say("greet: ada:s3cret may not log in")},
+		{"the user-info, encoded", "greet://ada:s3 cret@h", say("greet: ada:s3%20cret@h")},
+		{"the password", "greet://ada:s3cret@h", say("greet: wrong password s3cret")},
+		{"the password, decoded", "greet://ada:%73%33cret@h", say("greet: wrong password s3cret")},
+		{"the password, encoded", "greet://ada:s3 cret@h", say("greet: ?password=s3+cret")},
+		{"the password, quoted", "greet://ada:s3%0Acret@h", say(`greet: wrong password "s3\ncret"`)},
+		{"a field", "greet://ada:s3cret@h", func(string) error { return &fieldError{"s3cret"} }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for of, err := range errorsOf(t, tc.dsn, tc.open) {
+				require.EqualError(t, err, hidden, of)
+				text := fmt.Sprintf("%+v %#v", err, err)
+				assert.NotContains(t, text, "cret", of)
+				assert.NotContains(t, text, "token", of)
+			}
+		})
+	}
+}
+
+// fieldError shows its field where it is not asked for its text.
+type fieldError struct{ Password string }
+
+func (*fieldError) Error() string { return "greet: wrong password" }
+
+func TestErrorsOfADriverThatRepeatNoSecretStayAsTheyAre(t *testing.T) {
+	for _, tc := range []struct{ name, dsn, text string }{
+		{"no user-info", "greet://h:1/x?y=z", "greet://h:1/x?y=z: no such host"},
+		{"no scheme", "h:1", "parse h:1"},
+		{"no user before the @", "greet://@h", "no user before the @"},
+		{"an @ in a parameter", "greet://h?from=ada@h", "greet: want a port after h"},
+		{"the user alone", "greet://ada:s3cret@h", "greet: ada@h has no inbox"},
+		{"a password that is a word", "greet://user:password@h", "greet: want a user and a password"},
+		{"a password that is a number", "greet://ada:65535@h", "greet: want a port from 1 to 65535"},
+		{"a password in the words", "greet://u:p@h", "greet: unknown parameter"},
+		{"a DSN of nothing", "", "greet: no DSN"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			want := errors.New(tc.text)
+			for of, err := range errorsOf(t, tc.dsn, func(string) error { return want }) {
+				assert.Same(t, want, err, of)
+			}
+		})
+	}
+}
+
+func TestAHiddenErrorKeepsItsClasses(t *testing.T) {
+	const dsn = "greet://ada:s3cret%zz@h"
+	errParse := parseURL(dsn)
+	for name, tc := range map[string]struct {
+		err   error
+		check func(t *testing.T, err error)
+	}{
+		"a cause": {errParse, func(t *testing.T, err error) {
+			assert.ErrorIs(t, err, url.EscapeError("%zz"))
+			assert.False(t, errors.As(err, new(*url.Error)), "it shows the DSN")
+			assert.True(t, driver.IsBad(err), "as any net.Error")
+			assert.False(t, driver.SafeToRetry(err) || driver.IsPermanent(err))
+		}},
+		"permanent": {fmt.Errorf("greet: %w", driver.Permanent(errParse)), func(t *testing.T, err error) {
+			assert.True(t, driver.IsPermanent(err))
+			assert.ErrorIs(t, err, url.EscapeError("%zz"))
+		}},
+		"throttled": {driver.Throttled(errParse, time.Minute), func(t *testing.T, err error) {
+			after, ok := driver.RetryAfter(err)
+			assert.True(t, ok)
+			assert.Equal(t, time.Minute, after)
+		}},
+		"safe to retry": {answer{safe: true, error: errParse}, func(t *testing.T, err error) {
+			assert.True(t, driver.SafeToRetry(err))
+			assert.False(t, driver.IsBad(err))
+		}},
+		"joined": {errors.Join(errNo, errParse, context.Canceled), func(t *testing.T, err error) {
+			assert.ErrorIs(t, err, errNo)
+			assert.ErrorIs(t, err, context.Canceled)
+		}},
+		"of no class": {errors.New(dsn), func(t *testing.T, err error) {
+			assert.False(t, driver.IsBad(err) || driver.SafeToRetry(err) || driver.IsPermanent(err))
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for of, err := range errorsOf(t, dsn, func(string) error { return tc.err }) {
+				require.EqualError(t, err, hidden, of)
+				tc.check(t, err)
+			}
+		})
+	}
+}
+
+// Whatever the password, an error that quotes the DSN is hidden.
+func FuzzAQuotedDSNIsHidden(f *testing.F) {
+	f.Add("ada", "s3cret%zz", "/x?from=a@b")
+	f.Add("", "\xff\"\\", "#")
+	f.Add("a:/b", "@", "")
+	f.Fuzz(func(t *testing.T, user, password, tail string) {
+		if password == "" {
+			t.Skip("nothing to hide")
+		}
+		for _, dsn := range []string{user + ":" + password + "@h" + tail, "greet://" + user + ":" + password + "@h" + tail} {
+			for _, quoted := range []string{dsn, strconv.Quote(dsn)} {
+				for of, err := range errorsOf(t, dsn, func(string) error { return errors.New(quoted) }) {
+					require.EqualError(t, err, hidden, of)
+				}
+			}
+		}
+	})
+}
