@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -85,18 +86,20 @@ func TestUpgradeRefusesBytesFromBeforeTLS(t *testing.T) {
 }
 
 func TestUpgradeOfADeadConnectionSaysSo(t *testing.T) {
-	gone := make(chan struct{})
-	nw, config := raw(t, func(c net.Conn) {
-		c.Close()
-		close(gone)
+	synctest.Test(t, func(t *testing.T) {
+		gone := make(chan struct{})
+		nw, config := raw(t, func(c net.Conn) {
+			c.Close()
+			close(gone)
+		})
+		nc, err := nw.DialContext(t.Context(), "tcp", config.Address)
+		require.NoError(t, err)
+		defer nc.Close()
+		<-gone
+		c, err := tls.Upgrade(t.Context(), nc, &stdtls.Config{ServerName: "localhost"})
+		require.ErrorContains(t, err, "tls: before the handshake: ")
+		require.ErrorIs(t, err, io.EOF)
+		assert.False(t, driver.IsPermanent(err), err)
+		assert.Nil(t, c)
 	})
-	nc, err := nw.DialContext(t.Context(), "tcp", config.Address)
-	require.NoError(t, err)
-	defer nc.Close()
-	<-gone
-	c, err := tls.Upgrade(t.Context(), nc, &stdtls.Config{ServerName: "localhost"})
-	require.ErrorContains(t, err, "tls: before the handshake: ")
-	require.ErrorIs(t, err, io.EOF)
-	assert.False(t, driver.IsPermanent(err), err)
-	assert.Nil(t, c)
 }
