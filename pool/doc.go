@@ -27,8 +27,9 @@
 //     refused by a hook or is reset.
 //  4. Waiters are served in order of arrival. None is left asleep while there is
 //     something for it, none outlives a failed Connect that began after it had
-//     joined (one from before a Reset aside), and a waiter that has left gets
-//     nothing.
+//     joined (one from before a Reset aside, and but for the oldest, whom the
+//     connections that are being checked may serve), and a waiter that has left
+//     gets nothing.
 //  5. Release does not dial, ping, close or block. No I/O, no logging and no hook
 //     runs under a lock.
 //  6. A connection whose lease ended by a panic, by Goexit or by its context, or
