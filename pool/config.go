@@ -110,6 +110,7 @@ type Config struct {
 	BadConn func(error) bool
 
 	// The hooks get the driver's connection, which is always a C of the pool.
+	// OnConnect and OnClose must not call Close or Shutdown, which wait for them.
 	//
 	// OnConnect runs after each Connect, in a goroutine of the pool. An error
 	// counts as one of Connect, and closes the connection.
@@ -129,8 +130,9 @@ type Config struct {
 	// connection bad.
 	OnClose func(c driver.Conn, reason error)
 
-	// Logger gets connect failures as errors, connects and closes at V(1),
-	// pings at V(2). The zero Logger discards.
+	// Logger gets connect failures as errors, a Close while connections are in
+	// use at V(0), connects and closes at V(1), pings at V(2). The zero Logger
+	// discards.
 	Logger logr.Logger
 }
 
