@@ -7,19 +7,24 @@ import (
 	"sync"
 
 	"github.com/emersion/go-imap/v2"
-	"github.com/emersion/go-imap/v2/imapclient"
 )
 
 // AppendCommand is an APPEND under way. Write the message, then Close, then
 // Wait. Until Close, no other command can be sent.
 type AppendCommand struct {
 	c       *Conn
-	cmd     *imapclient.AppendCommand
+	cmd     appending
 	mu      sync.Mutex // one goroutine uses it at a time
 	written int64
 	size    int64
 	closed  bool
 	err     error // of Close
+}
+
+// appending is how go-imap does an APPEND.
+type appending interface {
+	io.WriteCloser
+	answer[*imap.AppendData]
 }
 
 // Append sends an APPEND command for a message of size bytes. It blocks until
@@ -28,6 +33,9 @@ type AppendCommand struct {
 // A server that refuses a message before it has come costs the connection,
 // because go-imap closes it then; the error is the server's all the same.
 func (c *Conn) Append(mailbox string, size int64, options *imap.AppendOptions) *AppendCommand {
+	if err := checkAppend(size, options); err != nil {
+		return &AppendCommand{c: c, cmd: unsent[*imap.AppendData]{err}, closed: true, err: c.explain("APPEND", err)}
+	}
 	a := &AppendCommand{c: c, size: size, cmd: c.client.Append(mailbox, size, options)}
 	c.begin(a)
 	return a

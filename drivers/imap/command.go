@@ -20,11 +20,22 @@ type Query[T any] struct {
 	wait func() (T, error)
 }
 
+// answer is a command of go-imap whose answer is a T.
+type answer[T any] interface{ Wait() (T, error) }
+
 // query follows cmd, which was sent.
-func query[T any](c *Conn, name string, cmd interface{ Wait() (T, error) }) *Query[T] {
+func query[T any](c *Conn, name string, cmd answer[T]) *Query[T] {
 	q := &Query[T]{c: c, name: name, wait: cmd.Wait}
 	c.begin(q)
 	return q
+}
+
+// unless is query for a command that is sent if mistake is nil.
+func unless[T any](c *Conn, name string, mistake error, send func() answer[T]) *Query[T] {
+	if mistake != nil {
+		return query(c, name, unsent[T]{mistake})
+	}
+	return query(c, name, send())
 }
 
 // Wait blocks until the server has answered, the connection has failed, or the

@@ -1,6 +1,8 @@
 package imap
 
 import (
+	"cmp"
+
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
 )
@@ -53,12 +55,18 @@ func (c *Conn) leave(name string, send func() *imapclient.Command) *Command {
 // Fetch sends a FETCH command, or UID FETCH for a set of UIDs. The options may
 // be nil.
 func (c *Conn) Fetch(numSet imap.NumSet, options *imap.FetchOptions) *FetchCommand {
+	if err := checkSet(numSet); err != nil {
+		return c.fetch("FETCH", unsent[*imapclient.FetchMessageData]{err})
+	}
 	return c.fetch("FETCH", c.client.Fetch(numSet, options))
 }
 
 // Store sends a STORE command, or UID STORE for a set of UIDs. Unless it is
 // silent, the answer holds the new flags. The options may be nil.
 func (c *Conn) Store(numSet imap.NumSet, store *imap.StoreFlags, options *imap.StoreOptions) *FetchCommand {
+	if err := cmp.Or(checkSet(numSet), checkStore(store)); err != nil {
+		return c.fetch("STORE", unsent[*imapclient.FetchMessageData]{err})
+	}
 	return c.fetch("STORE", c.client.Store(numSet, store, options))
 }
 
@@ -75,6 +83,9 @@ func (c *Conn) Expunge() *Stream[uint32] { return stream(c, "EXPUNGE", c.client.
 // UIDExpunge is Expunge for the messages of uids alone. The server must have
 // UIDPLUS.
 func (c *Conn) UIDExpunge(uids imap.UIDSet) *Stream[uint32] {
+	if err := checkSet(uids); err != nil {
+		return stream(c, "UID EXPUNGE", unsent[uint32]{err})
+	}
 	return stream(c, "UID EXPUNGE", c.client.UIDExpunge(uids))
 }
 
@@ -102,44 +113,49 @@ func (c *Conn) Status(mailbox string, options *imap.StatusOptions) *Query[*imap.
 // Search sends a SEARCH command, which finds numbers of messages. The options may
 // be nil.
 func (c *Conn) Search(criteria *imap.SearchCriteria, options *imap.SearchOptions) *Query[*imap.SearchData] {
-	return query(c, "SEARCH", c.client.Search(criteria, options))
+	return unless(c, "SEARCH", checkCriteria(criteria), func() answer[*imap.SearchData] { return c.client.Search(criteria, options) })
 }
 
 // UIDSearch sends a UID SEARCH command, which finds UIDs. The options may be nil.
 func (c *Conn) UIDSearch(criteria *imap.SearchCriteria, options *imap.SearchOptions) *Query[*imap.SearchData] {
-	return query(c, "UID SEARCH", c.client.UIDSearch(criteria, options))
+	return unless(c, "UID SEARCH", checkCriteria(criteria), func() answer[*imap.SearchData] { return c.client.UIDSearch(criteria, options) })
 }
 
 // Sort sends a SORT command. The server must have SORT.
 func (c *Conn) Sort(options *imapclient.SortOptions) *Query[[]uint32] {
-	return query(c, "SORT", c.client.Sort(options))
+	return unless(c, "SORT", checkCriteria(options.SearchCriteria), func() answer[[]uint32] { return c.client.Sort(options) })
 }
 
 // UIDSort sends a UID SORT command. The server must have SORT.
 func (c *Conn) UIDSort(options *imapclient.SortOptions) *Query[[]uint32] {
-	return query(c, "UID SORT", c.client.UIDSort(options))
+	return unless(c, "UID SORT", checkCriteria(options.SearchCriteria), func() answer[[]uint32] { return c.client.UIDSort(options) })
 }
 
 // Thread sends a THREAD command. The server must have THREAD with the algorithm.
 func (c *Conn) Thread(options *imapclient.ThreadOptions) *Query[[]imapclient.ThreadData] {
-	return query(c, "THREAD", c.client.Thread(options))
+	return unless(c, "THREAD", checkCriteria(options.SearchCriteria), func() answer[[]imapclient.ThreadData] { return c.client.Thread(options) })
 }
 
 // UIDThread sends a UID THREAD command. The server must have THREAD with the
 // algorithm.
 func (c *Conn) UIDThread(options *imapclient.ThreadOptions) *Query[[]imapclient.ThreadData] {
-	return query(c, "UID THREAD", c.client.UIDThread(options))
+	return unless(c, "UID THREAD", checkCriteria(options.SearchCriteria), func() answer[[]imapclient.ThreadData] { return c.client.UIDThread(options) })
 }
 
 // Copy sends a COPY command, or UID COPY for a set of UIDs.
 func (c *Conn) Copy(numSet imap.NumSet, mailbox string) *Query[*imap.CopyData] {
-	return query(c, "COPY", c.client.Copy(numSet, mailbox))
+	return unless(c, "COPY", checkSet(numSet), func() answer[*imap.CopyData] { return c.client.Copy(numSet, mailbox) })
 }
 
-// Move sends a MOVE command, or UID MOVE for a set of UIDs. Where the server does
-// not have it, go-imap sends COPY, STORE and EXPUNGE.
+// Move sends a MOVE command, or UID MOVE for a set of UIDs. The server must have
+// MOVE. If it has not, nothing is sent, and the error is errors.ErrUnsupported:
+// Copy, and when that has succeeded, Store imap.FlagDeleted and Expunge.
 func (c *Conn) Move(numSet imap.NumSet, mailbox string) *Query[*imapclient.MoveData] {
-	return query(c, "MOVE", c.client.Move(numSet, mailbox))
+	mistake := checkSet(numSet)
+	if !c.Caps().Has(imap.CapMove) {
+		mistake = errNoMove // go-imap would expunge without waiting for the copy
+	}
+	return unless(c, "MOVE", mistake, func() answer[*imapclient.MoveData] { return c.client.Move(numSet, mailbox) })
 }
 
 // GetQuota sends a GETQUOTA command. The server must have QUOTA.

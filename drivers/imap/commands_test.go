@@ -101,6 +101,14 @@ func TestEachCommandIsSentAndAwaited(t *testing.T) {
 	}
 }
 
+func TestAServerOfIMAP4rev2HasMove(t *testing.T) {
+	heard := make(chan string, 1)
+	c := dial(t, plainDSN(yesMan(t, "* PREAUTH [CAPABILITY IMAP4rev2] hi\r\n", heard), "?tls=none"))
+	_, err := c.Move(goimap.UIDSetNum(7), "a").Wait()
+	require.NoError(t, err)
+	assert.Equal(t, `UID MOVE 7 "a"`, <-heard)
+}
+
 func TestAMessageHasAllThatWasAskedFor(t *testing.T) {
 	_, server := mailbox(t, message(10))
 	c := dial(t, plainDSN(server.Addr(), "/INBOX?tls=none"))
