@@ -208,9 +208,11 @@ func TestALiteralThatEndsWithTheConnectionIsNoCompleteOne(t *testing.T) {
 			assert.Empty(t, messages)
 			assert.True(t, driver.IsBad(err), "%v", err)
 		} else {
-			text, err := io.ReadAll(literalOf(t, fetch.Next()))
+			m := fetch.Next()
+			text, err := io.ReadAll(literalOf(t, m))
 			assert.Equal(t, "half", string(text))
 			assert.True(t, driver.IsBad(err), "%v", err)
+			assert.Nil(t, m.Next(), "and it does not meet the client, which reads on")
 			assert.Nil(t, fetch.Next())
 		}
 		assert.True(t, driver.IsBad(fetch.Close()))

@@ -13,7 +13,7 @@ type FetchCommand struct {
 	s Stream[*imapclient.FetchMessageData]
 }
 
-func (c *Conn) fetch(name string, cmd *imapclient.FetchCommand) *FetchCommand {
+func (c *Conn) fetch(name string, cmd parts[*imapclient.FetchMessageData]) *FetchCommand {
 	f := &FetchCommand{s: Stream[*imapclient.FetchMessageData]{c: c, name: name, cmd: cmd}}
 	c.begin(&f.s)
 	return f
@@ -66,6 +66,7 @@ func (m *FetchMessage) Next() imapclient.FetchItemData {
 	if m.s.ended != nil {
 		return nil
 	}
+	m.s.mendLocked()
 	switch item := m.data.Next().(type) {
 	case imapclient.FetchItemDataBodySection:
 		item.Literal = m.guard(item.Literal)
