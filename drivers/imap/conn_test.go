@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,6 +112,53 @@ func TestNothingSentIsSafeToRetry(t *testing.T) {
 	err := c.Noop().Wait()
 	assert.True(t, driver.SafeToRetry(err), "%v", err)
 	assert.True(t, driver.IsBad(err))
+}
+
+// lateConn sends EXPUNGE when it is asked to, and returns when it is released.
+type lateConn struct {
+	net.Conn
+	sent, released chan struct{}
+}
+
+func (l *lateConn) Write(b []byte) (int, error) {
+	n, err := l.Conn.Write(b)
+	if strings.Contains(string(b), "EXPUNGE") {
+		close(l.sent)
+		<-l.released
+	}
+	return n, err
+}
+
+func TestWhatTheServerMayHaveReadIsNotSafeToRetry(t *testing.T) {
+	addr := script(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: EXPUNGE")
+	config, err := imap.ParseDSN(plainDSN(addr, "?tls=none"))
+	require.NoError(t, err)
+	late := &lateConn{sent: make(chan struct{}), released: make(chan struct{})}
+	config.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		late.Conn, err = new(net.Dialer).DialContext(ctx, network, address)
+		return late, err
+	}
+	connector, err := imap.NewConnector(config)
+	require.NoError(t, err)
+	c, err := connectTo(t, connector)
+	require.NoError(t, err)
+	require.NoError(t, c.ResetSession(soon(t)))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer c.Bind(ctx)()
+	failed := make(chan error, 1)
+	go func() { // ends because of the release
+		failed <- c.Expunge().Close()
+	}()
+	<-late.sent
+	cancel()
+	within(t, "the end", func() {
+		for c.IsValid() {
+		}
+	})
+	close(late.released)
+	err = <-failed
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.False(t, driver.SafeToRetry(err), "%v", err)
 }
 
 func TestAnAnswerOfNoLeavesTheConnection(t *testing.T) {

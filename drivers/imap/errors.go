@@ -12,7 +12,6 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 
-	"github.com/hotline-go/hotline/conn"
 	"github.com/hotline-go/hotline/driver"
 )
 
@@ -46,7 +45,7 @@ func (c *Conn) explain(op string, err error) error {
 	if bye != nil {
 		err = fmt.Errorf("%w: %w", bye, err)
 	}
-	err = &lostError{op: op, address: c.address, err: err, unsent: c.sentNothing(why)}
+	err = &lostError{op: op, address: c.address, err: err, unsent: c.sentNothing()}
 	if bye != nil {
 		if pause, ok := throttled(bye); ok {
 			return driver.Throttled(err, pause)
@@ -71,14 +70,14 @@ func (e *lostError) BadConn() bool { return true }
 // SafeToRetry is what driver.SafeToRetry asks.
 func (e *lostError) SafeToRetry() bool { return e.unsent }
 
-// sentNothing reports whether the lease had sent nothing when why ended the
-// connection. (conn.Conn could count anew with each lease, but only together
-// with a look at the socket, which is for go-imap's goroutine alone.)
-func (c *Conn) sentNothing(why error) bool {
+// sentNothing reports whether the lease has sent nothing. It asks the
+// connection as it is now: its error does not count a Write that was under way.
+// (conn.Conn could count anew with each lease, but only together with a look
+// at the socket, which is for go-imap's goroutine alone.)
+func (c *Conn) sentNothing() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var e *conn.Error
-	return errors.As(why, &e) && e.Sent == c.sentBefore
+	return c.conn.Sent() == c.sentBefore
 }
 
 // refusal is an error that says: not with these credentials. The trust of the
