@@ -46,7 +46,7 @@ func (c *Config) setPlace(u *dsn.URL) error {
 		}
 		f.want(u.Path == "" || u.Path == "/", "path", "none")
 	}
-	f.want(u.User == "" && u.Password == "", "user and password", "none; a Handshake does what there is to log in")
+	f.want(u.User == "" && u.Password == "", "user and password", "none; log in with Config.Handshake")
 	return errors.Join(f...)
 }
 

@@ -49,8 +49,8 @@ func TestParseDSNNamesTheFault(t *testing.T) {
 		{"no port", "tcp://h", `tcp: address "h": want host:port with a port from 1 to 65535`},
 		{"no host", "tcp://:80", `tcp: address ":80": want host:port with a port from 1 to 65535`},
 		{"a path", "tcp://h:1/INBOX", "tcp: path: want none"},
-		{"a user", "tcp://hunter2@h:1", "tcp: user and password: want none; a Handshake does what there is to log in"},
-		{"a password", "tcp://u:hunter2@h:1", "tcp: user and password: want none; a Handshake does what there is to log in"},
+		{"a user", "tcp://hunter2@h:1", "tcp: user and password: want none; log in with Config.Handshake"},
+		{"a password", "tcp://u:hunter2@h:1", "tcp: user and password: want none; log in with Config.Handshake"},
 		{"two slashes for unix", "unix://run/s", "tcp: address: want three slashes, as in unix:///run/server.sock"},
 		{"unix without a path", "unix://", "tcp: address: want the path of a socket, as in unix:///run/server.sock"},
 		{"a typo", "tcp://h:1?no_delay=1", "dsn: unknown parameter no_delay; the nearest known one is nodelay"},
@@ -75,7 +75,7 @@ func TestParseDSNNamesTheFault(t *testing.T) {
 func TestParseDSNReportsAllFaultsTogether(t *testing.T) {
 	_, err := tcp.ParseDSN("tcp://u@h/x?nodelay=x&pnig=x&pong=x&keepalive_count=-1")
 	require.EqualError(t, err, `tcp: path: want none
-tcp: user and password: want none; a Handshake does what there is to log in
+tcp: user and password: want none; log in with Config.Handshake
 dsn: parameter nodelay="x": want true or false
 dsn: unknown parameter pnig; the nearest known one is ping
 tcp: address "h": want host:port with a port from 1 to 65535

@@ -73,7 +73,7 @@ func TestNewConnectorNamesTheFault(t *testing.T) {
 func TestOpenConnectorReportsAllFaultsTogether(t *testing.T) {
 	const all = "tls://u:hunter2@h/x?pin=hunter3&nodelay=x&pnig=x&cert=c&min_version=9&keepalive_count=-1&session_cache=-2&ca_system=x"
 	const parsed = `tls: path: want none
-tls: user and password: want none; a Handshake does what there is to log in
+tls: user and password: want none; log in with Config.Handshake
 dsn: parameter ca_system="x": want true or false
 dsn: parameter nodelay="x": want true or false
 dsn: unknown parameter pnig; the nearest known one is ping

@@ -123,7 +123,7 @@ func describe(c *x509.Certificate) string {
 // reason says what to do about the commonest fault.
 func reason(err error) error {
 	if errors.As(err, new(x509.UnknownAuthorityError)) {
-		return fmt.Errorf("%w; name the authority by ca", err)
+		return fmt.Errorf("%w; trust its authority with ca=FILE", err)
 	}
 	return err
 }

@@ -175,7 +175,7 @@ func TestAServerThatCantBeTrustedIsAPermanentError(t *testing.T) {
 		change func(c *tls.Config)
 		want   []string
 	}{
-		{"an unknown authority", stranger.ServerConfig(), nil, []string{certificate + "2099-01-01)", "unknown authority", "name the authority by ca"}},
+		{"an unknown authority", stranger.ServerConfig(), nil, []string{certificate + "2099-01-01)", "unknown authority", "trust its authority with ca=FILE"}},
 		{"a wrong name", ca.ServerConfig("other.test"), nil, []string{`subject "CN=other.test", for other.test, by`, "not localhost"}},
 		{"an expired certificate", expired, nil, []string{certificate + "1999-02-01)", "expired"}},
 		{"a pin", ca.ServerConfig(), func(c *tls.Config) { c.Pins = []string{unescaped(pinOf(nil))} },

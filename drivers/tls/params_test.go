@@ -57,7 +57,7 @@ func TestEachParameterHasAnEffect(t *testing.T) {
 		want        seen
 		fault       string
 	}{
-		{"nothing", "", seen{}, "; name the authority by ca"},
+		{"nothing", "", seen{}, "; trust its authority with ca=FILE"},
 		{"ca", "ca=" + caFile, seen{name: "localhost", version: stdtls.VersionTLS13}, ""},
 		{"a ca of strangers", "ca=" + strangers, seen{}, "unknown authority"},
 		{"server_name", "ca=" + caFile + "&server_name=other.test", seen{name: "other.test", version: stdtls.VersionTLS13}, ""},

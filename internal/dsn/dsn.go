@@ -25,6 +25,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // URL is a DSN of the form
@@ -49,10 +50,11 @@ type URL struct {
 
 // Parse reads s. Its error says which part of s is wrong, the first one of
 // several, and what is allowed there. It shows nothing of s but the names of
-// parameters.
+// parameters, and a space or control character.
 func Parse(s string) (*URL, error) {
 	if i := strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }); i >= 0 {
-		return nil, fmt.Errorf("dsn: byte %d is a space or a control character; percent-encode it", i+1)
+		return nil, fmt.Errorf("dsn: character %d is a %s; percent-encode it as %%%02X, or leave it out",
+			utf8.RuneCountInString(s[:i])+1, cmp.Or(blanks[s[i]], "control character"), s[i])
 	}
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok || !isScheme(scheme) {
@@ -74,6 +76,9 @@ func Parse(s string) (*URL, error) {
 	}
 	return u, nil
 }
+
+// blanks names the control characters that come in by mistake.
+var blanks = map[byte]string{' ': "space", '\t': "tab", '\n': "line feed", '\r': "carriage return"}
 
 // setAuthority reads user:password@host:port.
 func (u *URL) setAuthority(s string) (err error) {

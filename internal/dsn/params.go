@@ -154,11 +154,20 @@ func (p *Params) apply(name, value string) error {
 		return fmt.Errorf("dsn: unknown parameter %s; there are none", name)
 	}
 	known := p.Names()
-	if near := nearest(name, known); 2*distance(name, near) <= len(name) {
+	if near := nearest(name, known); distance(name, near) <= min(len(name)/3, maxTypos) {
 		return fmt.Errorf("dsn: unknown parameter %s; the nearest known one is %s", name, near)
 	}
-	return fmt.Errorf("dsn: unknown parameter %s; there are %s", name, strings.Join(known, ", "))
+	hint := ""
+	if !strings.HasPrefix(name, "pool_") { // those are gone before a driver sees its DSN
+		hint = " (those of a pool begin with pool_)"
+	}
+	return fmt.Errorf("dsn: unknown parameter %s%s; there are %s", name, hint, strings.Join(known, ", "))
 }
+
+// maxTypos is how many edits, of a third of the letters at most, leave a name
+// near to another. More make one word of another: ping_timeout is four away
+// from user_timeout.
+const maxTypos = 3
 
 func (p *Param) apply(value string) error {
 	err := p.set(value)
@@ -179,22 +188,27 @@ func nearest(name string, known []string) string {
 	return slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
 }
 
-// distance returns how many bytes to insert, delete or replace to make b of a
-// (Levenshtein).
+// distance returns how many bytes to insert, delete or replace, or pairs of
+// neighbours to swap, to make b of a (Levenshtein, with transpositions).
 func distance(a, b string) int {
-	row := make([]int, len(b)+1) // row[j] is the distance of a[:i] to b[:j]
+	// row[j] is the distance of a[:i+1] to b[:j]; above and above2 are those
+	// of the two i before.
+	row, above, above2 := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
+		row, above, above2 = above2, row, above
 		row[0] = i + 1
 		for j := range len(b) {
 			cost := 1
 			if a[i] == b[j] {
 				cost = 0
 			}
-			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
+			row[j+1] = min(above[j]+cost, above[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], above2[j-1]+1)
+			}
 		}
 	}
 	return row[len(b)]

@@ -64,9 +64,13 @@ func TestApplyNamesTheFault(t *testing.T) {
 		{"idle", "30", `dsn: parameter idle="30": want a Go duration of at least 1s, such as 30s or 4m`},
 		{"code", "x\n", `dsn: parameter code="x\n": want an error code: it has no E in front`},
 		{"cuont", "1", `dsn: unknown parameter cuont; the nearest known one is count`},
-		{"mark", "1", `dsn: unknown parameter mark; there are text, mode, on, count, ratio, idle, code`},
-		{"mdoe", "1", `dsn: unknown parameter mdoe; the nearest known one is mode`}, // half of it is right
-		{"", "1", `dsn: unknown parameter ; there are text, mode, on, count, ratio, idle, code`},
+		{"mark", "1", `dsn: unknown parameter mark (those of a pool begin with pool_); there are text, mode, on, count, ratio, idle, code`},
+		{"mdoe", "1", `dsn: unknown parameter mdoe; the nearest known one is mode`},
+		{"cuont_", "1", `dsn: unknown parameter cuont_; the nearest known one is count`}, // a third of it is wrong
+		{"cuontx_", "1", `dsn: unknown parameter cuontx_ (those of a pool begin with pool_); there are text, mode, on, count, ratio, idle, code`},
+		{"max_open", "1", `dsn: unknown parameter max_open (those of a pool begin with pool_); there are text, mode, on, count, ratio, idle, code`},
+		{"pool_maximum", "1", `dsn: unknown parameter pool_maximum; there are text, mode, on, count, ratio, idle, code`},
+		{"", "1", `dsn: unknown parameter  (those of a pool begin with pool_); there are text, mode, on, count, ratio, idle, code`},
 	} {
 		t.Run(tc.name+"="+tc.value, func(t *testing.T) {
 			var s settings
@@ -128,11 +132,26 @@ func TestANameAddedTwicePanics(t *testing.T) {
 	assert.PanicsWithValue(t, "dsn: parameter on added twice", func() { s.table().Bool("on", &s.on) })
 }
 
+// What is more than a few typos away is another word.
+func TestAnotherWordIsNotNear(t *testing.T) {
+	var p Params
+	var text string
+	p.String("user_timeout", &text)
+	p.String("keepalive_idle", &text)
+	for _, name := range []string{"ping_timeout", "keepalive", "max_idle"} {
+		assert.ErrorContains(t, p.Apply(map[string]string{name: "1"}), "(those of a pool begin with pool_); there are user_timeout, keepalive_idle", name)
+	}
+	for name, near := range map[string]string{"usre_tiemotu": "user_timeout", "keep_alive_idle": "keepalive_idle"} {
+		assert.EqualError(t, p.Apply(map[string]string{name: "1"}), "dsn: unknown parameter "+name+"; the nearest known one is "+near)
+	}
+}
+
 func TestDistance(t *testing.T) {
 	for _, tc := range []struct {
 		a, b string
 		want int
-	}{{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"abc", "abc", 0}, {"abc", "abd", 1}, {"abc", "bc", 1}, {"kitten", "sitting", 3}} {
+	}{{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"abc", "abc", 0}, {"abc", "abd", 1}, {"abc", "bc", 1}, {"kitten", "sitting", 3},
+		{"ab", "ba", 1}, {"abcd", "badc", 2}, {"keepalvie", "keepalive", 1}, {"aab", "aba", 1}, {"ca", "abc", 3}} {
 		assert.Equal(t, tc.want, distance(tc.a, tc.b), "%q %q", tc.a, tc.b)
 	}
 }
