@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hotline-go/hotline/conn"
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/drivers/tcp"
 	"github.com/hotline-go/hotline/internal/testserver"
@@ -176,70 +175,4 @@ type textprotoDriver struct{}
 
 func (textprotoDriver) Open(address string) (driver.Conn, error) {
 	return textproto.Dial("tcp", address)
-}
-
-// A whole driver: see the README.
-func Example_ownDriver() {
-	server := serve(new(testserver.Ping))
-	defer server.Close()
-
-	p, err := pool.Open[*Line]("line", server.Addr(), pool.Config{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer p.Close()
-
-	err = p.Do(context.Background(), func(ctx context.Context, l *Line) error {
-		answer, err := l.Ask("ECHO typed")
-		fmt.Println(answer)
-		return err
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	// Output: typed
-}
-
-func init() { driver.Register("line", lineDriver{}) }
-
-type lineDriver struct{}
-
-func (lineDriver) Open(dsn string) (driver.Conn, error) {
-	return lineConnector(dsn).Connect(context.Background())
-}
-func (lineDriver) OpenConnector(dsn string) (driver.Connector, error) { return lineConnector(dsn), nil }
-
-type lineConnector string // host:port
-
-func (lineConnector) Driver() driver.Driver { return lineDriver{} }
-
-func (address lineConnector) Connect(ctx context.Context) (driver.Conn, error) {
-	nc, err := new(net.Dialer).DialContext(ctx, "tcp", string(address))
-	if err != nil {
-		return nil, err
-	}
-	c := conn.New(nc)
-	return &Line{c, bufio.NewReader(c)}, nil
-}
-
-// Line is what the pool hands out.
-type Line struct {
-	*conn.Conn
-	r *bufio.Reader
-}
-
-// Ask sends a line and returns the answer.
-func (l *Line) Ask(line string) (string, error) {
-	if _, err := fmt.Fprintln(l, line); err != nil {
-		return "", err
-	}
-	answer, err := l.r.ReadString('\n')
-	return strings.TrimSuffix(answer, "\n"), err
-}
-
-// Ping is the keepalive.
-func (l *Line) Ping(ctx context.Context) error {
-	defer l.Bind(ctx)()
-	_, err := l.Ask("PING")
-	return err
 }

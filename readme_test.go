@@ -34,6 +34,7 @@ func TestReadmeCodeIsCompiledCode(t *testing.T) {
 			source, err := os.ReadFile(file)
 			require.NoError(t, err)
 			assert.Contains(t, unindented(string(source)), unindented(code), "not in %s", file)
+			assert.Contains(t, string(readme), "]("+file+")", "no link to what surrounds an excerpt")
 		default:
 			assert.Fail(t, "code of the README that nothing compiles", code)
 		}

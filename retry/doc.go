@@ -4,7 +4,7 @@
 //	policy := retry.Policy{MaxAttempts: 5, Interval: 200 * time.Millisecond}
 //
 //	err := policy.Do(ctx, func(ctx context.Context) error {
-//		return p.Do(ctx, send) // p is a pool: each attempt gets another connection
+//		return p.Do(ctx, send) // p is a pool: each attempt borrows a connection anew
 //	})
 //
 // The zero [Policy] works. A Policy is a plain value: declare it once, use it

@@ -17,20 +17,24 @@ import (
 	"github.com/hotline-go/hotline/retry"
 )
 
+func Example() {
+	policy := retry.Policy{MaxAttempts: 5, Interval: time.Millisecond}
+	answer, err := retry.Value(context.Background(), policy, func(ctx context.Context) (string, error) {
+		if retry.Attempt(ctx) < 3 {
+			return "", driver.ErrBadConn
+		}
+		return "PONG", nil
+	})
+	fmt.Println(answer, err)
+	// Output: PONG <nil>
+}
+
 // flaky answers on the third attempt.
 func flaky(ctx context.Context) (string, error) {
 	if retry.Attempt(ctx) < 3 {
 		return "", driver.ErrBadConn
 	}
 	return "PONG", nil
-}
-
-func Example() {
-	policy := retry.Policy{MaxAttempts: 5, Interval: time.Millisecond}
-
-	answer, err := retry.Value(context.Background(), policy, flaky)
-	fmt.Println(answer, err)
-	// Output: PONG <nil>
 }
 
 // A Policy is declared once and adjusted by copy.

@@ -22,7 +22,7 @@ const (
 
 // commandLine is the flags and commands as kong reads them.
 type commandLine struct {
-	Verbose int `short:"v" type:"counter" help:"Log connects and closes; twice: pings as well."`
+	Verbose int `short:"v" type:"counter" help:"Log connects, and what the pool closes; twice: pings as well."`
 
 	Demo  demoCommand  `cmd:"" help:"Show a pool on a server that crashes, in 15 seconds, on this machine alone."`
 	Ping  pingCommand  `cmd:"" help:"Connect, describe the server, and make round trips."`

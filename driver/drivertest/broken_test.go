@@ -16,21 +16,21 @@ import (
 // broken is a driver with one fault, in breach of one rule.
 type broken struct {
 	rule, fault string
-	wrap        func(testing.TB, *lineConnector) driver.Connector
+	wrap        func(testing.TB, *plainConnector) driver.Connector
 }
 
-// connector is a lineConnector with another Connect.
+// connector is a plainConnector with another Connect.
 type connector struct {
-	*lineConnector
+	*plainConnector
 	connect func(context.Context) (driver.Conn, error)
 }
 
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) { return c.connect(ctx) }
 
 // wrapped makes something else of each connection.
-func wrapped(l *lineConnector, wrap func(*lineConn) driver.Conn) driver.Connector {
-	return &connector{l, func(ctx context.Context) (driver.Conn, error) {
-		c, err := l.login(ctx, ctx)
+func wrapped(p *plainConnector, wrap func(*plainConn) driver.Conn) driver.Connector {
+	return &connector{p, func(ctx context.Context) (driver.Conn, error) {
+		c, err := p.login(ctx, ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -39,15 +39,15 @@ func wrapped(l *lineConnector, wrap func(*lineConn) driver.Conn) driver.Connecto
 }
 
 // breaks is wrapped as the table wants it.
-func breaks(wrap func(testing.TB, *lineConn) driver.Conn) func(testing.TB, *lineConnector) driver.Connector {
-	return func(t testing.TB, l *lineConnector) driver.Connector {
-		return wrapped(l, func(c *lineConn) driver.Conn { return wrap(t, c) })
+func breaks(wrap func(testing.TB, *plainConn) driver.Conn) func(testing.TB, *plainConnector) driver.Connector {
+	return func(t testing.TB, p *plainConnector) driver.Connector {
+		return wrapped(p, func(c *plainConn) driver.Conn { return wrap(t, c) })
 	}
 }
 
-// patched is a lineConn with other methods, where they are not nil.
+// patched is a plainConn with other methods, where they are not nil.
 type patched struct {
-	*lineConn
+	*plainConn
 	patchedAsk    func(request, want string) error
 	patchedClose  func() error
 	patchedPing   func(context.Context) error
@@ -61,42 +61,42 @@ func (p *patched) ask(request, want string) error {
 	if p.patchedAsk != nil {
 		return p.patchedAsk(request, want)
 	}
-	return p.lineConn.ask(request, want)
+	return p.plainConn.ask(request, want)
 }
 
 func (p *patched) Close() error {
 	if p.patchedClose != nil {
 		return p.patchedClose()
 	}
-	return p.lineConn.Close()
+	return p.plainConn.Close()
 }
 
 func (p *patched) Ping(ctx context.Context) error {
 	if p.patchedPing != nil {
 		return p.patchedPing(ctx)
 	}
-	return p.lineConn.Ping(ctx)
+	return p.plainConn.Ping(ctx)
 }
 
 func (p *patched) ResetSession(ctx context.Context) error {
 	if p.patchedReset != nil {
 		return p.patchedReset(ctx)
 	}
-	return p.lineConn.ResetSession(ctx)
+	return p.plainConn.ResetSession(ctx)
 }
 
 func (p *patched) IsValid() bool {
 	if p.patchedValid != nil {
 		return p.patchedValid()
 	}
-	return p.lineConn.IsValid()
+	return p.plainConn.IsValid()
 }
 
 func (p *patched) Bind(ctx context.Context) func() {
 	if p.patchedBind != nil {
 		return p.patchedBind(ctx)
 	}
-	return p.lineConn.Bind(ctx)
+	return p.plainConn.Bind(ctx)
 }
 
 func (p *patched) String() string { return p.patchedString }
@@ -111,108 +111,108 @@ func until(t testing.TB) <-chan struct{} {
 }
 
 var brokenDrivers = []broken{
-	{"ConnectReturnsAReadyConnection", "does not log in", func(_ testing.TB, l *lineConnector) driver.Connector {
-		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
-			inner, err := l.dial(ctx)
+	{"ConnectReturnsAReadyConnection", "does not log in", func(_ testing.TB, p *plainConnector) driver.Connector {
+		return &connector{p, func(ctx context.Context) (driver.Conn, error) {
+			inner, err := p.dial(ctx)
 			if err != nil {
 				return nil, err
 			}
-			return newLineConn(inner), nil
+			return newPlainConn(inner), nil
 		}}
 	}},
-	{"ConnectEndsWithItsContext", "logs in without it", func(_ testing.TB, l *lineConnector) driver.Connector {
-		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
-			c, err := l.login(ctx, context.Background())
+	{"ConnectEndsWithItsContext", "logs in without it", func(_ testing.TB, p *plainConnector) driver.Connector {
+		return &connector{p, func(ctx context.Context) (driver.Conn, error) {
+			c, err := p.login(ctx, context.Background())
 			if err != nil {
 				return nil, err
 			}
 			return c, nil
 		}}
 	}},
-	{"ConnectEndsWithItsContext", "ignores that it has ended", func(_ testing.TB, l *lineConnector) driver.Connector {
-		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
+	{"ConnectEndsWithItsContext", "ignores that it has ended", func(_ testing.TB, p *plainConnector) driver.Connector {
+		return &connector{p, func(ctx context.Context) (driver.Conn, error) {
 			if ctx.Err() != nil {
 				ctx = context.Background()
 			}
-			return l.Connect(ctx)
+			return p.Connect(ctx)
 		}}
 	}},
-	{"FailedConnectLeavesNothing", "socket", func(t testing.TB, l *lineConnector) driver.Connector {
-		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
-			inner, err := l.dial(ctx)
+	{"FailedConnectLeavesNothing", "socket", func(t testing.TB, p *plainConnector) driver.Connector {
+		return &connector{p, func(ctx context.Context) (driver.Conn, error) {
+			inner, err := p.dial(ctx)
 			if err != nil {
 				return nil, err
 			}
-			c := newLineConn(inner)
-			if err := c.askWithin(ctx, "LOGIN "+password, "OK"); err != nil {
+			c := newPlainConn(inner)
+			if err := c.askWithin(ctx, "LOGIN "+user+" "+password, "OK"); err != nil {
 				return nil, err
 			}
 			return c, nil
 		}}
 	}},
-	{"FailedConnectLeavesNothing", "goroutine", func(t testing.TB, l *lineConnector) driver.Connector {
+	{"FailedConnectLeavesNothing", "goroutine", func(t testing.TB, p *plainConnector) driver.Connector {
 		end := until(t)
-		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
-			c, err := l.Connect(ctx)
+		return &connector{p, func(ctx context.Context) (driver.Conn, error) {
+			c, err := p.Connect(ctx)
 			if err != nil {
 				go func() { <-end }()
 			}
 			return c, err
 		}}
 	}},
-	{"FailedConnectLeavesNothing", "typed nil", func(_ testing.TB, l *lineConnector) driver.Connector {
-		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
-			c, err := l.login(ctx, ctx)
+	{"FailedConnectLeavesNothing", "typed nil", func(_ testing.TB, p *plainConnector) driver.Connector {
+		return &connector{p, func(ctx context.Context) (driver.Conn, error) {
+			c, err := p.login(ctx, ctx)
 			return typedNil{c}, err
 		}}
 	}},
-	{"ContextOfConnectEndsWithConnect", "closes with it", func(_ testing.TB, l *lineConnector) driver.Connector {
-		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
-			c, err := l.Connect(ctx)
+	{"ContextOfConnectEndsWithConnect", "closes with it", func(_ testing.TB, p *plainConnector) driver.Connector {
+		return &connector{p, func(ctx context.Context) (driver.Conn, error) {
+			c, err := p.Connect(ctx)
 			if err == nil {
 				context.AfterFunc(ctx, func() { c.Close() })
 			}
 			return c, err
 		}}
 	}},
-	{"ConnectorIsConcurrent", "one at a time", func(_ testing.TB, l *lineConnector) driver.Connector {
+	{"ConnectorIsConcurrent", "one at a time", func(_ testing.TB, p *plainConnector) driver.Connector {
 		var connecting atomic.Int32
-		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
+		return &connector{p, func(ctx context.Context) (driver.Conn, error) {
 			defer connecting.Add(-1)
 			if connecting.Add(1) > 1 {
 				return nil, errors.New("busy")
 			}
 			<-time.After(time.Microsecond) // in fake time: until all the others have tried
-			return l.Connect(ctx)
+			return p.Connect(ctx)
 		}}
 	}},
-	{"ConnectorIsConcurrent", "shares a connection", func(_ testing.TB, l *lineConnector) driver.Connector {
+	{"ConnectorIsConcurrent", "shares a connection", func(_ testing.TB, p *plainConnector) driver.Connector {
 		var connecting atomic.Int32
 		var shared atomic.Value
-		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
+		return &connector{p, func(ctx context.Context) (driver.Conn, error) {
 			defer connecting.Add(-1)
 			if connecting.Add(1) > 1 {
 				<-time.After(time.Second)
 				return shared.Load().(driver.Conn), nil
 			}
 			<-time.After(time.Microsecond)
-			c, err := l.Connect(ctx)
+			c, err := p.Connect(ctx)
 			if err == nil {
 				shared.Store(c)
 			}
 			return c, err
 		}}
 	}},
-	{"SecondCloseIsHarmless", "panics", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+	{"SecondCloseIsHarmless", "panics", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
 		closed := make(chan struct{})
-		return &patched{lineConn: c, patchedClose: func() error {
+		return &patched{plainConn: c, patchedClose: func() error {
 			close(closed)
 			return c.Close()
 		}}
 	})},
-	{"CloseUnblocksIO", "waits for the user", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+	{"CloseUnblocksIO", "waits for the user", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
 		var mu sync.Mutex
-		return &patched{lineConn: c,
+		return &patched{plainConn: c,
 			patchedAsk: func(request, want string) error {
 				mu.Lock()
 				defer mu.Unlock()
@@ -227,9 +227,9 @@ var brokenDrivers = []broken{
 			},
 		}
 	})},
-	{"CloseIsBounded", "waits for a farewell", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+	{"CloseIsBounded", "waits for a farewell", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
 		var asking atomic.Bool
-		return &patched{lineConn: c,
+		return &patched{plainConn: c,
 			patchedAsk: func(request, want string) error {
 				asking.Store(true)
 				defer asking.Store(false)
@@ -243,33 +243,33 @@ var brokenDrivers = []broken{
 			},
 		}
 	})},
-	{"CloseLeavesNothing", "goroutine", breaks(func(t testing.TB, c *lineConn) driver.Conn {
+	{"CloseLeavesNothing", "goroutine", breaks(func(t testing.TB, c *plainConn) driver.Conn {
 		end := until(t)
-		return &patched{lineConn: c, patchedClose: func() error {
+		return &patched{plainConn: c, patchedClose: func() error {
 			go func() { <-end }()
 			return c.Close()
 		}}
 	})},
-	{"CloseLeavesNothing", "socket", breaks(func(t testing.TB, c *lineConn) driver.Conn {
-		return &patched{lineConn: c, patchedClose: func() error {
+	{"CloseLeavesNothing", "socket", breaks(func(t testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedClose: func() error {
 			c.closed.Store(true)
 			return c.SetDeadline(past)
 		}}
 	})},
-	{"PingMakesARoundTrip", "says yes", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-		return &patched{lineConn: c, patchedPing: func(context.Context) error { return nil }}
+	{"PingMakesARoundTrip", "says yes", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedPing: func(context.Context) error { return nil }}
 	})},
-	{"PingMakesARoundTrip", "only writes", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-		return &patched{lineConn: c, patchedPing: func(context.Context) error {
+	{"PingMakesARoundTrip", "only writes", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedPing: func(context.Context) error {
 			_, err := c.Write([]byte("\n"))
 			return err
 		}}
 	})},
-	{"PingEndsWithItsContext", "ignores it", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-		return &patched{lineConn: c, patchedPing: func(context.Context) error { return c.ask("PING", "PONG") }}
+	{"PingEndsWithItsContext", "ignores it", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedPing: func(context.Context) error { return c.ask("PING", "PONG") }}
 	})},
-	{"PingEndsWithItsContext", "leaves a reader", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-		return &patched{lineConn: c, patchedPing: func(ctx context.Context) error {
+	{"PingEndsWithItsContext", "leaves a reader", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedPing: func(ctx context.Context) error {
 			answer := make(chan error, 1)
 			go func() { answer <- c.ask("PING", "PONG") }()
 			select {
@@ -281,71 +281,71 @@ var brokenDrivers = []broken{
 			}
 		}}
 	})},
-	{"LocalCallsNeverWait", "IsValid asks the peer", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-		return &patched{lineConn: c, patchedValid: func() bool {
+	{"LocalCallsNeverWait", "IsValid asks the peer", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedValid: func() bool {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 			defer cancel()
 			return c.IsValid() && c.Ping(ctx) == nil
 		}}
 	})},
-	{"LocalCallsNeverWait", "Bind asks the peer", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-		return &patched{lineConn: c, patchedBind: func(ctx context.Context) func() {
+	{"LocalCallsNeverWait", "Bind asks the peer", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedBind: func(ctx context.Context) func() {
 			c.ask("PING", "PONG")
 			return c.Bind(ctx)
 		}}
 	})},
-	{"ClosedIsInvalid", "forgets Close", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-		return &patched{lineConn: c, patchedValid: func() bool { return !c.broken.Load() }}
+	{"ClosedIsInvalid", "forgets Close", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedValid: func() bool { return !c.broken.Load() }}
 	})},
-	{"FailedIsInvalid", "knows only Close", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-		return &patched{lineConn: c, patchedValid: func() bool { return !c.closed.Load() }}
+	{"FailedIsInvalid", "knows only Close", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedValid: func() bool { return !c.closed.Load() }}
 	})},
-	{"FailedIsInvalid", "forgets a Ping that timed out", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-		return &patched{lineConn: c, patchedPing: func(ctx context.Context) error {
+	{"FailedIsInvalid", "forgets a Ping that timed out", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedPing: func(ctx context.Context) error {
 			err := c.Ping(ctx)
 			c.broken.Store(false)
 			return err
 		}}
 	})},
-	{"ResetSessionCleansUp", "keeps the deadline", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-		return &deadlined{lineConn: c}
+	{"ResetSessionCleansUp", "keeps the deadline", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &deadlined{plainConn: c}
 	})},
-	{"ResetSessionCleansUp", "keeps the state", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-		return &patched{lineConn: c, patchedReset: func(ctx context.Context) error {
+	{"ResetSessionCleansUp", "keeps the state", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedReset: func(ctx context.Context) error {
 			c.SetDeadline(time.Time{})
 			return c.Ping(ctx)
 		}}
 	})},
-	{"ResetSessionFindsADeadPeer", "swallows the error", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-		return &patched{lineConn: c, patchedReset: func(ctx context.Context) error {
+	{"ResetSessionFindsADeadPeer", "swallows the error", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedReset: func(ctx context.Context) error {
 			c.ResetSession(ctx)
 			return nil
 		}}
 	})},
-	{"ResetSessionFindsADeadPeer", "hides the class", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-		return &patched{lineConn: c, patchedReset: func(ctx context.Context) error {
+	{"ResetSessionFindsADeadPeer", "hides the class", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedReset: func(ctx context.Context) error {
 			if c.ResetSession(ctx) != nil {
 				return errors.New("reset failed")
 			}
 			return nil
 		}}
 	})},
-	{"ResetSessionEndsWithItsContext", "ignores it", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-		return &patched{lineConn: c, patchedReset: func(context.Context) error {
+	{"ResetSessionEndsWithItsContext", "ignores it", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedReset: func(context.Context) error {
 			return c.ResetSession(context.Background())
 		}}
 	})},
-	{"BindEndsBlockedIO", "does nothing", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-		return &patched{lineConn: c, patchedBind: func(context.Context) func() { return func() {} }}
+	{"BindEndsBlockedIO", "does nothing", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedBind: func(context.Context) func() { return func() {} }}
 	})},
-	{"UnbindEndsTheBinding", "forgets to stop", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-		return &patched{lineConn: c, patchedBind: func(ctx context.Context) func() {
+	{"UnbindEndsTheBinding", "forgets to stop", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedBind: func(ctx context.Context) func() {
 			c.Bind(ctx)
 			return func() {}
 		}}
 	})},
-	{"UnbindEndsTheBinding", "does not wait", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-		return &patched{lineConn: c, patchedBind: func(ctx context.Context) func() {
+	{"UnbindEndsTheBinding", "does not wait", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedBind: func(ctx context.Context) func() {
 			stop := context.AfterFunc(ctx, func() {
 				<-time.After(time.Millisecond) // in fake time: when nobody else can run
 				c.SetDeadline(past)
@@ -353,17 +353,17 @@ var brokenDrivers = []broken{
 			return func() { stop() }
 		}}
 	})},
-	{"BindsNest", "obeys the last alone", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+	{"BindsNest", "obeys the last alone", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
 		unbind := func() {}
-		return &patched{lineConn: c, patchedBind: func(ctx context.Context) func() {
+		return &patched{plainConn: c, patchedBind: func(ctx context.Context) func() {
 			unbind()
 			unbind = sync.OnceFunc(c.Bind(ctx))
 			return unbind
 		}}
 	})},
-	{"BindsNest", "obeys the first alone", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+	{"BindsNest", "obeys the first alone", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
 		bound := false
-		return &patched{lineConn: c, patchedBind: func(ctx context.Context) func() {
+		return &patched{plainConn: c, patchedBind: func(ctx context.Context) func() {
 			if bound {
 				return func() {}
 			}
@@ -375,9 +375,9 @@ var brokenDrivers = []broken{
 			}
 		}}
 	})},
-	{"BindsNest", "ends all of them with one", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
+	{"BindsNest", "ends all of them with one", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
 		var unbinds []func()
-		return &patched{lineConn: c, patchedBind: func(ctx context.Context) func() {
+		return &patched{plainConn: c, patchedBind: func(ctx context.Context) func() {
 			unbinds = append(unbinds, sync.OnceFunc(c.Bind(ctx)))
 			return func() {
 				for _, unbind := range unbinds {
@@ -386,16 +386,16 @@ var brokenDrivers = []broken{
 			}
 		}}
 	})},
-	{"ErrBadConnMeansNothingWasDone", "calls all bad", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-		return &patched{lineConn: c, patchedAsk: func(request, want string) error {
+	{"ErrBadConnMeansNothingWasDone", "calls all bad", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedAsk: func(request, want string) error {
 			if err := c.ask(request, want); err != nil {
 				return fmt.Errorf("%w: %w", driver.ErrBadConn, err)
 			}
 			return nil
 		}}
 	})},
-	{"ErrBadConnMeansNothingWasDone", "calls a canceled one bad", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-		return &patched{lineConn: c, patchedAsk: func(request, want string) error {
+	{"ErrBadConnMeansNothingWasDone", "calls a canceled one bad", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedAsk: func(request, want string) error {
 			err := c.ask(request, want)
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				return driver.ErrBadConn
@@ -403,62 +403,62 @@ var brokenDrivers = []broken{
 			return err
 		}}
 	})},
-	{"ConnectReturnsAReadyConnection", "returns one twice", func(_ testing.TB, l *lineConnector) driver.Connector {
+	{"ConnectReturnsAReadyConnection", "returns one twice", func(_ testing.TB, p *plainConnector) driver.Connector {
 		var first atomic.Value
-		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
-			if c := first.Load(); c != nil && c.(*lineConn).IsValid() {
+		return &connector{p, func(ctx context.Context) (driver.Conn, error) {
+			if c := first.Load(); c != nil && c.(*plainConn).IsValid() {
 				return c.(driver.Conn), nil
 			}
-			c, err := l.Connect(ctx)
+			c, err := p.Connect(ctx)
 			if err == nil {
 				first.CompareAndSwap(nil, c)
 			}
 			return c, err
 		}}
 	}},
-	{"SecretsStaySecret", "in Connect's error", func(_ testing.TB, l *lineConnector) driver.Connector {
-		return &connector{l, func(ctx context.Context) (driver.Conn, error) {
-			c, err := l.Connect(ctx)
+	{"SecretsStaySecret", "in Connect's error", func(_ testing.TB, p *plainConnector) driver.Connector {
+		return &connector{p, func(ctx context.Context) (driver.Conn, error) {
+			c, err := p.Connect(ctx)
 			if err != nil {
-				err = fmt.Errorf("line://user:p4ss%%20w0rd@host: %w", err)
+				err = fmt.Errorf("depot://user:p4ss%%20w0rd@host: %w", err)
 			}
 			return c, err
 		}}
 	}},
-	{"SecretsStaySecret", "in the connector", func(_ testing.TB, l *lineConnector) driver.Connector {
+	{"SecretsStaySecret", "in the connector", func(_ testing.TB, p *plainConnector) driver.Connector {
 		return &struct {
 			*connector
 			Password string
-		}{&connector{l, l.Connect}, password}
+		}{&connector{p, p.Connect}, password}
 	}},
-	{"SecretsStaySecret", "in the advice", func(_ testing.TB, l *lineConnector) driver.Connector {
-		return advisor{l}
+	{"SecretsStaySecret", "in the advice", func(_ testing.TB, p *plainConnector) driver.Connector {
+		return advisor{p}
 	}},
-	{"SecretsStaySecret", "in String", breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-		return &patched{lineConn: c, patchedString: "line with " + password}
+	{"SecretsStaySecret", "in String", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedString: "depot with " + password}
 	})},
 }
 
 // typedNil is a connection also where there is none.
-type typedNil struct{ *lineConn }
+type typedNil struct{ *plainConn }
 
 // deadlined gets its old deadline back when it is reset.
 type deadlined struct {
-	*lineConn
+	*plainConn
 	deadline time.Time
 }
 
 func (d *deadlined) SetDeadline(t time.Time) error {
 	d.deadline = t
-	return d.lineConn.SetDeadline(t)
+	return d.plainConn.SetDeadline(t)
 }
 
 func (d *deadlined) ResetSession(ctx context.Context) error {
-	err := d.lineConn.ResetSession(ctx)
-	d.lineConn.SetDeadline(d.deadline)
+	err := d.plainConn.ResetSession(ctx)
+	d.plainConn.SetDeadline(d.deadline)
 	return err
 }
 
-type advisor struct{ *lineConnector }
+type advisor struct{ *plainConnector }
 
-func (advisor) Advice() driver.Advice { return driver.Advice{Name: "line " + password} }
+func (advisor) Advice() driver.Advice { return driver.Advice{Name: "depot " + password} }

@@ -13,18 +13,22 @@
 //			if err != nil {
 //				t.Fatal(err)
 //			}
-//			connector, err := driver.OpenConnector("line", "line://user:p4ssword@"+ln.Addr().String())
+//			connector, err := driver.OpenConnector("depot", "depot://user:p4ssword@"+ln.Addr().String())
 //			if err != nil {
 //				t.Fatal(err)
 //			}
 //			return drivertest.Subject{
 //				Connector: connector,
-//				Server:    drivertest.Serve(t, ln, drivertest.Each(serveLines)),
-//				Exchange:  func(c driver.Conn) error { return c.(*lineConn).ask("PING", "PONG") },
+//				Server:    drivertest.Serve(t, ln, drivertest.Each(serveDepot)),
+//				Exchange:  func(c driver.Conn) error { _, err := c.(*Depot).Count("bolts"); return err },
 //				Secrets:   []string{"p4ssword"},
 //			}
 //		})
 //	}
+//
+// The example of [Run] has all of that driver: a DSN with user and password,
+// a login that obeys the context of Connect, a refusal that is permanent, and
+// a session that is reset.
 //
 // Each rule is a subtest. One that fails quotes the sentence of the contract
 // that is broken; one that does not apply is skipped and says why. Rules judge
@@ -39,10 +43,10 @@
 // [Fake] is a driver and its server in memory, and [Swap] puts it in the place
 // of a registered driver, so that the program opens its pool as ever:
 //
-//	func TestInbox(t *testing.T) {
+//	func TestShop(t *testing.T) {
 //		fake := drivertest.NewFake(t)
-//		drivertest.Swap(t, "imap", fake)
-//		inbox, err := NewInbox("imap://user:password@mail.example/INBOX") // calls pool.Open
+//		drivertest.Swap(t, "depot", fake)
+//		shop, err := NewShop("depot://user:password@depot.example:2485") // calls pool.Open
 //		...
 //		fake.KillAll() // the server restarts
 //		...
@@ -51,10 +55,11 @@
 //		fake.Up() // and ends
 //	}
 //
-// Where the program wants connections with methods of its protocol, the test
-// writes a type that embeds [*FakeConn] and has them, and names it in
-// [Fake.Wrap]. Each of its methods begins with [FakeConn.Use], which stands for
-// the round trip.
+// Where the program wants connections with methods of its protocol, it opens
+// its pool for an interface that the driver's connections have, and the test
+// writes another type that has it: one that embeds [*FakeConn] and is named in
+// [Fake.Wrap]. Each of its methods calls [FakeConn.Use], which stands for the
+// round trip. See the example of [Swap].
 //
 // What a call does, a [Step] says. Steps are planned for the next calls of an
 // [Op] or for all:

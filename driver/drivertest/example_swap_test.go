@@ -11,64 +11,66 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// Mailbox is what the service below wants of a connection.
-type Mailbox interface {
-	Unread() (int, error)
+// Counter is what the shop below wants of a connection.
+type Counter interface {
+	Count(item string) (int, error)
 }
 
-// Inbox is the service under test. It knows nothing of the test: it opens its
+var _ Counter = (*Depot)(nil) // the real connection has it as well
+
+// Shop is the program under test. It knows nothing of the test: it opens its
 // pool by name and DSN, as ever.
-type Inbox struct{ pool *pool.Pool[Mailbox] }
+type Shop struct{ pool *pool.Pool[Counter] }
 
-func NewInbox(dsn string) (*Inbox, error) {
-	p, err := pool.Open[Mailbox]("imap", dsn, pool.Config{MaxOpen: 4, FailFast: true})
-	return &Inbox{p}, err
+func NewShop(dsn string) (*Shop, error) {
+	p, err := pool.Open[Counter]("depot", dsn, pool.Config{MaxOpen: 4, FailFast: true})
+	return &Shop{p}, err
 }
 
-func (i *Inbox) Summary(ctx context.Context) (string, error) {
-	n, err := pool.Call(ctx, i.pool, func(_ context.Context, m Mailbox) (int, error) { return m.Unread() })
+func (s *Shop) Offer(ctx context.Context, item string) (string, error) {
+	n, err := pool.Call(ctx, s.pool, func(_ context.Context, c Counter) (int, error) { return c.Count(item) })
 	if err != nil {
-		return "", fmt.Errorf("inbox: %w", err)
+		return "", fmt.Errorf("shop: %w", err)
 	}
-	return fmt.Sprintf("%d unread", n), nil
+	return fmt.Sprintf("%d %s left", n, item), nil
 }
 
-func (i *Inbox) Close() { i.pool.Close() }
+func (s *Shop) Close() { s.pool.Close() }
 
-// fakeMailbox is a connection of the fake that is a Mailbox.
-type fakeMailbox struct {
+// fakeDepot is a connection of the fake that is a Counter.
+type fakeDepot struct {
 	*drivertest.FakeConn
-	unread int
+	count int
 }
 
-func (m fakeMailbox) Unread() (int, error) { return m.unread, m.Use() }
+func (d fakeDepot) Count(string) (int, error) { return d.count, d.Use() }
 
-var errFire = errors.New("mail.example is on fire")
+var errFire = errors.New("the depot is on fire")
 
 func ExampleSwap() {
-	runTest(func(t testing.TB) { // func TestInbox(t *testing.T) {
+	runTest(func(t testing.TB) { // func TestShop(t *testing.T) {
 		fake := drivertest.NewFake(t)
-		fake.Wrap = func(c *drivertest.FakeConn) driver.Conn { return fakeMailbox{c, 3} }
-		drivertest.Swap(t, "imap", fake)
+		fake.Wrap = func(c *drivertest.FakeConn) driver.Conn { return fakeDepot{c, 3} }
+		drivertest.Swap(t, "depot", fake)
 
-		inbox, err := NewInbox("imap://user:password@mail.example/INBOX")
+		shop, err := NewShop("depot://ada:password@depot.example:2485")
 		fmt.Println("open:", err)
-		defer inbox.Close()
-		fmt.Println(inbox.Summary(t.Context()))
+		defer shop.Close()
+		fmt.Println(shop.Offer(t.Context(), "bolts"))
 
-		fake.KillAll() // the server restarts: the service does not notice
-		fmt.Println(inbox.Summary(t.Context()))
+		fake.KillAll() // the server restarts: the shop does not notice
+		fmt.Println(shop.Offer(t.Context(), "bolts"))
 
 		fake.Down(errFire)
-		_, err = inbox.Summary(t.Context())
+		_, err = shop.Offer(t.Context(), "bolts")
 		fmt.Println(errors.Is(err, errFire))
 
 		fmt.Println("connections:", fake.Counts().Connected)
 	})
 	// Output:
 	// open: <nil>
-	// 3 unread <nil>
-	// 3 unread <nil>
+	// 3 bolts left <nil>
+	// 3 bolts left <nil>
 	// true
 	// connections: 2
 }

@@ -7,9 +7,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-
-	"github.com/hotline-go/hotline/driver"
-	"github.com/hotline-go/hotline/driver/drivertest"
 )
 
 // recorder is a test that may fail without failing the one it runs in.
@@ -75,6 +72,3 @@ func runTest(fn func(testing.TB)) {
 
 // Setenv leaves the environment alone: a recorder is never parallel.
 func (r *recorder) Setenv(string, string) {}
-
-// The program in the examples imports drivers/imap for this name.
-func init() { driver.Register("imap", &drivertest.Fake{}) }

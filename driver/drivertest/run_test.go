@@ -55,16 +55,16 @@ func TestEachBrokenDriverFailsOneRule(t *testing.T) {
 // given up.
 func TestConnectionsThatComeLateAreClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var late atomic.Pointer[lineConn]
+		var late atomic.Pointer[plainConn]
 		r := record(t, func(t testing.TB) {
-			drivertest.RunRule(t, "ConnectEndsWithItsContext", inMemory(func(_ testing.TB, l *lineConnector) driver.Connector {
-				return &connector{l, func(ctx context.Context) (driver.Conn, error) {
-					inner, err := l.dial(ctx)
+			drivertest.RunRule(t, "ConnectEndsWithItsContext", inMemory(func(_ testing.TB, p *plainConnector) driver.Connector {
+				return &connector{p, func(ctx context.Context) (driver.Conn, error) {
+					inner, err := p.dial(ctx)
 					if err != nil {
 						return nil, err
 					}
 					<-time.After(6 * time.Second)
-					late.Store(newLineConn(inner))
+					late.Store(newPlainConn(inner))
 					return late.Load(), nil
 				}}
 			}))
@@ -117,8 +117,8 @@ func (b bare) Close() error { return b.conn.Close() }
 
 func TestDriverWithoutOptionalInterfacesPasses(t *testing.T) {
 	drivertest.Run(t, func(t testing.TB) drivertest.Subject {
-		s := inMemory(func(_ testing.TB, l *lineConnector) driver.Connector {
-			return wrapped(l, func(c *lineConn) driver.Conn { return bare{c} })
+		s := inMemory(func(_ testing.TB, p *plainConnector) driver.Connector {
+			return wrapped(p, func(c *plainConn) driver.Conn { return bare{c} })
 		})(t)
 		s.Exchange, s.Spoil, s.Fresh = nil, nil, nil
 		return s

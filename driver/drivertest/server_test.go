@@ -196,8 +196,8 @@ func TestGoroutinesOfOthersAreNotCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const name = "CloseLeavesNothing"
 		end := until(t)
-		leaking := inMemory(breaks(func(_ testing.TB, c *lineConn) driver.Conn {
-			return &patched{lineConn: c, patchedClose: func() error {
+		leaking := inMemory(breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+			return &patched{plainConn: c, patchedClose: func() error {
 				go func() { <-end }()
 				return c.Close()
 			}}

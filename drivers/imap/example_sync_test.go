@@ -29,7 +29,7 @@ type Syncer struct {
 	next     goimap.UID // those below are saved
 }
 
-// Run copies until ctx ends, Save fails, or the server says no for good.
+// Run copies until ctx ends, Save fails, or the server refuses permanently.
 func (s *Syncer) Run(ctx context.Context) error {
 	return imap.Watch(ctx, s.Pool, s.Mailbox, s.look)
 }

@@ -1,0 +1,59 @@
+package hotline_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/conn"
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/drivertest"
+	"github.com/hotline-go/hotline/internal/testserver"
+	"github.com/hotline-go/hotline/pool"
+)
+
+func TestExampleDriverKeepsTheContract(t *testing.T) {
+	drivertest.Run(t, func(t testing.TB) drivertest.Subject {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		return drivertest.Subject{
+			Connector: lineConnector(ln.Addr().String()),
+			Server:    drivertest.Serve(t, ln, new(testserver.Ping).Serve),
+			Exchange: func(c driver.Conn) error {
+				_, err := c.(*Line).Ask("PING")
+				return err
+			},
+		}
+	})
+}
+
+// chatty answers each line with itself and a line too many, in one packet.
+func chatty(c net.Conn) {
+	for lines := bufio.NewScanner(c); lines.Scan(); {
+		if _, err := fmt.Fprintf(c, "%s\nsurplus\n", lines.Text()); err != nil {
+			return
+		}
+	}
+}
+
+func TestSurplusAnswerIsNotSeenByTheNextCaller(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	drivertest.Serve(t, ln, drivertest.Each(chatty))
+	p, err := pool.Open[*Line]("line", ln.Addr().String(), pool.Config{MaxOpen: 1})
+	require.NoError(t, err)
+	defer p.Close()
+
+	for _, line := range []string{"one", "two"} {
+		answer, err := pool.Call(t.Context(), p, func(_ context.Context, l *Line) (string, error) { return l.Ask(line) })
+		require.NoError(t, err)
+		assert.Equal(t, line, answer)
+	}
+	assert.EqualValues(t, 2, p.Stats().Closed.Invalid)
+	assert.ErrorIs(t, p.Ping(t.Context()), conn.ErrUnread, "a surplus answer to a ping")
+}
