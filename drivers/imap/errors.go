@@ -110,12 +110,15 @@ func atLogin(err error) error {
 	return refusal{err}
 }
 
+// overLimits is what Gmail says to those that want too much of it.
+const overLimits = "exceeded command or bandwidth limits"
+
 // full are the words of servers whose account has all its connections, and
 // busy of those that want less of us. They stand in answers with any code:
-// Gmail's has ALERT, those of Cyrus and Exchange have none.
+// Gmail's has ALERT or OVERQUOTA, those of Cyrus and Exchange have none.
 var (
 	full = []string{"too many open connections", "maximum number of connections"}
-	busy = []string{"too many", "throttled", "rate limit", "try again later", "authenticated but not connected"}
+	busy = []string{"too many", "throttled", "rate limit", "try again later", "authenticated but not connected", overLimits}
 )
 
 // aboutNames are the codes of answers whose text may hold the name of
@@ -127,11 +130,11 @@ var aboutNames = []imap.ResponseCode{
 
 // throttled reports whether the server wants a pause, and how long.
 func throttled(e *imap.Error) (pause time.Duration, ok bool) {
-	if slices.Contains(aboutNames, e.Code) {
-		return 0, false
-	}
 	text := strings.ToLower(e.Text)
 	has := func(words string) bool { return strings.Contains(text, words) }
+	if slices.Contains(aboutNames, e.Code) && !has(overLimits) {
+		return 0, false
+	}
 	isBusy := e.Code == "THROTTLED" || slices.ContainsFunc(busy, has)
 	if slices.ContainsFunc(full, has) || isBusy && e.Code == imap.ResponseCodeLimit {
 		return limitPause, true

@@ -54,6 +54,8 @@ func TestAServerThatDoesNotWantUs(t *testing.T) {
 		{"is Cyrus and full", login1("TAG NO Too many open connections (3 of 3 for ada@example.org)"), "?tls=none", class{false, true, time.Second}, "Too many"},
 		{"is an old Dovecot and full", login1("TAG NO [ALERT] Maximum number of connections from user+IP exceeded"), "?tls=none", class{false, true, time.Second}, "Maximum"},
 		{"is Gmail and full", login1("TAG NO [ALERT] Too many simultaneous connections. (Failure)"), "?tls=none", class{false, true, 30 * time.Second}, "[ALERT]"},
+		{"is Gmail and has had enough", login1("TAG NO [ALERT] Account exceeded command or bandwidth limits. (Failure)"), "?tls=none",
+			class{false, true, 30 * time.Second}, "[ALERT]"},
 		{"is not there for now", login1("TAG NO [UNAVAILABLE] Temporary authentication failure."), "?tls=none", class{false, true, 0}, "[UNAVAILABLE]"},
 		{"has a bug", login1("TAG NO [SERVERBUG] Internal error"), "?tls=none", transient, "[SERVERBUG]"},
 		{"is Exchange and busy", login1("TAG BAD Request is throttled. Suggested Backoff Time: 92415 milliseconds"), "?tls=none",

@@ -2,6 +2,7 @@ package imap_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -111,6 +112,27 @@ func TestWithoutUnselectAFailingExamineLeavesTheMailbox(t *testing.T) {
 	assert.ErrorIs(t, c.ResetSession(soon(t)), driver.ErrBadConn)
 }
 
+func TestAResetThatTheServerRefusesIsNotForTheNextHolder(t *testing.T) {
+	for _, tc := range []struct{ path, refused, answer string }{
+		{"", "UNSELECT", "TAG BAD No mailbox selected\r\n"},
+		{"", "UNSELECT", "TAG NO [THROTTLED] slow down\r\n"},
+		{"/INBOX", "SELECT INBOX", "TAG NO [NONEXISTENT] gone\r\n"},
+	} {
+		t.Run(tc.answer, func(t *testing.T) {
+			lines := []string{"* PREAUTH [CAPABILITY IMAP4rev1 UNSELECT] hi\r\n", "C: SELECT \"Other\"", "TAG OK in\r\n", "C: " + tc.refused, tc.answer}
+			if tc.path != "" {
+				lines = slices.Insert(lines, 1, "C: SELECT INBOX", "TAG OK in\r\n")
+			}
+			c := dial(t, plainDSN(script(t, lines...), tc.path+"?tls=none"))
+			_, err := c.Select("Other", nil).Wait()
+			require.NoError(t, err)
+			err = c.ResetSession(soon(t))
+			assert.ErrorIs(t, err, driver.ErrBadConn, "a pool takes another one")
+			assert.ErrorContains(t, err, tc.answer[4:len(tc.answer)-2], "why")
+		})
+	}
+}
+
 // The last command sent says where the connection is, whatever the order in
 // which their answers are waited for.
 func TestPipelinedSelectsCountInTheOrderInWhichTheyWereSent(t *testing.T) {
@@ -136,14 +158,17 @@ func TestAThrottledCommandSaysSo(t *testing.T) {
 	_, throttled := driver.RetryAfter(err)
 	assert.True(t, throttled, "%v", err)
 	assert.True(t, c.IsValid())
-	addr := script(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: NOOP", "TAG NO [THROTTLED] slow down\r\n", "C: NOOP",
+	addr := script(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: NOOP", "TAG NO [THROTTLED] slow down\r\n",
+		"C: NOOP", "TAG NO [OVERQUOTA] Account exceeded command or bandwidth limits. p2mb1\r\n", "C: NOOP",
 		"* BYE Too many commands\r\n", "\r\n")
 	c = dial(t, plainDSN(addr, "?tls=none"))
-	err = c.Noop().Wait()
-	_, throttled = driver.RetryAfter(err)
-	assert.True(t, throttled)
-	assert.False(t, driver.IsBad(err))
-	assert.True(t, c.IsValid())
+	for range 2 {
+		err = c.Noop().Wait()
+		_, throttled = driver.RetryAfter(err)
+		assert.True(t, throttled, "%v", err)
+		assert.False(t, driver.IsBad(err))
+		assert.True(t, c.IsValid())
+	}
 	err = c.Noop().Wait()
 	_, throttled = driver.RetryAfter(err)
 	assert.True(t, throttled)
