@@ -204,7 +204,11 @@ func (c *Conn) tidy(ctx context.Context) error {
 	if err := c.usable(); err != nil {
 		return badConn(err)
 	}
-	return c.goHome()
+	err := c.goHome()
+	if err != nil && !driver.IsBad(err) {
+		return badConn(err) // it is not the next holder's fault
+	}
+	return err
 }
 
 // startCount makes the next lease begin with nothing sent.
