@@ -12,8 +12,8 @@ import (
 
 // Server is the side of the peer in [Run]: a healthy server of the protocol,
 // with switches for its faults. [Serve] makes one of a listener; a driver whose
-// transport is no net.Conn brings its own. Its methods may be called from any
-// goroutine.
+// transport does not implement net.Conn brings its own. Its methods may be
+// called from any goroutine.
 type Server interface {
 	// AwaitOpen waits until the server sees exactly n open connections. Those
 	// that are still connecting count, and so do those that the client has
