@@ -11,7 +11,8 @@ import (
 	"github.com/hotline-go/hotline/driver/drivertest"
 )
 
-// TestFakePassesTheSuite also shows a Server whose transport does not implement net.Conn.
+// TestFakePassesTheSuite also shows a Server whose transport does not implement
+// net.Conn.
 func TestFakePassesTheSuite(t *testing.T) {
 	drivertest.Run(t, func(testing.TB) drivertest.Subject {
 		fake := &drivertest.Fake{Wrap: drivertest.Bound} // not NewFake: the suite closes twice
