@@ -224,3 +224,12 @@ func TestSCRAM(t *testing.T) {
 		})
 	}
 }
+
+func TestAWrongChallengeIsPermanentThoughTheServerHangsUp(t *testing.T) {
+	addr := script(t, greeting("AUTH=SCRAM-SHA-256 SASL-IR"), "C: AUTHENTICATE", "+ "+encoded("r=abc")+"\r\n", "HANG UP")
+	for range 20 { // the one or the other is noticed first
+		_, err := connectWith(t, "imap://u:p@"+addr+"?tls=none", nil)
+		require.ErrorContains(t, err, "SCRAM challenge is not what RFC 7677 wants")
+		assert.True(t, driver.IsPermanent(err), "%v", err)
+	}
+}

@@ -260,6 +260,7 @@ func TestASecretThatTheServerRepeatsIsHidden(t *testing.T) {
 		{"as it is", password, `TAG BAD cannot parse LOGIN "ada" "` + password + "\"\r\n", false, true},
 		{"in quotes", quoted, `TAG NO what is "s3\"cr\\et"?` + "\r\n", false, true},
 		{"in base64", password, "TAG NO [ALERT] what is " + encoded("\x00ada\x00"+password) + "?\r\n", false, true},
+		{"in part", password, `TAG BAD too long: LOGIN "ada" "` + password[:5] + "...\r\n", false, true},
 		{"in a farewell", password, "* BYE cannot parse " + password + "\r\n", true, false},
 		{"in no answer at all", password, "* " + password + "\r\n", true, false}, // go-imap tells it in capitals
 	} {
@@ -273,7 +274,7 @@ func TestASecretThatTheServerRepeatsIsHidden(t *testing.T) {
 			_, err = connectTo(t, connector)
 			require.ErrorContains(t, err, "(hidden, because it may repeat the password)")
 			text := strings.ToLower(err.Error())
-			for _, secret := range []string{tc.password, `s3\"cr`, encoded("\x00ada\x00" + password)[:12]} {
+			for _, secret := range []string{tc.password[:5], `s3\"cr`, encoded("\x00ada\x00" + password)[:12]} {
 				assert.NotContains(t, text, strings.ToLower(secret))
 			}
 			assert.Equal(t, tc.bad, driver.IsBad(err))
@@ -291,6 +292,24 @@ func TestASecretThatTheServerRepeatsIsHidden(t *testing.T) {
 	_, throttled := driver.RetryAfter(err)
 	assert.True(t, throttled, "%v", err)
 	assert.NotContains(t, err.Error(), password)
+}
+
+func TestWhatIsHiddenLeavesTheCause(t *testing.T) {
+	connector, err := driver.OpenConnector("imap", plainDSN(script(t, greeting(""), "C: LOGIN", "* BYE no such user, "+password+"\r\n"), "?tls=none"))
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = connector.Connect(ctx)
+	assert.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.ErrorContains(t, err, "BYE (hidden")
+}
+
+// The text of our own errors may have the password in it: any word may be one.
+func TestAPasswordIsNotHiddenFromOurOwnWords(t *testing.T) {
+	addr := script(t, greeting("AUTH=SCRAM-SHA-256 SASL-IR"), "C: AUTHENTICATE", welcome)
+	_, err := connectWith(t, "imap://ada:password@"+addr+"?tls=none", nil)
+	require.EqualError(t, err, "imap: login by SCRAM-SHA-256: the server has not proved that it knows the password: it may be somebody else's")
+	assert.True(t, driver.IsPermanent(err))
 }
 
 func TestACredentialsFunctionMayPanic(t *testing.T) {

@@ -26,30 +26,32 @@ func (c *Conn) explain(op string, err error) error {
 	}
 	var answer *imap.Error
 	if errors.As(err, &answer) {
-		err = fmt.Errorf("imap: %s on %s: %w", op, c.address, err)
-		if pause, ok := throttled(answer); ok {
-			return driver.Throttled(err, pause)
-		}
-		return err
+		return slowed(fmt.Errorf("imap: %s on %s: %w", op, c.address, c.wire.hush(err)), answer)
 	}
 	why := c.conn.Err()
 	if why == nil {
-		return fmt.Errorf("imap: %s: %w", op, err) // a mistake of the caller
+		return fmt.Errorf("imap: %s: %w", op, c.wire.hush(err)) // a mistake of the caller
 	}
 	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = why // which says as much
 	} else {
-		err = fmt.Errorf("%v: %w", err, why) // what go-imap could not read
+		err = fmt.Errorf("%w: %w", c.wire.hush(err), why) // what go-imap could not read
 	}
 	bye := c.wire.bye()
 	if bye != nil {
-		err = fmt.Errorf("%w: %w", bye, err)
+		err = fmt.Errorf("%w: %w", c.wire.hush(bye), err)
 	}
 	err = &lostError{op: op, address: c.address, err: err, unsent: c.sentNothing()}
 	if bye != nil {
-		if pause, ok := throttled(bye); ok {
-			return driver.Throttled(err, pause)
-		}
+		err = slowed(err, bye)
+	}
+	return err
+}
+
+// slowed marks err if the answer in it wants a pause.
+func slowed(err error, answer *imap.Error) error {
+	if pause, ok := throttled(answer); ok {
+		return driver.Throttled(err, pause)
 	}
 	return err
 }

@@ -3,7 +3,6 @@ package imap
 import (
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
@@ -11,31 +10,26 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// errHidden stands for an answer that may have the secret in it.
+// errHidden stands for what may have the secret in it.
 var errHidden = errors.New("(hidden, because it may repeat the password)")
 
-// hush returns err, of a login, without what the server has said, if that may
-// be the secret: there are servers that repeat what they could not parse. The
-// class stays.
+// hush returns err, which go-imap gave to a login, without what the server has
+// said, if that may be the secret: there are servers that repeat what they
+// could not parse, or the beginning of it.
 func (c Credentials) hush(err error) error {
-	if err == nil || !c.toldBy(err.Error()) {
-		return err
-	}
-	clean := errHidden
 	var answer *imap.Error
-	if errors.As(err, &answer) {
-		clean = &imap.Error{Type: answer.Type, Code: answer.Code, Text: errHidden.Error()}
+	switch {
+	case driver.IsPermanent(err): // a mechanism's own
+		return err
+	case !errors.As(err, &answer):
+		if c.toldBy(err.Error()) {
+			return errHidden
+		}
+		return err
+	case answer.Type == imap.StatusResponseTypeBad || c.toldBy(answer.Text):
+		return &imap.Error{Type: answer.Type, Code: answer.Code, Text: errHidden.Error()}
 	}
-	var lost *lostError
-	if errors.As(err, &lost) {
-		clean = &lostError{op: lost.op, address: lost.address, err: clean, unsent: lost.unsent}
-	} else {
-		clean = fmt.Errorf("imap: login: %w", clean)
-	}
-	if pause, ok := driver.RetryAfter(err); ok {
-		clean = driver.Throttled(clean, pause)
-	}
-	return clean
+	return err
 }
 
 // toldBy reports whether text may have the secret in it, as it is, in quotes,

@@ -199,12 +199,11 @@ func (o *opener) login(c *Conn, address string, creds Credentials, mayTell bool)
 		return driver.Permanent(err)
 	}
 	c.mechanism = m.name
-	c.wire.authenticating.Store(true)
-	if err = m.login(c.client, o, address, creds); err == nil {
-		c.wire.authenticating.Store(false) // else it stays, for what the server says late
-	} else {
-		return atLogin(creds.hush(c.explain("login by "+m.name, err)))
+	c.wire.login.Store(&creds)
+	if err := m.login(c.client, o, address, creds); err != nil {
+		return atLogin(c.explain("login by "+m.name, err)) // wire.login stays, for what the server says late
 	}
+	c.wire.login.Store(nil)
 	if sameSet(before, c.Caps()) { // the answer did not say
 		if _, err := c.Capability().Wait(); err != nil {
 			return err

@@ -84,11 +84,7 @@ func noStartTLS(answer string) error {
 
 // refused is the error of an answer that comes before the login.
 func refused(op string, answer *imap.Error) error {
-	err := fmt.Errorf("imap: %s: %w", op, answer)
-	if pause, ok := throttled(answer); ok {
-		return driver.Throttled(err, pause)
-	}
-	return atLogin(err)
+	return atLogin(slowed(fmt.Errorf("imap: %s: %w", op, answer), answer))
 }
 
 // readLine returns the next line, without its end.

@@ -21,8 +21,8 @@ type wire struct {
 	// the greeting that STARTTLS has used up.
 	greeting []byte
 
-	// authenticating is true while a login is under way.
-	authenticating atomic.Bool
+	// login are the credentials of a login that is under way. Nil: none.
+	login atomic.Pointer[Credentials]
 
 	mu   sync.Mutex // guards the fields below
 	head []byte     // the beginning of what was read
@@ -44,7 +44,7 @@ func (w *wire) Read(b []byte) (n int, err error) {
 	}
 	n, err = w.Conn.Read(b)
 	if n > 0 {
-		w.trace.receive(b[:n], w.authenticating.Load())
+		w.trace.receive(b[:n], w.login.Load() != nil)
 		w.keep(b[:n])
 	}
 	return n, err
@@ -62,7 +62,7 @@ func (w *wire) keep(b []byte) {
 // challenge as "=", which is the form of an empty initial response alone
 // (go-imap issue 760). Outside of that exchange the same bytes may be mail.
 func (w *wire) Write(b []byte) (int, error) {
-	authenticating := w.authenticating.Load()
+	authenticating := w.login.Load() != nil
 	w.trace.send(b, authenticating)
 	if authenticating && string(b) == "=\r\n" {
 		_, err := w.Conn.Write(b[1:])
@@ -95,6 +95,14 @@ func (w *wire) bye() *imap.Error {
 		return nil
 	}
 	return status(imap.StatusResponseTypeBye, text)
+}
+
+// hush is [Credentials.hush] of the login that is under way.
+func (w *wire) hush(err error) error {
+	if creds := w.login.Load(); creds != nil {
+		return creds.hush(err)
+	}
+	return err
 }
 
 // status makes an error of the text behind a status such as BYE.

@@ -28,7 +28,11 @@ func TestAnEmptySASLAnswerIsAnEmptyLine(t *testing.T) {
 		{true, "AAA=\r\n", "AAA=\r\n"},
 		{false, "=\r\n", "=\r\n"}, // the end of a line of mail
 	} {
-		w.authenticating.Store(tc.authenticating)
+		if tc.authenticating {
+			w.login.Store(&Credentials{})
+		} else {
+			w.login.Store(nil)
+		}
 		go func() {
 			n, err := w.Write([]byte(tc.write))
 			assert.NoError(t, err)
