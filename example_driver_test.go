@@ -59,9 +59,6 @@ func (l *Line) IsValid() bool { return l.r.Buffered() == 0 && l.Conn.IsValid() }
 func (l *Line) Ping(ctx context.Context) error {
 	defer l.Bind(ctx)()
 	_, err := l.Ask("PING")
-	if err == nil && !l.IsValid() {
-		err = conn.ErrUnread
-	}
 	return err
 }
 

@@ -21,8 +21,8 @@
 //
 // Connect comes first and once. Each lease begins with ResetSession, except one
 // that begins when Connect returns, and ends with IsValid. Ping comes between
-// leases only. Close comes last and once. Everything besides Connect and Close
-// is optional; the pool looks for it by type assertion, once per connection.
+// leases only, with an IsValid of its own. Close comes last and once. Everything
+// besides Connect and Close is optional; the pool looks for it by type assertion.
 //
 // # Rules for a driver
 //

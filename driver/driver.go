@@ -74,8 +74,8 @@ type SessionResetter interface {
 // still of use.
 type Validator interface {
 	// IsValid reports whether the connection may be pooled. It is false after
-	// Close and after I/O that failed. It is called when a lease ends, looks at
-	// local state alone, and never blocks.
+	// Close and after I/O that failed. It is called when a lease ends and after
+	// a Ping that succeeded, looks at local state alone, and never blocks.
 	IsValid() bool
 }
 

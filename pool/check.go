@@ -35,8 +35,9 @@ func (p *Pool[C]) checkLocked(s *slot[C], asked bool) {
 	p.goLocked(func() { p.check(c) })
 }
 
-// check runs one Ping, in a goroutine of its own. It ends when Ping does, which
-// is soon after PingTimeout or the end of the pool.
+// check runs one Ping, in a goroutine of its own, and asks the driver whether
+// the connection is as it was. It ends when Ping does, which is soon after
+// PingTimeout or the end of the pool.
 func (p *Pool[C]) check(c *checkup[C]) {
 	raw := c.slot.raw
 	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.PingTimeout)
@@ -53,6 +54,9 @@ func (p *Pool[C]) check(c *checkup[C]) {
 		p.checked(c, err)
 	}()
 	err = raw.(driver.Pinger).Ping(ctx)
+	if v, ok := raw.(driver.Validator); ok && err == nil && !v.IsValid() {
+		err = ErrInvalid
+	}
 }
 
 // checkup is one check, settled by its Ping or by the time.

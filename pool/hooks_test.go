@@ -79,7 +79,7 @@ func TestHooksAndDriverAreCalledInOrder(t *testing.T) {
 
 		advance(10 * time.Second)
 		l = acquire(t, p)
-		assert.Equal(t, []string{"Ping 1", "ResetSession 1", "OnAcquire 1"}, d.take())
+		assert.Equal(t, []string{"Ping 1", "IsValid 1", "ResetSession 1", "OnAcquire 1"}, d.take())
 		l.Discard(io.EOF)
 		assert.Equal(t, []string{"OnClose 1: EOF", "Close 1"}, d.take(), "a discarded one is not released")
 	})

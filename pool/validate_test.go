@@ -158,3 +158,17 @@ func TestTinyValidateAfterChecksWhatIsHandedOver(t *testing.T) {
 		c.lease.Release()
 	})
 }
+
+// As after a Ping whose answer brought more than was asked for.
+func TestConnectionThatIsNotValidAfterItsPingIsNotHandedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 1})
+		fill(t, p, 1)
+		advance(time.Minute)
+		f.Next(drivertest.IsValid, 1, drivertest.Fail(errScripted))
+		l := acquire(t, p)
+		assert.Equal(t, 2, l.Conn().ID)
+		l.Release()
+		assert.EqualValues(t, 1, p.Stats().PingFailures)
+	})
+}
