@@ -36,8 +36,11 @@ func (c *Conn) Append(mailbox string, size int64, options *imap.AppendOptions) *
 	if err := checkAppend(size, options); err != nil {
 		return &AppendCommand{c: c, cmd: unsent[*imap.AppendData]{err}, closed: true, err: c.explain("APPEND", err)}
 	}
-	a := &AppendCommand{c: c, size: size, cmd: c.client.Append(mailbox, size, options)}
-	c.begin(a)
+	a := &AppendCommand{c: c, size: size}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c.begin(a) // before it blocks, for Close
+	a.cmd = c.client.Append(mailbox, size, options)
 	return a
 }
 

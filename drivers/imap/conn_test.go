@@ -215,6 +215,36 @@ func TestCloseIsBoundedWhereLOGOUTIsNotAnswered(t *testing.T) {
 	})
 }
 
+// A LOGOUT could not be sent before the server agrees to what comes first.
+func TestCloseDoesNotWaitForWhatTheServerHasNotAgreedTo(t *testing.T) {
+	for name, begin := range map[string]func(c *imap.Conn) error{
+		"IDLE":   func(c *imap.Conn) error { _, err := c.Idle(); return err },
+		"APPEND": func(c *imap.Conn) error { return c.Append("INBOX", 10, nil).Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			heard := make(chan struct{})
+			server, err := testserver.Start(testserver.TCP, "127.0.0.1:0", func(l net.Listener) {
+				if c, err := l.Accept(); err == nil {
+					fmt.Fprint(c, "* PREAUTH [CAPABILITY IMAP4rev1 IDLE] hi\r\n")
+					_, _ = c.Read(make([]byte, 1000))
+					close(heard)
+					play(c, nil)
+				}
+			})
+			require.NoError(t, err)
+			defer server.Close()
+			c := dial(t, plainDSN(server.Addr(), "?tls=none"))
+			failed := make(chan error, 1)
+			go func() { failed <- begin(c) }() // ends by Close
+			<-heard
+			began := time.Now()
+			require.NoError(t, c.Close())
+			assert.Less(t, time.Since(began), time.Second)
+			assert.True(t, driver.IsBad(<-failed))
+		})
+	}
+}
+
 func TestALiteralCutShortIsNoCompleteOne(t *testing.T) {
 	addr := script(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: SELECT", "* 1 EXISTS\r\nTAG OK in\r\n",
 		"C: FETCH", "* 1 FETCH (BODY[] {100}\r\nhalf", "C: nothing")

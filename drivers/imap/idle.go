@@ -10,7 +10,7 @@ import (
 type IdleCommand struct {
 	c      *Conn
 	cmd    *imapclient.IdleCommand
-	mu     sync.Mutex // held by Close
+	mu     sync.Mutex // held by Idle and Close
 	closed bool
 	err    error      // of Close
 	wait   sync.Mutex // held by Wait; never with mu
@@ -21,13 +21,22 @@ type IdleCommand struct {
 // anew every 28 minutes; [Watch] does so much more often, because routers and
 // servers are less patient than the standard.
 func (c *Conn) Idle() (*IdleCommand, error) {
-	cmd, err := c.client.Idle()
-	if err != nil {
-		return nil, c.explain("IDLE", err)
+	i := &IdleCommand{c: c}
+	c.begin(i) // before it blocks, for Close
+	if err := i.start(); err != nil {
+		c.end(i)
+		return nil, err
 	}
-	i := &IdleCommand{c: c, cmd: cmd}
-	c.begin(i)
 	return i, nil
+}
+
+func (i *IdleCommand) start() (err error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.cmd, err = i.c.client.Idle(); err != nil {
+		i.closed, i.err = true, i.c.explain("IDLE", err)
+	}
+	return i.err
 }
 
 // Close tells the server to end IDLE. It does not wait for its answer. It may
@@ -54,5 +63,7 @@ func (i *IdleCommand) Wait() error {
 
 func (i *IdleCommand) finish() {
 	_ = i.Close()
-	_ = i.Wait()
+	if i.cmd != nil { // else the server has not agreed
+		_ = i.Wait()
+	}
 }
