@@ -3,6 +3,7 @@ package imap_test
 import (
 	"context"
 	"io"
+	"strings"
 	"testing"
 
 	goimap "github.com/emersion/go-imap/v2"
@@ -158,6 +159,21 @@ func TestAContextEndsAFetchThatIsBeingRead(t *testing.T) {
 		}
 		assert.ErrorIs(t, fetch.Close(), context.Canceled)
 	})
+}
+
+// A number that no message has ends go-imap's reading of an answer to EXPUNGE.
+func TestAnAnswerToEXPUNGEIsReadBeyondAZero(t *testing.T) {
+	for _, finish := range []func(c *imap.Conn) error{
+		func(c *imap.Conn) error { _, err := c.Expunge().Collect(); return err },
+		func(c *imap.Conn) error { c.UIDExpunge(goimap.UIDSetNum(1)); return c.ResetSession(t.Context()) },
+	} {
+		zeros := strings.Repeat("* 0 EXPUNGE\r\n", 2) + strings.Repeat("* 1 EXPUNGE\r\n", 300) // of which 128 need nobody
+		c := dial(t, plainDSN(script(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: EXPUNGE", zeros+"TAG OK gone\r\n", "C: NOOP", "TAG OK\r\n"), "?tls=none"))
+		within(t, "EXPUNGE", func() { require.NoError(t, finish(c)) })
+		require.NoError(t, c.Ping(soon(t)))
+		wantGoroutines(t, 1)
+		require.NoError(t, c.Close())
+	}
 }
 
 func TestAShortAppendStoresNothing(t *testing.T) {

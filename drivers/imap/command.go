@@ -3,6 +3,8 @@ package imap
 import (
 	"errors"
 	"sync"
+
+	"github.com/emersion/go-imap/v2/imapclient"
 )
 
 // begun is a command whose end its holder has not seen yet.
@@ -164,4 +166,26 @@ func (s *Stream[T]) finish() {
 	defer s.mu.Unlock()
 	s.ended = errAbandoned
 	_ = s.closeLocked()
+}
+
+// expunge is an EXPUNGE. go-imap takes a zero among the numbers, which a server
+// should not send, for their end: it waits for the answer then without reading
+// what comes before it, which is as long as the server likes.
+type expunge struct{ *imapclient.ExpungeCommand }
+
+// Close reads the numbers that are left, and returns the error of the command.
+func (e expunge) Close() error {
+	answered := make(chan struct{})
+	defer close(answered)
+	go func() { // ends with the command
+		for {
+			e.Next()
+			select {
+			case <-answered:
+				return
+			default:
+			}
+		}
+	}()
+	return e.ExpungeCommand.Close()
 }

@@ -78,7 +78,7 @@ func (c *Conn) List(ref, pattern string, options *imap.ListOptions) *Stream[*ima
 
 // Expunge sends an EXPUNGE command, which removes the messages that are marked
 // as deleted, and answers with their numbers. Read them to the end or Close it.
-func (c *Conn) Expunge() *Stream[uint32] { return stream(c, "EXPUNGE", c.client.Expunge()) }
+func (c *Conn) Expunge() *Stream[uint32] { return stream(c, "EXPUNGE", expunge{c.client.Expunge()}) }
 
 // UIDExpunge is Expunge for the messages of uids alone. The server must have
 // UIDPLUS.
@@ -86,7 +86,7 @@ func (c *Conn) UIDExpunge(uids imap.UIDSet) *Stream[uint32] {
 	if err := checkSet(uids); err != nil {
 		return stream(c, "UID EXPUNGE", unsent[uint32]{err})
 	}
-	return stream(c, "UID EXPUNGE", c.client.UIDExpunge(uids))
+	return stream(c, "UID EXPUNGE", expunge{c.client.UIDExpunge(uids)})
 }
 
 // Capability sends a CAPABILITY command. [Conn.Caps] knows the answer already.

@@ -131,8 +131,9 @@
 //
 // # Goroutines
 //
-// A connection has one goroutine, which reads, and another one during IDLE.
-// Both end with the connection, which Close waits for. There are two locks, of
-// the command and of the connection, locked in this order; the first is held
-// while the command waits for the server, the second never.
+// A connection has one goroutine, which reads, and another one during IDLE and
+// while the end of an EXPUNGE is awaited. All end with the connection, which
+// Close waits for. There are two locks, of the command and of the connection,
+// locked in this order; the first is held while the command waits for the
+// server, the second never.
 package imap
