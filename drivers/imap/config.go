@@ -92,7 +92,8 @@ type Credentials struct {
 	User, Password, Token string
 
 	// Expiry is when the token ends. A connection is not pooled after it, or
-	// in the last minute before. Zero means that nobody knows.
+	// in the last minute before; if less than two minutes are left at connect,
+	// in the second half of them. Zero means that nobody knows.
 	Expiry time.Time
 }
 

@@ -27,7 +27,8 @@ type Conn struct {
 	wire      *wire
 	home      home
 	mechanism string
-	expiry    time.Time // of the credentials; zero if nobody knows
+	expiry    time.Time     // of the credentials; zero if nobody knows
+	margin    time.Duration // how long before expiry the connection goes
 	closing   sync.Once
 
 	mu         sync.Mutex // guards the fields below; never held across I/O
@@ -155,14 +156,16 @@ func (c *Conn) usable() error {
 		}
 		return err
 	}
-	if !c.expiry.IsZero() && time.Until(c.expiry) < expiryMargin {
+	if !c.expiry.IsZero() && time.Until(c.expiry) <= c.margin {
 		return fmt.Errorf("the credentials expire at %s", c.expiry.Format(time.RFC3339))
 	}
 	return nil
 }
 
 // expiryMargin is how long before the expiry of its credentials a connection
-// goes: servers end it in the middle of a command.
+// goes: servers end it in the middle of a command. Sources keep a token until
+// seconds before its end, so it is half of what was left at connect, where that
+// is less: else each request would log in for itself.
 const expiryMargin = time.Minute
 
 // drainTime is what reading the rest of an abandoned answer may take. A new

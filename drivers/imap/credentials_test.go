@@ -126,30 +126,52 @@ func TestARefusedTokenIsReplacedOnce(t *testing.T) {
 }
 
 func TestAConnectionEndsWithItsToken(t *testing.T) {
-	_, server := mailbox(t)
 	for _, tc := range []struct {
-		name   string
-		expiry time.Time
-		valid  bool
+		name       string
+		left, good time.Duration
 	}{
-		{"in an hour", time.Now().Add(time.Hour), true},
-		{"in a moment", time.Now().Add(30 * time.Second), false},
-		{"unknown", time.Time{}, true},
+		{"in ten minutes", 10 * time.Minute, 9 * time.Minute},
+		{"in a moment", 40 * time.Second, 20 * time.Second},
+		{"now", 0, 0},
+		{"long ago", -time.Hour, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c, err := connectWith(t, "imap://"+server.Addr()+"?tls=none", func(context.Context, error) (imap.Credentials, error) {
-				return imap.Credentials{User: account, Password: password, Expiry: tc.expiry}, nil
-			})
-			require.NoError(t, err)
-			assert.Equal(t, tc.valid, c.IsValid())
-			assert.Equal(t, tc.valid, c.Ping(soon(t)) == nil)
-			err = c.ResetSession(soon(t))
-			if assert.Equal(t, tc.valid, err == nil) && !tc.valid {
+			synctest.Test(t, func(t *testing.T) {
+				c := expiring(t, time.Now().Add(tc.left))
+				if tc.good > 0 {
+					<-time.After(tc.good - 1)
+					assert.True(t, c.IsValid())
+					assert.NoError(t, c.Ping(t.Context()))
+					assert.NoError(t, c.ResetSession(t.Context()))
+					<-time.After(1)
+				}
+				assert.False(t, c.IsValid())
+				assert.ErrorContains(t, c.Ping(t.Context()), "the credentials expire at")
+				err := c.ResetSession(t.Context())
 				assert.ErrorIs(t, err, driver.ErrBadConn)
 				assert.ErrorContains(t, err, "the credentials expire at")
-			}
+			})
 		})
 	}
+	synctest.Test(t, func(t *testing.T) {
+		c := expiring(t, time.Time{})
+		<-time.After(10 * time.Minute)
+		assert.True(t, c.IsValid(), "nobody knows")
+	})
+}
+
+// expiring is a connection with credentials that expire then.
+func expiring(t *testing.T, expiry time.Time) *imap.Conn {
+	_, _, config := inMemory(t, 0)
+	config.User, config.Password = "", ""
+	config.Credentials = func(context.Context, error) (imap.Credentials, error) {
+		return imap.Credentials{User: account, Password: password, Expiry: expiry}, nil
+	}
+	connector, err := imap.NewConnector(config)
+	require.NoError(t, err)
+	c, err := connectTo(t, connector)
+	require.NoError(t, err)
+	return c
 }
 
 // A source that is down says nothing of the account.
@@ -342,7 +364,7 @@ func TestAConnectionWhoseTokenEndsLogsOut(t *testing.T) {
 	heard := make(chan string, 20)
 	addr := yesMan(t, greeting(""), heard)
 	c, err := connectWith(t, "imap://"+addr+"?tls=none", func(context.Context, error) (imap.Credentials, error) {
-		return imap.Credentials{User: account, Password: password, Expiry: time.Now().Add(30 * time.Second)}, nil
+		return imap.Credentials{User: account, Password: password, Expiry: time.Now()}, nil
 	})
 	require.NoError(t, err)
 	require.NoError(t, c.Close())

@@ -116,7 +116,7 @@ func (o *opener) openAt(ctx context.Context, address string, creds Credentials) 
 		return nil, err
 	}
 	c := newConn(nc.Conn, address, greeting, home{place{o.Mailbox, o.ReadOnly}, o.Reset}, o.Trace)
-	c.expiry = creds.Expiry
+	c.expiry, c.margin = creds.Expiry, min(expiryMargin, time.Until(creds.Expiry)/2)
 	unbind := c.Bind(ctx)
 	err = o.greet(c, address, creds)
 	unbind()
