@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -119,6 +120,9 @@ var brokenDrivers = []broken{
 			}
 			return newPlainConn(inner), nil
 		}}
+	}},
+	{"ConnectReturnsAReadyConnection", "has no driver", func(_ testing.TB, p *plainConnector) driver.Connector {
+		return ofDriver{p, nil}
 	}},
 	{"ConnectEndsWithItsContext", "logs in without it", func(_ testing.TB, p *plainConnector) driver.Connector {
 		return &connector{p, func(ctx context.Context) (driver.Conn, error) {
@@ -316,6 +320,36 @@ var brokenDrivers = []broken{
 			return c.Ping(ctx)
 		}}
 	})},
+	{"ResetSessionCleansUp", "wants a used connection", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		used := false
+		return &patched{plainConn: c,
+			patchedAsk: func(request, want string) error {
+				used = true
+				return c.ask(request, want)
+			},
+			patchedReset: func(ctx context.Context) error {
+				if !used {
+					return errors.New("nothing to reset")
+				}
+				return c.ResetSession(ctx)
+			},
+		}
+	})},
+	{"ResetSessionCleansUp", "spoils an unused connection", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		used := false
+		return &patched{plainConn: c,
+			patchedAsk: func(request, want string) error {
+				used = true
+				return c.ask(request, want)
+			},
+			patchedReset: func(ctx context.Context) error {
+				if !used {
+					return c.SetDeadline(past)
+				}
+				return c.ResetSession(ctx)
+			},
+		}
+	})},
 	{"ResetSessionFindsADeadPeer", "swallows the error", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
 		return &patched{plainConn: c, patchedReset: func(ctx context.Context) error {
 			c.ResetSession(ctx)
@@ -431,6 +465,18 @@ var brokenDrivers = []broken{
 			Password string
 		}{&connector{p, p.Connect}, password}
 	}},
+	{"SecretsStaySecret", "in the connector under %#v", func(_ testing.TB, p *plainConnector) driver.Connector {
+		return &named{p, password}
+	}},
+	{"SecretsStaySecret", "in OpenConnector's error", func(_ testing.TB, p *plainConnector) driver.Connector {
+		return ofDriver{p, parsing{check: checkURL}}
+	}},
+	{"SecretsStaySecret", "in Open's error", func(_ testing.TB, p *plainConnector) driver.Connector {
+		return ofDriver{p, dialing{checkURL}}
+	}},
+	{"SecretsStaySecret", "takes any DSN", func(_ testing.TB, p *plainConnector) driver.Connector {
+		return ofDriver{p, parsing{check: func(string) error { return nil }}}
+	}},
 	{"SecretsStaySecret", "in the advice", func(_ testing.TB, p *plainConnector) driver.Connector {
 		return advisor{p}
 	}},
@@ -462,3 +508,37 @@ func (d *deadlined) ResetSession(ctx context.Context) error {
 type advisor struct{ *plainConnector }
 
 func (advisor) Advice() driver.Advice { return driver.Advice{Name: "depot " + password} }
+
+// named has a String method, which %#v does not ask.
+type named struct {
+	*plainConnector
+	password string
+}
+
+func (*named) String() string { return "depot" }
+
+// ofDriver is the connector of another driver.
+type ofDriver struct {
+	*plainConnector
+	driver driver.Driver
+}
+
+func (o ofDriver) Driver() driver.Driver { return o.driver }
+
+// dialing is a driver that checks its DSN when it opens a connection.
+type dialing struct{ check func(dsn string) error }
+
+func (d dialing) Open(dsn string) (driver.Conn, error) { return nil, d.check(dsn) }
+
+// parsing is one that checks it first.
+type parsing struct {
+	plainDriver
+	check func(dsn string) error
+}
+
+func (p parsing) OpenConnector(dsn string) (driver.Connector, error) { return nil, p.check(dsn) }
+
+func checkURL(dsn string) error {
+	_, err := url.Parse(dsn)
+	return err
+}

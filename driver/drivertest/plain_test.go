@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -126,6 +127,7 @@ func plainSubject(t testing.TB, ln net.Listener, dial func(context.Context) (net
 		Spoil:     func(c driver.Conn) error { return c.(asker).ask("SELECT inbox", "OK") },
 		Fresh:     func(c driver.Conn) error { return c.(asker).ask("SELECTED", "") },
 		Secrets:   []string{password},
+		BadDSN:    "depot://" + user + ":" + url.PathEscape(password) + "%zz@h",
 	}
 	if wrap != nil {
 		s.Connector = wrap(t, good)

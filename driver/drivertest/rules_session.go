@@ -3,9 +3,6 @@ package drivertest
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/hotline-go/hotline/driver"
@@ -14,20 +11,29 @@ import (
 func resetCleansUp(p *probe) {
 	conn := p.connect()
 	needs[driver.SessionResetter](p, conn)
+	p.resets(p.connectUnused(), "a connection that nobody has used") // a spare of the pool
 	if d, ok := conn.(interface{ SetDeadline(time.Time) error }); ok {
 		d.SetDeadline(time.Unix(1, 0))
 	}
-	if err := p.should(p.startReset(p.Context(), conn), resetEnds); err != nil {
-		p.failf("ResetSession of a healthy connection: %v", err)
-	}
-	if p.canExchange(conn) {
-		c := p.startExchange(conn)
-		if err := p.must(c); err != nil {
-			p.failf("%s after ResetSession: %v", c.what, err)
-		}
-	}
+	p.resets(conn, "a healthy connection")
 	if p.Spoil != nil {
 		p.cleansUpState(conn)
+	}
+}
+
+// resets fails the rule unless conn, which what describes, can be reset and
+// works then.
+func (p *probe) resets(conn driver.Conn, what string) {
+	p.Helper()
+	if err := p.should(p.startReset(p.Context(), conn), resetEnds); err != nil {
+		p.failf("ResetSession of %s: %v", what, err)
+	}
+	if !p.canExchange(conn) {
+		return
+	}
+	c := p.startExchange(conn)
+	if err := p.must(c); err != nil {
+		p.failf("%s after ResetSession of %s: %v", c.what, what, err)
 	}
 }
 
@@ -198,55 +204,5 @@ func (p *probe) notSafeToRetry(err error) {
 	p.Helper()
 	if errors.Is(err, driver.ErrBadConn) || driver.SafeToRetry(err) {
 		p.failf("Exchange = %v after the peer got the request, which is to say that it may be made again", err)
-	}
-}
-
-func secretsStaySecret(p *probe) {
-	if len(p.Secrets) == 0 {
-		p.Skip("there are no Secrets")
-	}
-	p.secretIn("the connector", fmt.Sprintf("%v %+v %#v", p.Connector, p.Connector, p.Connector))
-	if a, ok := p.Connector.(driver.Advisor); ok {
-		p.secretIn("Advice", fmt.Sprintf("%+v", a.Advice()))
-	}
-	conn := p.connect()
-	if s, ok := conn.(fmt.Stringer); ok {
-		p.secretIn("String of the connection", s.String())
-	}
-	if p.canExchange(conn) {
-		p.Server.Hangup()
-		p.secretInError(p.startExchange(conn))
-	}
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	_, c := p.startConnect(ended)
-	p.secretInError(c)
-	p.Server.Silence()
-	halfway, cancel := context.WithTimeout(context.Background(), soon)
-	defer cancel()
-	_, c = p.startConnect(halfway)
-	p.secretInError(c)
-	p.Server.Refuse()
-	_, c = p.startConnect(context.Background())
-	p.secretInError(c)
-}
-
-func (p *probe) secretInError(c *call) {
-	p.Helper()
-	if err := p.should(c, connectEnds); err != nil {
-		p.secretIn("the error of "+c.what, fmt.Sprintf("%v %+v %#v", err, err, err))
-	}
-}
-
-// secretIn fails the rule if text shows a secret, as it is or as it may stand
-// in a URL. The message doesn't show it either.
-func (p *probe) secretIn(where, text string) {
-	p.Helper()
-	for i, secret := range p.Secrets {
-		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
-			if strings.Contains(text, form) {
-				p.failf("%s shows Secrets[%d]", where, i)
-			}
-		}
 	}
 }

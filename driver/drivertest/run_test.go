@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -47,6 +48,27 @@ func TestEachBrokenDriverFailsOneRule(t *testing.T) {
 					assert.Contains(t, r.errors[0], drivertest.Sentences()[name])
 				})
 			}
+		})
+	}
+}
+
+func TestTheRuleOfSecretsSaysWhatShowsOneAndWhatToDo(t *testing.T) {
+	for _, tc := range []struct{ fault, want string }{
+		{"in the connector", "the connector shows Secrets[0] when printed by %v, %+v, %#v, %s, %q; give it a Format method that shows none, or String and GoString"},
+		{"in the connector under %#v", "the connector shows Secrets[0] when printed by %#v; give it a Format method that shows none, or String and GoString"},
+		{"in OpenConnector's error", "the error of OpenConnector shows Secrets[0] when printed by %v, %+v, %#v, %s, %q; the usual one is that of url.Parse, which quotes the DSN"},
+		{"in Open's error", "the error of Open shows Secrets[0] when printed by %v, %+v, %#v, %s, %q; the usual one is that of url.Parse, which quotes the DSN"},
+		{"takes any DSN", "OpenConnector takes BadDSN, so nothing is known of its errors about a DSN"},
+		{"in the advice", "Advice().Name shows Secrets[0]"},
+		{"in String", "String of the connection shows Secrets[0]"},
+	} {
+		i := slices.IndexFunc(brokenDrivers, func(b broken) bool { return b.fault == tc.fault })
+		require.GreaterOrEqual(t, i, 0, tc.fault)
+		synctest.Test(t, func(t *testing.T) {
+			r := record(t, func(t testing.TB) { drivertest.RunRule(t, "SecretsStaySecret", inMemory(brokenDrivers[i].wrap)) })
+			require.NotEmpty(t, r.errors, tc.fault)
+			said, _, _ := strings.Cut(r.errors[0], "\n")
+			assert.Equal(t, tc.want, said)
 		})
 	}
 }

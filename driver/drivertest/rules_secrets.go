@@ -1,0 +1,114 @@
+package drivertest
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+func secretsStaySecret(p *probe) {
+	if len(p.Secrets) == 0 {
+		p.Skip("there are no Secrets")
+	}
+	p.secretPrinted("the connector", p.Connector, "; give it a Format method that shows none, or String and GoString")
+	p.refuseBadDSN()
+	if a, ok := p.Connector.(driver.Advisor); ok {
+		p.secretIn("Advice().Name", a.Advice().Name)
+	}
+	conn := p.connect()
+	if s, ok := conn.(fmt.Stringer); ok {
+		p.secretIn("String of the connection", s.String())
+	}
+	if p.canExchange(conn) {
+		p.Server.Hangup()
+		p.secretInError(p.startExchange(conn))
+	}
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, c := p.startConnect(ended)
+	p.secretInError(c)
+	p.Server.Silence()
+	halfway, cancel := context.WithTimeout(context.Background(), soon)
+	defer cancel()
+	_, c = p.startConnect(halfway)
+	p.secretInError(c)
+	p.Server.Refuse()
+	_, c = p.startConnect(context.Background())
+	p.secretInError(c)
+}
+
+// refuseBadDSN looks at the error about a DSN, as the driver makes it: the
+// registry would hide the worst.
+func (p *probe) refuseBadDSN() {
+	p.Helper()
+	d := p.Connector.Driver()
+	if p.BadDSN == "" || d == nil { // which another rule looks at
+		return
+	}
+	what, open := "Open", func() error {
+		conn, err := d.Open(p.BadDSN)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	}
+	if dc, ok := d.(driver.DriverContext); ok {
+		what, open = "OpenConnector", func() error {
+			_, err := dc.OpenConnector(p.BadDSN)
+			return err
+		}
+	}
+	err := p.must(p.start(what, open))
+	if err == nil {
+		p.failf("%s takes BadDSN, so nothing is known of its errors about a DSN", what)
+	}
+	p.secretPrinted("the error of "+what, err, "; the usual one is that of url.Parse, which quotes the DSN")
+}
+
+func (p *probe) secretInError(c *call) {
+	p.Helper()
+	if err := p.should(c, connectEnds); err != nil {
+		p.secretPrinted("the error of "+c.what, err, "")
+	}
+}
+
+// secretPrinted fails the rule if v shows a secret by one of the verbs that
+// print values of any type. remedy says what to do about it.
+func (p *probe) secretPrinted(where string, v any, remedy string) {
+	p.Helper()
+	for i, secret := range p.Secrets {
+		var verbs []string
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+			if shows(fmt.Sprintf(verb, v), secret) {
+				verbs = append(verbs, verb)
+			}
+		}
+		if len(verbs) > 0 {
+			p.failf("%s shows Secrets[%d] when printed by %s%s", where, i, strings.Join(verbs, ", "), remedy)
+		}
+	}
+}
+
+// secretIn fails the rule if text shows a secret.
+func (p *probe) secretIn(where, text string) {
+	p.Helper()
+	for i, secret := range p.Secrets {
+		if shows(text, secret) {
+			p.failf("%s shows Secrets[%d]", where, i)
+		}
+	}
+}
+
+// shows reports whether text has secret in it, as it is or as it may stand in
+// a URL.
+func shows(text, secret string) bool {
+	for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+		if strings.Contains(text, form) {
+			return true
+		}
+	}
+	return false
+}
