@@ -160,7 +160,7 @@ func TestAThrottledCommandSaysSo(t *testing.T) {
 	assert.True(t, c.IsValid())
 	addr := script(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: NOOP", "TAG NO [THROTTLED] slow down\r\n",
 		"C: NOOP", "TAG NO [OVERQUOTA] Account exceeded command or bandwidth limits. p2mb1\r\n", "C: NOOP",
-		"* BYE Too many commands\r\n", "\r\n")
+		"* BYE Too many commands\r\n", "HANG UP")
 	c = dial(t, plainDSN(addr, "?tls=none"))
 	for range 2 {
 		err = c.Noop().Wait()

@@ -14,8 +14,8 @@ import (
 // trace tells a logger the lines of a connection, without secrets. The bytes
 // of literals, which is how mail travels, are left out.
 type trace struct {
-	log            logr.Logger
-	sent, received lines // each for the goroutine that writes, or reads
+	log  logr.Logger
+	sent lines // for the goroutine that writes
 }
 
 // newTrace returns nil if log drops what it is told, so that it costs nothing.
@@ -39,17 +39,15 @@ func (t *trace) send(b []byte, authenticating bool) {
 	})
 }
 
-// receive tells what was read.
-func (t *trace) receive(b []byte, authenticating bool) {
+// receive tells a line that was read; see lines.cut.
+func (t *trace) receive(line string, inside, login bool) {
 	if t == nil {
 		return
 	}
-	t.received.cut(b, authenticating, func(line string, inside, login bool) {
-		if login {
-			line = guarded(line, inside)
-		}
-		t.log.Info("imap received", "line", line)
-	})
+	if login {
+		line = guarded(line, inside)
+	}
+	t.log.Info("imap received", "line", line)
 }
 
 // hidden stands for what must not be seen.
@@ -113,7 +111,7 @@ var literalSize = regexp.MustCompile(`\{(\d+)\+?\}$`)
 var prose = regexp.MustCompile(`(?i)^(?:\+|\S+ (?:OK|NO|BAD|BYE|PREAUTH)\b)`)
 
 // cut calls emit for each line that b completes. login is whether b belongs to
-// a login.
+// a login. inside tells emit that the line is what follows a literal.
 func (l *lines) cut(b []byte, login bool, emit func(line string, inside, login bool)) {
 	for len(b) > 0 {
 		if l.literal > 0 {
@@ -145,7 +143,7 @@ func (l *lines) add(part []byte) {
 func (l *lines) end(emit func(line string, inside, login bool)) {
 	line := string(bytes.TrimSuffix(l.begun, []byte("\r")))
 	var announced []string
-	if l.inside || !prose.MatchString(line) {
+	if strings.HasSuffix(line, "}") && (l.inside || !prose.MatchString(line)) {
 		announced = literalSize.FindStringSubmatch(line)
 	}
 	if l.skipped > 0 {

@@ -108,8 +108,9 @@ func TestAnswersToLoginsAreGuarded(t *testing.T) {
 func TestALineOfALoginEndsAfterIt(t *testing.T) {
 	var got []string
 	tr := &trace{log: funcr.New(func(_, args string) { got = append(got, args) }, funcr.Options{})}
-	tr.receive([]byte("T1 BAD what is p4ss"), true)
-	tr.receive([]byte("\r\nT2 BAD no\r\n"), false)
+	var l lines
+	l.cut([]byte("T1 BAD what is p4ss"), true, tr.receive)
+	l.cut([]byte("\r\nT2 BAD no\r\n"), false, tr.receive)
 	assert.Equal(t, []string{
 		`"level"=0 "msg"="imap received" "line"="T1 BAD (hidden)"`,
 		`"level"=0 "msg"="imap received" "line"="T2 BAD no"`,

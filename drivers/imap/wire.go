@@ -24,15 +24,15 @@ type wire struct {
 	// login are the credentials of a login that is under way. Nil: none.
 	login atomic.Pointer[Credentials]
 
-	mu   sync.Mutex // guards the fields below
+	received lines                      // for the goroutine that reads
+	farewell atomic.Pointer[imap.Error] // the last line that was read, if it is a BYE
+
+	mu   sync.Mutex // guards head
 	head []byte     // the beginning of what was read
-	tail []byte     // the end of it
 }
 
-const (
-	headSize = 40  // enough to tell another protocol
-	tailSize = 512 // enough for a line that says goodbye
-)
+// headSize is enough to tell another protocol.
+const headSize = 40
 
 // Read reads from the connection and keeps both ends of it.
 func (w *wire) Read(b []byte) (n int, err error) {
@@ -44,8 +44,8 @@ func (w *wire) Read(b []byte) (n int, err error) {
 	}
 	n, err = w.Conn.Read(b)
 	if n > 0 {
-		w.trace.receive(b[:n], w.login.Load() != nil)
 		w.keep(b[:n])
+		w.received.cut(b[:n], w.login.Load() != nil, w.hear)
 	}
 	return n, err
 }
@@ -54,8 +54,16 @@ func (w *wire) keep(b []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.head = append(w.head, b[:min(len(b), headSize-len(w.head))]...)
-	w.tail = append(w.tail, b[max(0, len(b)-tailSize):]...)
-	w.tail = w.tail[max(0, len(w.tail)-tailSize):]
+}
+
+// hear is told each line that was read; see lines.cut.
+func (w *wire) hear(line string, inside, login bool) {
+	w.trace.receive(line, inside, login)
+	var bye *imap.Error
+	if text, ok := cutPrefixFold(line, "* BYE"); ok && !inside {
+		bye = status(imap.StatusResponseTypeBye, text)
+	}
+	w.farewell.Store(bye)
 }
 
 // Write writes to the connection. go-imap writes an empty answer to a SASL
@@ -79,23 +87,9 @@ func (w *wire) first() string {
 	return string(bytes.TrimSuffix(line, []byte("\r")))
 }
 
-// last returns the last line that was read, without its end.
-func (w *wire) last() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	text := bytes.TrimRight(w.tail, "\r\n")
-	return string(text[bytes.LastIndexByte(text, '\n')+1:])
-}
-
 // bye returns the farewell of the server, which go-imap drops, or nil. It is
-// the last line before the end. An earlier one may be part of a message.
-func (w *wire) bye() *imap.Error {
-	text, ok := cutPrefixFold(w.last(), "* BYE")
-	if !ok {
-		return nil
-	}
-	return status(imap.StatusResponseTypeBye, text)
-}
+// the last line before the end, and no part of a message.
+func (w *wire) bye() *imap.Error { return w.farewell.Load() }
 
 // hush is [Credentials.hush] of the login that is under way.
 func (w *wire) hush(err error) error {

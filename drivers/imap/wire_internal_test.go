@@ -50,7 +50,10 @@ func TestTheFarewellIsTheLastLine(t *testing.T) {
 		{"alone", "* BYE so long\r\n", "imap: BYE so long"},
 		{"with a code", "T1 OK done\r\n* bye [Unavailable x] soon\r\n", "imap: BYE [UNAVAILABLE] soon"},
 		{"without a text", "* BYE\r\n", "imap: BYE <unknown>"},
-		{"in a message", "* BYE so long\r\nJoe\r\n", ""},
+		{"before another line", "* BYE so long\r\nT1 OK\r\n", ""},
+		{"in a message", "* 1 FETCH (BODY[] {1000}\r\nSubject: x\r\n\r\n* BYE Too many connections\r\n", ""},
+		{"behind a message", "* 1 FETCH (BODY[] {3}\r\nabc)\r\n* BYE so long\r\n", "imap: BYE so long"},
+		{"behind a message, in its line", "* 1 FETCH (BODY[] {3}\r\nabc* BYE so long\r\n", ""},
 		{"none", "* OK hi\r\n", ""},
 		{"after much else", strings.Repeat("x", 5000) + "\r\n* BYE so long\r\n", "imap: BYE so long"},
 	} {
