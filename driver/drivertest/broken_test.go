@@ -321,34 +321,10 @@ var brokenDrivers = []broken{
 		}}
 	})},
 	{"ResetSessionCleansUp", "wants a used connection", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
-		used := false
-		return &patched{plainConn: c,
-			patchedAsk: func(request, want string) error {
-				used = true
-				return c.ask(request, want)
-			},
-			patchedReset: func(ctx context.Context) error {
-				if !used {
-					return errors.New("nothing to reset")
-				}
-				return c.ResetSession(ctx)
-			},
-		}
+		return unused(c, func() error { return errors.New("nothing to reset") })
 	})},
 	{"ResetSessionCleansUp", "spoils an unused connection", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
-		used := false
-		return &patched{plainConn: c,
-			patchedAsk: func(request, want string) error {
-				used = true
-				return c.ask(request, want)
-			},
-			patchedReset: func(ctx context.Context) error {
-				if !used {
-					return c.SetDeadline(past)
-				}
-				return c.ResetSession(ctx)
-			},
-		}
+		return unused(c, func() error { return c.SetDeadline(past) })
 	})},
 	{"ResetSessionFindsADeadPeer", "swallows the error", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
 		return &patched{plainConn: c, patchedReset: func(ctx context.Context) error {
@@ -516,6 +492,23 @@ type named struct {
 }
 
 func (*named) String() string { return "depot" }
+
+// unused is a connection with another ResetSession until its first use.
+func unused(c *plainConn, reset func() error) driver.Conn {
+	used := false
+	return &patched{plainConn: c,
+		patchedAsk: func(request, want string) error {
+			used = true
+			return c.ask(request, want)
+		},
+		patchedReset: func(ctx context.Context) error {
+			if used {
+				return c.ResetSession(ctx)
+			}
+			return reset()
+		},
+	}
+}
 
 // ofDriver is the connector of another driver.
 type ofDriver struct {
