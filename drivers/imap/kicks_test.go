@@ -43,7 +43,7 @@ func TestRealServersUnderKicks(t *testing.T) {
 		stop := make(chan struct{})
 		var load sync.WaitGroup
 		for w := range workers {
-			load.Go(func() { outcome.fill(p, fmt.Sprint("worker-", w), stop) })
+			load.Go(func() { outcome.fill(t, p, fmt.Sprint("worker-", w), stop) })
 		}
 		kickFor(t, s, kickTime(t, s))
 		close(stop)
@@ -95,8 +95,13 @@ type outcomes struct {
 	of map[string]error
 }
 
-// fill runs operations until stop is closed.
-func (o *outcomes) fill(p *pool.Pool[*imap.Conn], name string, stop <-chan struct{}) {
+// failurePause is how long a worker does nothing after a failure: a pool that
+// can't connect may say so at once, and each outcome is kept.
+const failurePause = 5 * time.Millisecond
+
+// fill runs operations until stop is closed, or one fails for good, which the
+// servers have no reason for.
+func (o *outcomes) fill(t *testing.T, p *pool.Pool[*imap.Conn], name string, stop <-chan struct{}) {
 	for n := 0; ; n++ {
 		select {
 		case <-stop:
@@ -110,6 +115,13 @@ func (o *outcomes) fill(p *pool.Pool[*imap.Conn], name string, stop <-chan struc
 		o.mu.Lock()
 		o.of[subject] = err
 		o.mu.Unlock()
+		if driver.IsPermanent(err) {
+			assert.NoError(t, err, "%s failed for good", subject)
+			return
+		}
+		if err != nil {
+			<-time.After(failurePause)
+		}
 	}
 }
 
