@@ -2,6 +2,10 @@ package pool
 
 import "time"
 
+// busyPause is when a sweep looks again that could not do all that is due,
+// because as many pings or connects are under way as may be.
+const busyPause = 10 * time.Millisecond
+
 // keeper looks after connections that nobody uses. It has no goroutine of its
 // own: a timer runs sweep. Guarded by Pool.mu, but for seen.
 type keeper[C any] struct {
@@ -222,7 +226,7 @@ func (p *Pool[C]) replaceOldLocked(r *round[C]) {
 			r.due(r.now + permanentPause)
 			continue
 		case r.now < p.dial.startsAt(), room && !p.mayConnectLocked(): // a pause, or MaxConnecting are under way
-			r.due(max(r.now+time.Millisecond, p.dial.startsAt()))
+			r.due(max(r.now+busyPause, p.dial.startsAt()))
 			continue
 		}
 		s.expires.Store(0)
@@ -254,7 +258,7 @@ func (p *Pool[C]) pingLocked(r *round[C]) {
 	n := max((r.idle+1)/2, 1) - p.checking
 	for _, f := range r.pings {
 		if n <= 0 {
-			r.due(r.now + time.Millisecond)
+			r.due(r.now + busyPause)
 			return
 		}
 		if f.takeLocked() {
