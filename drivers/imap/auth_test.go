@@ -206,6 +206,8 @@ func TestSCRAM(t *testing.T) {
 		{"another nonce", "p,=", 4096, func(c, _ *string) { *c = "r=x" + (*c)[2:] }, "SCRAM challenge is not what RFC 7677 wants"},
 		{"our nonce alone", "p,=", 4096, func(c, _ *string) { *c = strings.Replace(*c, "server,", ",", 1) }, "SCRAM challenge is not what RFC 7677 wants"},
 		{"a salt that is no base64", "p,=", 4096, func(c, _ *string) { *c = strings.Replace(*c, ",s=", ",s=?", 1) }, "SCRAM challenge is not what RFC 7677 wants"},
+		{"no salt", "p,=", 4096, func(c, _ *string) { *c = strings.Replace(*c, encoded("salt"), "", 1) }, "SCRAM challenge is not what RFC 7677 wants"},
+		{"an extension that is mandatory", "p,=", 4096, func(c, _ *string) { *c = "m=x," + *c }, "SCRAM challenge is not what RFC 7677 wants"},
 		{"no count", "p,=", 4096, func(c, _ *string) { *c = strings.Replace(*c, "i=4096", "i=many", 1) }, "SCRAM challenge is not what RFC 7677 wants"},
 		{"a server with another password", "p,=", 4096, func(_, f *string) { *f = "v=" + encoded(strings.Repeat("x", sha256.Size)) }, "the server has not proved that it knows the password"},
 		{"a server without the password", "p,=", 4096, func(_, f *string) { *f = "v=" + encoded("no") }, "the server has not proved that it knows the password"},
@@ -222,6 +224,22 @@ func TestSCRAM(t *testing.T) {
 			require.ErrorContains(t, err, tc.want)
 			assert.True(t, driver.IsPermanent(err))
 		})
+	}
+}
+
+// A wrong password that SCRAM itself tells of is one like any other.
+func TestAWrongPasswordInSCRAMIsARefusal(t *testing.T) {
+	for reason, want := range map[string]string{"invalid-proof": `imap: NO SCRAM "invalid-proof"`, "s3cret?": "imap: NO (hidden"} {
+		addr := scramServer(t, "s3cret", 4096, func(_, final *string) { *final = "e=" + reason })
+		var refusals []error
+		_, err := connectWith(t, "imap://"+addr+"?tls=none", func(_ context.Context, refused error) (imap.Credentials, error) {
+			refusals = append(refusals, refused)
+			return imap.Credentials{User: "u", Password: "s3cret"}, nil
+		})
+		require.ErrorContains(t, err, want)
+		assert.NotContains(t, err.Error(), "s3cret")
+		assert.True(t, driver.IsPermanent(err))
+		assert.Len(t, refusals, 2, "others are asked for")
 	}
 }
 

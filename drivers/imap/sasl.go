@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-sasl"
 
 	"github.com/hotline-go/hotline/driver"
@@ -83,6 +84,9 @@ func (s *scram) Next(challenge []byte) ([]byte, error) {
 		name, value, _ := strings.Cut(field, "=")
 		fields[name] = value
 	}
+	if reason, refused := fields["e"]; refused { // the same as what comes after an answer to it
+		return nil, &imap.Error{Type: imap.StatusResponseTypeNo, Text: fmt.Sprintf("SCRAM %.40q", reason)}
+	}
 	if s.signature == nil {
 		return s.prove(string(challenge), fields)
 	}
@@ -108,7 +112,8 @@ func (s *scram) prove(challenge string, fields map[string]string) ([]byte, error
 	salt, errSalt := base64.StdEncoding.DecodeString(fields["s"])
 	iterations, errCount := strconv.Atoi(fields["i"])
 	fresh := strings.HasPrefix(fields["r"], s.nonce) && len(fields["r"]) > len(s.nonce)
-	if errSalt != nil || errCount != nil || !fresh || iterations < minIterations || iterations > maxIterations {
+	_, extended := fields["m"] // which who does not know the extension must refuse
+	if errSalt != nil || len(salt) == 0 || errCount != nil || !fresh || extended || iterations < minIterations || iterations > maxIterations {
 		return nil, driver.Permanent(errors.New("the server's SCRAM challenge is not what RFC 7677 wants"))
 	}
 	salted, err := pbkdf2.Key(sha256.New, s.password, salt, iterations, sha256.Size)
