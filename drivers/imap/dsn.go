@@ -54,8 +54,12 @@ func (c *Config) setPlace(u *dsn.URL) error {
 	if u.Scheme != "imap" && u.Scheme != "imaps" {
 		return fmt.Errorf("imap: scheme %q: want imap or imaps", u.Scheme)
 	}
-	if u.Scheme == "imaps" && c.Encryption != Implicit {
-		return fmt.Errorf("imap: tls %q: want the scheme imap with it", c.Encryption)
+	scheme := "imap"
+	if c.Encryption == Implicit {
+		scheme = "imaps"
+	}
+	if u.Scheme != scheme {
+		return fmt.Errorf("imap: tls %q: want the scheme %s with it", c.Encryption, scheme)
 	}
 	if u.Host == "" {
 		return errors.New("imap: host: want one, as in imaps://user:password@host")

@@ -53,6 +53,7 @@ func TestADSNNamesItsFault(t *testing.T) {
 		{"no host", "imaps://u:p@", "imap: host: want one, as in imaps://user:password@host"},
 		{"no user", "imaps://h", "imap: user: want one, as in imaps://user:password@host, or a client certificate"},
 		{"another TLS with imaps", "imaps://u:p@h?tls=none", `imap: tls "none": want the scheme imap with it`},
+		{"TLS from the first byte without imaps", "imap://u:p@h?tls=implicit", `imap: tls "implicit": want the scheme imaps with it`},
 		{"an unknown TLS", "imap://u:p@h?tls=ssl", `dsn: parameter tls="ssl": want implicit or starttls or none`},
 		{"an unknown mechanism", "imaps://u:p@h?auth=CRAM-MD5",
 			`dsn: parameter auth="CRAM-MD5": want SCRAM-SHA-256 or PLAIN or LOGIN or OAUTHBEARER or XOAUTH2 or EXTERNAL`},
