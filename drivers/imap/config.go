@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -61,8 +62,8 @@ type Config struct {
 	// Empty means ResetUnselect.
 	Reset string
 
-	// ID is what the server is told about the program, if it wants to know.
-	// Nil means the name hotline. An empty one means nothing.
+	// ID is what the server is told about the program, if it wants to know, in
+	// printable ASCII. Nil means the name hotline. An empty one means nothing.
 	ID *imap.IDData
 
 	// Enable lists what to ENABLE in each connection, where the server has it:
@@ -155,8 +156,17 @@ func (c *Config) check() error {
 	want(c.Credentials == nil || c.User == "" && c.Password == "", "user and password", "none beside a Credentials function")
 	want(!strings.Contains(strings.ToUpper(c.User), ";AUTH="), "user", "no ;AUTH= in it; write auth=")
 	want(!c.ReadOnly || c.Mailbox != "", "readonly", "a mailbox as well, as in imaps://user:password@host/INBOX")
+	if c.ID != nil {
+		for id, i := reflect.ValueOf(*c.ID), 0; i < id.NumField(); i++ {
+			want(!strings.ContainsFunc(id.Field(i).String(), notPrintable), "id "+id.Type().Field(i).Name, "printable ASCII")
+		}
+	}
 	for _, extension := range c.Enable {
 		want(slices.Contains(canEnable, extension), fmt.Sprintf("enable %q", extension), fmt.Sprint("some of ", canEnable))
 	}
 	return errors.Join(faults...)
 }
+
+// notPrintable reports whether r can't be in a quoted string (RFC 3501 section
+// 9), or would be a surprise there.
+func notPrintable(r rune) bool { return r < ' ' || r > '~' }

@@ -57,9 +57,11 @@ func NewConnector(c Config) (driver.Connector, error) {
 		return nil, err
 	}
 	c.Enable = slices.Clone(c.Enable)
-	if c.ID == nil {
-		c.ID = &imap.IDData{Name: "hotline"}
+	id := imap.IDData{Name: "hotline"}
+	if c.ID != nil {
+		id = *c.ID
 	}
+	c.ID = &id
 	o := &opener{Config: c, secure: secure}
 	return &connector{advice: c.advice(), open: o.open}, nil
 }

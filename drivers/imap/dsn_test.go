@@ -54,6 +54,8 @@ func TestADSNNamesItsFault(t *testing.T) {
 		{"no user", "imaps://h", "imap: user: want one, as in imaps://user:password@host, or a client certificate"},
 		{"another TLS with imaps", "imaps://u:p@h?tls=none", `imap: tls "none": want the scheme imap with it`},
 		{"TLS from the first byte without imaps", "imap://u:p@h?tls=implicit", `imap: tls "implicit": want the scheme imaps with it`},
+		{"a second line in the name", "imaps://u:p@h?id=x%22)%0D%0AX1%20DELETE%20Archive", "imap: id Name: want printable ASCII"},
+		{"a name in other letters", "imaps://u:p@h?id=M%C3%BCller", "imap: id Name: want printable ASCII"},
 		{"an unknown TLS", "imap://u:p@h?tls=ssl", `dsn: parameter tls="ssl": want implicit or starttls or none`},
 		{"an unknown mechanism", "imaps://u:p@h?auth=CRAM-MD5",
 			`dsn: parameter auth="CRAM-MD5": want SCRAM-SHA-256 or PLAIN or LOGIN or OAUTHBEARER or XOAUTH2 or EXTERNAL`},
@@ -76,13 +78,16 @@ func TestAConfigNamesItsFaults(t *testing.T) {
 	config, err := imap.ParseDSN("imaps://u:p@h")
 	require.NoError(t, err)
 	config.Credentials = tokens(nil)
+	config.ID = &goimap.IDData{Name: `"\`, OS: "a\x7f", SupportURL: "\n"}
 	config.Encryption, config.Auth, config.Reset, config.PingBytes, config.PongBytes = "a", "b", "c", "d", "e"
 	_, err = imap.NewConnector(config)
 	require.EqualError(t, err, `imap: tls "a": want implicit or starttls or none
 imap: auth "b": want SCRAM-SHA-256 or PLAIN or LOGIN or OAUTHBEARER or XOAUTH2 or EXTERNAL
 imap: reset "c": want unselect or keep or discard
 imap: handshake, ping: want none; the driver has its own
-imap: user and password: want none beside a Credentials function`)
+imap: user and password: want none beside a Credentials function
+imap: id OS: want printable ASCII
+imap: id SupportURL: want printable ASCII`)
 }
 
 func TestNothingPrintsASecret(t *testing.T) {

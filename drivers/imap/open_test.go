@@ -177,13 +177,31 @@ func TestWhatEachConnectionIsTold(t *testing.T) {
 	assert.True(t, c.Caps().Has(goimap.CapID))
 	assert.Equal(t, "INBOX", c.Mailbox())
 	c.Close()
-	var told []string
+	assert.Equal(t, []string{`LOGIN "ada@example.org" "p4ss,w/rd@"`, `ID ("name" "my app")`, "ENABLE UTF8=ACCEPT", "EXAMINE INBOX", "LOGOUT"}, told(heard))
+}
+
+// told is what was heard so far, but for CAPABILITY, which comes once or
+// twice: go-imap asks too.
+func told(heard <-chan string) (all []string) {
 	for len(heard) > 0 {
-		if command := <-heard; command != "CAPABILITY" { // once or twice: go-imap asks too
-			told = append(told, command)
+		if command := <-heard; command != "CAPABILITY" {
+			all = append(all, command)
 		}
 	}
-	assert.Equal(t, []string{`LOGIN "ada@example.org" "p4ss,w/rd@"`, `ID ("name" "my app")`, "ENABLE UTF8=ACCEPT", "EXAMINE INBOX", "LOGOUT"}, told)
+	return all
+}
+
+func TestTheIDIsThatOfNewConnector(t *testing.T) {
+	heard := make(chan string, 20)
+	config, err := imap.ParseDSN(plainDSN(yesMan(t, greeting(""), heard), "?tls=none"))
+	require.NoError(t, err)
+	config.ID = &goimap.IDData{Name: `my "app\`, Version: "1"}
+	connector, err := imap.NewConnector(config)
+	require.NoError(t, err)
+	*config.ID = goimap.IDData{Name: "another\r\n"}
+	_, err = connectTo(t, connector)
+	require.NoError(t, err)
+	assert.Contains(t, told(heard), `ID ("name" "my \"app\\" "version" "1")`)
 }
 
 func TestServersAreLookedUpInTheDNS(t *testing.T) {
