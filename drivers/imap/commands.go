@@ -25,6 +25,7 @@ func (c *Conn) Mechanism() string { return c.mechanism }
 // Select sends a SELECT command, or EXAMINE for a mailbox that is not to be
 // changed. The options may be nil.
 func (c *Conn) Select(mailbox string, options *imap.SelectOptions) *Query[*imap.SelectData] {
+	c.renumber()
 	moved := c.move(place{mailbox, options != nil && options.ReadOnly})
 	cmd := c.client.Select(mailbox, options)
 	return query(c, "SELECT", waiter[*imap.SelectData](func() (*imap.SelectData, error) {
@@ -78,7 +79,10 @@ func (c *Conn) List(ref, pattern string, options *imap.ListOptions) *Stream[*ima
 
 // Expunge sends an EXPUNGE command, which removes the messages that are marked
 // as deleted, and answers with their numbers. Read them to the end or Close it.
-func (c *Conn) Expunge() *Stream[uint32] { return stream(c, "EXPUNGE", expunge{c.client.Expunge()}) }
+func (c *Conn) Expunge() *Stream[uint32] {
+	c.renumber()
+	return stream(c, "EXPUNGE", expunge{c.client.Expunge()})
+}
 
 // UIDExpunge is Expunge for the messages of uids alone. The server must have
 // UIDPLUS.
@@ -86,6 +90,7 @@ func (c *Conn) UIDExpunge(uids imap.UIDSet) *Stream[uint32] {
 	if err := checkSet(uids); err != nil {
 		return stream(c, "UID EXPUNGE", unsent[uint32]{err})
 	}
+	c.renumber()
 	return stream(c, "UID EXPUNGE", expunge{c.client.UIDExpunge(uids)})
 }
 

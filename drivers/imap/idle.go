@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"strings"
 	"sync"
 
 	"github.com/emersion/go-imap/v2/imapclient"
@@ -10,6 +11,7 @@ import (
 type IdleCommand struct {
 	c      *Conn
 	cmd    *imapclient.IdleCommand
+	wire   *idling
 	mu     sync.Mutex // held by Idle and Close
 	closed bool
 	err    error      // of Close
@@ -21,7 +23,7 @@ type IdleCommand struct {
 // anew every 28 minutes; [Watch] does so much more often, because routers and
 // servers are less patient than the standard.
 func (c *Conn) Idle() (*IdleCommand, error) {
-	i := &IdleCommand{c: c}
+	i := &IdleCommand{c: c, wire: &idling{}}
 	c.begin(i) // before it blocks, for Close
 	if err := i.start(); err != nil {
 		c.end(i)
@@ -33,7 +35,9 @@ func (c *Conn) Idle() (*IdleCommand, error) {
 func (i *IdleCommand) start() (err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	i.c.wire.idle.Store(i.wire)
 	if i.cmd, err = i.c.client.Idle(); err != nil {
+		i.c.wire.idle.Store(nil)
 		i.closed, i.err = true, i.c.explain("IDLE", err)
 	}
 	return i.err
@@ -47,12 +51,14 @@ func (i *IdleCommand) Close() error {
 	if !i.closed {
 		i.closed = true
 		i.err = i.c.explain("IDLE", i.cmd.Close())
+		i.c.wire.idle.Store(nil)
 	}
 	return i.err
 }
 
 // Wait blocks until IDLE has ended: after Close, or because the connection
-// has.
+// has. It does not tell that the server has ended it, for which [Watch] looks
+// twice a minute; Close it from time to time.
 func (i *IdleCommand) Wait() error {
 	i.wait.Lock()
 	defer i.wait.Unlock()
@@ -66,4 +72,45 @@ func (i *IdleCommand) finish() {
 	if i.cmd != nil { // else the server has not agreed
 		_ = i.Wait()
 	}
+}
+
+// idling is what the wire sees of an IDLE. A server may end it by itself, which
+// go-imap does not notice. It ends it once more then, which the server would
+// take for a command, and go-imap would not understand the answer to that.
+type idling struct {
+	mu   sync.Mutex // guards the fields below
+	tag  string     // of the command; go-imap begins anew with another one
+	over bool       // the server has ended it
+}
+
+// hear is told each line that the server sends.
+func (i *idling) hear(line string) {
+	if i == nil {
+		return
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.tag != "" && strings.HasPrefix(line, i.tag+" ") {
+		i.over = true
+	}
+}
+
+// leaveOut is told what go-imap sends, and reports whether it must not be sent.
+func (i *idling) leaveOut(b []byte) bool {
+	if i == nil {
+		return false
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if tag, ok := strings.CutSuffix(string(b), " IDLE\r\n"); ok {
+		i.tag, i.over = tag, false
+	}
+	return i.over && string(b) == "DONE\r\n"
+}
+
+// endedByServer reports whether the server has ended IDLE, before Close.
+func (i *IdleCommand) endedByServer() bool {
+	i.wire.mu.Lock()
+	defer i.wire.mu.Unlock()
+	return i.wire.over
 }

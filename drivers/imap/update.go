@@ -2,6 +2,7 @@ package imap
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/emersion/go-imap/v2/imapclient"
 )
@@ -29,6 +30,10 @@ type updates struct {
 	ch   chan Update
 	mu   sync.Mutex // guards lost
 	lost int
+
+	// renumbered counts the commands of the holder whose answer, and no
+	// update, tells that messages are gone or others.
+	renumbered atomic.Int64
 }
 
 // updateBuffer is how many updates may wait. A lost one costs a search for
@@ -57,11 +62,23 @@ func (c *Conn) cutUpdates() {
 	c.updates = nil
 }
 
+// subscribed returns where the holder reads updates, or nil.
+func (c *Conn) subscribed() *updates {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.updates
+}
+
+// renumber is called before a command for updates.renumbered is sent.
+func (c *Conn) renumber() {
+	if to := c.subscribed(); to != nil {
+		to.renumbered.Add(1)
+	}
+}
+
 // publish gives u to the holder. It never blocks.
 func (c *Conn) publish(u Update) {
-	c.mu.Lock()
-	to := c.updates
-	c.mu.Unlock()
+	to := c.subscribed()
 	if to == nil {
 		return
 	}

@@ -23,6 +23,9 @@ const (
 	// idleTime is how long an IDLE lasts. Routers forget silent connections
 	// after 5 minutes, and the end of one is found when an IDLE ends.
 	idleTime = keepAlive
+	// lookTime is how often is looked whether the server has ended an IDLE. A
+	// server that ends it at once is not asked for another one sooner.
+	lookTime = 30 * time.Second
 	// pollTime is for servers without IDLE.
 	pollTime = time.Minute
 	// watchBackoff is the pause after a failure, which doubles up to
@@ -40,19 +43,22 @@ const (
 // It is empty at the beginning, and after a break, when fn had better look at
 // everything. While fn runs nothing is missed: it is called again.
 //
-// Between the calls the server tells at once what changes (IDLE); one that
-// can't is asked every minute. A lost connection is replaced by another one of
-// p, after a second or more, or what the server asked for. That goes for what fn
-// returns because of a connection as well, its own or another one that it
-// wanted (driver.IsBad, driver.SafeToRetry, driver.Throttled), or of an answer
-// that may be another soon (INUSE, UNAVAILABLE, SERVERBUG); the pauses grow
-// until fn succeeds. Any other error of fn ends Watch, as does one that is
+// Between the calls the server tells at once what changes (IDLE). One that
+// can't, or refuses to, is asked every minute, and one that ends its IDLE is
+// asked half a minute later at most. A lost connection is replaced by another
+// one of p, after a second or more, or what the server asked for, and so is one
+// whose credentials expire, within 4 minutes. That goes for what fn returns
+// because of a connection as well, its own or another one that it wanted
+// (driver.IsBad, driver.SafeToRetry, driver.Throttled), or of an answer that may
+// be another soon (INUSE, UNAVAILABLE, SERVERBUG); the pauses grow until fn
+// succeeds. Any other error of fn ends Watch, as does one that is
 // driver.Permanent: mark what must end it.
 //
 // A peer that vanishes without a word is found within 5 minutes.
 //
 // Watch holds one connection of p all the time, of those that p may have open.
 // A p with no more than those that are watched on has none for anybody else.
+// It binds the connection to ctx, see [Conn.Bind], whether p does so or not.
 func Watch(ctx context.Context, p Doer, mailbox string, fn func(ctx context.Context, c *Conn, news []Update) error) error {
 	backoff := watchBackoff
 	var last error
@@ -124,75 +130,147 @@ type watch struct {
 	mailbox string
 	fn      func(ctx context.Context, c *Conn, news []Update) error
 	works   func() // is called when fn has succeeded
+	updates <-chan Update
+	polls   bool // the server has no IDLE, or does not want it
+
+	// number is how many messages the server has told of last, or nil if there
+	// may be others by now; renumbered is what number does not know of.
+	number     *uint32
+	renumbered int64
 }
 
 // run watches until an error, which it returns as a *watchError.
 func (w *watch) run(ctx context.Context) error {
-	updates := w.c.Updates()
-	err := w.bounded(func() error {
-		_, err := w.c.Select(w.mailbox, &imap.SelectOptions{ReadOnly: w.c.home.readOnly}).Wait()
-		return noSuchMailbox(w.mailbox, err)
-	})
+	defer w.c.Bind(ctx)() // not every Doer does
+	err := w.begin()
 	var news []Update
 	for err == nil {
 		if err = w.fn(ctx, w.c, news); err == nil {
 			w.works()
-			news, err = w.await(ctx, updates)
+			news, err = w.await(ctx)
 		}
 	}
 	return &watchError{err}
 }
 
+// begin selects the mailbox.
+func (w *watch) begin() error {
+	w.updates = w.c.Updates()
+	w.polls = !w.c.Caps().Has(imap.CapIdle)
+	return w.bounded(func() error {
+		selected, err := w.c.Select(w.mailbox, &imap.SelectOptions{ReadOnly: w.c.home.readOnly}).Wait()
+		if err == nil {
+			w.number, w.renumbered = &selected.NumMessages, w.c.subscribed().renumbered.Load()
+		}
+		return noSuchMailbox(w.mailbox, err)
+	})
+}
+
 // await blocks until there is news, and returns all there is. It asks for what
 // came while fn ran, because not every server tells that to an IDLE.
-func (w *watch) await(ctx context.Context, updates <-chan Update) (news []Update, err error) {
-	err = w.bounded(func() error { return w.c.Noop().Wait() })
-	news = pending(updates)
+func (w *watch) await(ctx context.Context) (news []Update, err error) {
+	err = w.ask()
+	news = w.pendingAfterFn()
 	for err == nil && len(news) == 0 {
-		if w.c.Caps().Has(imap.CapIdle) {
-			news, err = w.idle(ctx, updates)
+		if w.polls {
+			news = w.wait(ctx, pollTime)
 		} else {
-			news, err = w.poll(ctx, updates)
+			news, err = w.idle(ctx)
 		}
+		if err == nil && len(news) == 0 {
+			err = w.ask()
+		}
+		news = append(news, w.pending()...)
 	}
 	return news, err
 }
 
-// idle waits in an IDLE.
-func (w *watch) idle(ctx context.Context, updates <-chan Update) (news []Update, err error) {
+// ask lets the server tell what is new. It fails if the credentials have
+// expired, for another connection has fresh ones.
+func (w *watch) ask() error {
+	if err := w.c.usable(); err != nil {
+		return badConn(err)
+	}
+	return w.bounded(func() error { return w.c.Noop().Wait() })
+}
+
+// idle waits in an IDLE. If the server does not want that, it waits no longer,
+// and the next time without.
+func (w *watch) idle(ctx context.Context) (news []Update, err error) {
 	var idle *IdleCommand
-	if err := w.bounded(func() (err error) { idle, err = w.c.Idle(); return err }); err != nil {
+	err = w.bounded(func() (err error) { idle, err = w.c.Idle(); return err })
+	if err != nil {
+		w.polls = !driver.IsBad(err) && !isThrottled(err)
+		if w.polls {
+			return nil, nil
+		}
 		return nil, err
 	}
-	news = w.wait(ctx, updates, idleTime)
-	err = w.bounded(func() error {
+	for range idleTime / lookTime {
+		if news = w.wait(ctx, lookTime); len(news) > 0 || idle.endedByServer() {
+			break
+		}
+	}
+	return news, w.bounded(func() error {
 		if err := idle.Close(); err != nil {
 			return err
 		}
 		return idle.Wait()
 	})
-	return append(news, pending(updates)...), err
-}
-
-// poll waits and then asks.
-func (w *watch) poll(ctx context.Context, updates <-chan Update) (news []Update, err error) {
-	news = w.wait(ctx, updates, pollTime)
-	err = w.bounded(func() error { return w.c.Noop().Wait() })
-	return append(news, pending(updates)...), err
 }
 
 // wait waits for the first news, for d at most.
-func (w *watch) wait(ctx context.Context, updates <-chan Update, d time.Duration) []Update {
+func (w *watch) wait(ctx context.Context, d time.Duration) []Update {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	select {
-	case u := <-updates:
-		return []Update{u}
-	case <-timer.C:
-	case <-w.c.client.Closed():
-	case <-ctx.Done():
+	for {
+		select {
+		case u := <-w.updates:
+			if !w.repeats(u) {
+				return []Update{u}
+			}
+			continue
+		case <-timer.C:
+		case <-w.c.client.Closed():
+		case <-ctx.Done():
+		}
+		return nil
 	}
-	return nil
+}
+
+// pending returns the news that is there.
+func (w *watch) pending() (all []Update) {
+	for {
+		select {
+		case u := <-w.updates:
+			if !w.repeats(u) {
+				all = append(all, u)
+			}
+		default:
+			return all
+		}
+	}
+}
+
+// pendingAfterFn is pending where fn may have removed messages. Who knows
+// whether that was before or after the number that the server has told?
+func (w *watch) pendingAfterFn() (all []Update) {
+	renumbered := w.c.subscribed().renumbered.Load()
+	if renumbered == w.renumbered {
+		return w.pending()
+	}
+	w.number, w.renumbered = nil, renumbered
+	all = w.pending()
+	w.number = nil
+	return all
+}
+
+// repeats reports whether u is no news: some servers tell the number of messages
+// with each answer.
+func (w *watch) repeats(u Update) bool {
+	before := w.number
+	w.number = u.NumMessages
+	return u.NumMessages != nil && before != nil && *before == *u.NumMessages && u.Lost == 0
 }
 
 // bounded runs f, which asks the server something that takes no time. A server
@@ -202,16 +280,4 @@ func (w *watch) bounded(f func() error) error {
 	defer cancel()
 	defer w.c.Bind(ctx)()
 	return f()
-}
-
-// pending returns the updates that are there.
-func pending(updates <-chan Update) (all []Update) {
-	for {
-		select {
-		case u := <-updates:
-			all = append(all, u)
-		default:
-			return all
-		}
-	}
 }

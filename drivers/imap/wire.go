@@ -24,6 +24,9 @@ type wire struct {
 	// login are the credentials of a login that is under way. Nil: none.
 	login atomic.Pointer[Credentials]
 
+	// idle is an IDLE that is under way. Nil: none.
+	idle atomic.Pointer[idling]
+
 	received lines                      // for the goroutine that reads
 	farewell atomic.Pointer[imap.Error] // the last line that was read, if it is a BYE
 
@@ -59,6 +62,7 @@ func (w *wire) keep(b []byte) {
 // hear is told each line that was read; see lines.cut.
 func (w *wire) hear(line string, inside, login bool) {
 	w.trace.receive(line, inside, login)
+	w.idle.Load().hear(line)
 	var bye *imap.Error
 	if text, ok := cutPrefixFold(line, "* BYE"); ok && !inside {
 		bye = status(imap.StatusResponseTypeBye, text)
@@ -70,6 +74,9 @@ func (w *wire) hear(line string, inside, login bool) {
 // challenge as "=", which is the form of an empty initial response alone
 // (go-imap issue 760). Outside of that exchange the same bytes may be mail.
 func (w *wire) Write(b []byte) (int, error) {
+	if w.idle.Load().leaveOut(b) {
+		return len(b), nil
+	}
 	authenticating := w.login.Load() != nil
 	w.trace.send(b, authenticating)
 	if authenticating && string(b) == "=\r\n" {
