@@ -174,6 +174,7 @@ func (o *opener) greet(c *Conn, address string, creds Credentials) error {
 	} else if err := o.login(c, address, creds, private || o.InsecureAuth); err != nil {
 		return err
 	}
+	c.wire.welcome.Store(true)
 	return o.settle(c)
 }
 

@@ -2,6 +2,7 @@ package imap
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,10 @@ type wire struct {
 	// the greeting that STARTTLS has used up.
 	greeting []byte
 
+	// welcome is true once we are logged in. Before that, who is at the other
+	// end may be anybody.
+	welcome atomic.Bool
+
 	// login are the credentials of a login that is under way. Nil: none.
 	login atomic.Pointer[Credentials]
 
@@ -34,8 +39,12 @@ type wire struct {
 	head []byte     // the beginning of what was read
 }
 
-// headSize is enough to tell another protocol.
-const headSize = 40
+const (
+	headSize = 40       // enough to tell another protocol
+	maxEarly = 64 << 10 // bytes before the end of the login: some dozen lines
+)
+
+var errTooEarly = fmt.Errorf("imap: the server sent more than %d bytes before the login was done", maxEarly)
 
 // Read reads from the connection and keeps both ends of it.
 func (w *wire) Read(b []byte) (n int, err error) {
@@ -44,6 +53,9 @@ func (w *wire) Read(b []byte) (n int, err error) {
 		w.greeting = w.greeting[n:]
 		w.keep(b[:n])
 		return n, nil
+	}
+	if !w.welcome.Load() && w.Received() > maxEarly { // go-imap would take a line of any length into memory
+		return 0, errTooEarly
 	}
 	n, err = w.Conn.Read(b)
 	if n > 0 {
