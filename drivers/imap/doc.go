@@ -55,7 +55,8 @@
 //
 // The context of Connect bounds all of it, the look-up and the handshake
 // included, so there are no timeouts in the DSN. The farewell of Close has two
-// seconds.
+// seconds. A server that sends more than 64 KiB before the login is done is
+// left.
 //
 // Where a token ends after an hour, Config.Credentials returns one for each
 // connect. A connection whose token has ended is not used again. An example of
@@ -102,6 +103,9 @@
 // the first refusal of what was accepted before is driver.Throttled. For two
 // seconds nobody logs in then, and one goroutine after that; if it is refused
 // too, that is permanent.
+//
+// Servers repeat what they could not parse. So an error of a login leaves out
+// the text of a BAD, and any other that has the password or the token in it.
 //
 // Servers slow down those who log in with a wrong password. Dovecot answers
 // the next right one, from the same address, after 4 to 15 seconds.
