@@ -41,12 +41,13 @@ type wire struct {
 
 const (
 	headSize = 40       // enough to tell another protocol
-	maxEarly = 64 << 10 // bytes before the end of the login: some dozen lines
+	maxEarly = 64 << 10 // bytes before the end of the login; the usual are some hundred
 )
 
 var errTooEarly = fmt.Errorf("imap: the server sent more than %d bytes before the login was done", maxEarly)
 
-// Read reads from the connection and keeps both ends of it.
+// Read reads from the connection, and keeps what it began with and whether it
+// ended with a farewell.
 func (w *wire) Read(b []byte) (n int, err error) {
 	if len(w.greeting) > 0 {
 		n = copy(b, w.greeting)
