@@ -16,7 +16,6 @@ import (
 
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/drivers/imap"
-	"github.com/hotline-go/hotline/internal/memnet"
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
@@ -194,21 +193,7 @@ func TestCloseIsSaidToTheServer(t *testing.T) {
 
 func TestCloseIsBoundedWhereLOGOUTIsNotAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var nw memnet.Network
-		server, err := testserver.Start(nw.Listen, "localhost:143", func(l net.Listener) {
-			if c, err := l.Accept(); err == nil {
-				play(c, []string{"* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: LOGOUT"})
-			}
-		})
-		require.NoError(t, err)
-		defer server.Close()
-		config, err := imap.ParseDSN(plainDSN("localhost", "?tls=none"))
-		require.NoError(t, err)
-		config.Dial = nw.DialContext
-		connector, err := imap.NewConnector(config)
-		require.NoError(t, err)
-		c, err := connector.Connect(t.Context())
-		require.NoError(t, err)
+		c := playInMemory(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: LOGOUT")
 		began := time.Now()
 		require.NoError(t, c.Close())
 		assert.Equal(t, 2*time.Second, time.Since(began))

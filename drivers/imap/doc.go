@@ -59,8 +59,9 @@
 // left.
 //
 // Where a token ends after an hour, Config.Credentials returns one for each
-// connect. A connection whose token has ended is not used again. An example of
-// Config has its tokens from golang.org/x/oauth2.
+// connect. A connection whose token has ended is not lent again, and [Watch]
+// leaves it within four minutes. An example of Config has its tokens from
+// golang.org/x/oauth2.
 //
 // # Commands
 //
@@ -68,9 +69,13 @@
 // command is sent. Wait, Collect or Close of what they return waits for the
 // answer, so commands can be sent one behind the other.
 //
-// A command has no time limit of its own. It obeys the context of [Conn.Bind],
-// which a pool's Do calls. IMAP can't take a command back, so a context that
-// ends ends the connection.
+// A command has no time limit of its own, however long a message takes to be
+// read or written; those of go-imap are switched off. It obeys the context of
+// [Conn.Bind], which a pool's Do calls. IMAP can't take a command back, so
+// a context that ends ends the connection.
+//
+// An empty set of messages, a flag that is none, and a MOVE that the server
+// does not have are refused without being sent, and the connection lives on.
 //
 // What its holder leaves open does not reach the next one:
 //
@@ -81,9 +86,10 @@
 //	an APPEND, or one that was short   the connection is closed
 //	a mailbox that is selected         it is left, without expunging; see reset
 //
-// All of that happens in [Conn.ResetSession]. What changes the connection for
-// good has no method: LOGIN, ENABLE and the like are for the Config. COMPRESS
-// and NOTIFY are not there because go-imap does not have them.
+// All of that happens in [Conn.ResetSession]. [Conn.Ping] does it as well, but
+// for the mailbox, in the time that its context has. What changes the connection
+// for good has no method: LOGIN, ENABLE and the like are for the Config.
+// COMPRESS and NOTIFY are not there because go-imap does not have them.
 //
 // # Errors
 //

@@ -123,8 +123,9 @@ func wantGoroutines(t testing.TB, n int) {
 }
 
 // script serves each connection with lines: what begins with C: is read and
-// must be contained in what comes, the rest is written as it is. After them
-// it hangs up if the last line says HANG UP; else it is silent until LOGOUT.
+// must be contained in what comes, a duration is a pause, the rest is written
+// as it is. After them it hangs up if the last line says HANG UP; else it is
+// silent until LOGOUT.
 func script(t testing.TB, lines ...string) string {
 	t.Helper()
 	server, err := testserver.Start(testserver.TCP, "127.0.0.1:0", func(l net.Listener) {
@@ -160,6 +161,10 @@ func play(c net.Conn, lines []string) {
 		}
 		if line == "HANG UP" {
 			return
+		}
+		if pause, err := time.ParseDuration(line); err == nil {
+			<-time.After(pause)
+			continue
 		}
 		fmt.Fprint(c, strings.ReplaceAll(line, "TAG", tag))
 	}

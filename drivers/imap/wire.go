@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -98,6 +99,15 @@ func (w *wire) Write(b []byte) (int, error) {
 	}
 	return w.Conn.Write(b)
 }
+
+// SetReadDeadline does nothing. go-imap gives each response half a minute, and
+// each literal five, in which its reader has to be done with it. Here contexts
+// end commands.
+func (w *wire) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline does nothing, for the same reason: go-imap gives the message
+// of an APPEND five minutes.
+func (w *wire) SetWriteDeadline(time.Time) error { return nil }
 
 // first returns the first line that was read, up to headSize, without its end.
 func (w *wire) first() string {
