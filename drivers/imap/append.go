@@ -30,10 +30,13 @@ type appending interface {
 // Append sends an APPEND command for a message of size bytes. It blocks until
 // the server wants the message, or refuses it; Wait tells which.
 //
+// Nothing is sent if a flag is none, or if the name of the mailbox has more than
+// 800 bytes.
+//
 // A server that refuses a message before it has come costs the connection,
 // because go-imap closes it then; the error is the server's all the same.
 func (c *Conn) Append(mailbox string, size int64, options *imap.AppendOptions) *AppendCommand {
-	if err := checkAppend(size, options); err != nil {
+	if err := checkAppend(mailbox, size, options); err != nil {
 		return &AppendCommand{c: c, cmd: unsent[*imap.AppendData]{err}, closed: true, err: c.explain("APPEND", err)}
 	}
 	a := &AppendCommand{c: c, size: size}

@@ -97,12 +97,20 @@ func checkStore(store *imap.StoreFlags) error {
 	return fmt.Errorf("there is no operation %d on flags", store.Op)
 }
 
+// maxName is how many bytes the name of a mailbox may have that a message is
+// appended to. On the wire they are five times as many at most. With more than
+// 4096 the name would be a literal, and the server may refuse that, upon which
+// go-imap sends the message.
+const maxName = 800
+
 // checkAppend returns what is wrong with an APPEND, or nil.
-func checkAppend(size int64, options *imap.AppendOptions) error {
-	if size < 0 {
+func checkAppend(mailbox string, size int64, options *imap.AppendOptions) error {
+	switch {
+	case len(mailbox) > maxName:
+		return fmt.Errorf("the name of the mailbox has %d bytes: want %d at most", len(mailbox), maxName)
+	case size < 0:
 		return fmt.Errorf("a message of %d bytes", size)
-	}
-	if options == nil {
+	case options == nil:
 		return nil
 	}
 	return checkFlags(options.Flags)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 
 	goimap "github.com/emersion/go-imap/v2"
@@ -86,6 +87,22 @@ func TestAnAppendWithAWrongFlagSendsNoLineOfTheMessage(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A name that is too long for a quoted string is sent first, and may be refused.
+func TestAnAppendToALongNameSendsNoLineOfTheMessage(t *testing.T) {
+	wantNothingSent(t, "IMAP4rev1 LITERAL-", "imap: APPEND: the name of the mailbox has 801 bytes: want 800 at most", func(c *imap.Conn) error {
+		_, err := c.Append(strings.Repeat("\x01", 801), 10, nil).Wait()
+		return err
+	})
+	heard := make(chan string, 10)
+	c := dial(t, plainDSN(yesMan(t, "* PREAUTH [CAPABILITY IMAP4rev1 LITERAL-] hi\r\n", heard), "?tls=none"))
+	longest := strings.Repeat("\x01a", 400)
+	a := c.Append(longest, 0, nil)
+	require.NoError(t, a.Close())
+	_, err := a.Wait()
+	require.NoError(t, err)
+	assert.Regexp(t, `^APPEND "(&AAE-a){400}" \{0\+\}$`, <-heard)
 }
 
 func TestGoodFlagsAreStored(t *testing.T) {
