@@ -63,6 +63,7 @@ func newConn(nc *conn.Conn, address, greeting string, home home, log logr.Logger
 		begun:   map[begun]struct{}{},
 	}
 	c.client = imapclient.New(c.wire, &imapclient.Options{UnilateralDataHandler: c.handler()})
+	c.wire.client.Store(c.client)
 	return c
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
 
 	"github.com/hotline-go/hotline/conn"
 )
@@ -32,6 +33,9 @@ type wire struct {
 
 	// idle is an IDLE that is under way. Nil: none.
 	idle atomic.Pointer[idling]
+
+	// client is who reads and writes. Nil until it is made.
+	client atomic.Pointer[imapclient.Client]
 
 	received lines                      // for the goroutine that reads
 	farewell atomic.Pointer[imap.Error] // the last line that was read, if it is a BYE
@@ -87,17 +91,41 @@ func (w *wire) hear(line string, inside, login bool) {
 // Write writes to the connection. go-imap writes an empty answer to a SASL
 // challenge as "=", which is the form of an empty initial response alone
 // (go-imap issue 760). Outside of that exchange the same bytes may be mail.
-func (w *wire) Write(b []byte) (int, error) {
+func (w *wire) Write(b []byte) (n int, err error) {
 	if w.idle.Load().leaveOut(b) {
 		return len(b), nil
 	}
 	authenticating := w.login.Load() != nil
 	w.trace.send(b, authenticating)
 	if authenticating && string(b) == "=\r\n" {
-		_, err := w.Conn.Write(b[1:])
-		return len(b), err
+		n, err = w.Conn.Write(b[1:])
+		n++
+	} else {
+		n, err = w.Conn.Write(b)
 	}
-	return w.Conn.Write(b)
+	if err != nil {
+		w.awaitReader()
+	}
+	return n, err
+}
+
+// readerTime is what go-imap's reader has for what it holds. It takes longer
+// only if it has an answer for somebody who does not come for it.
+const readerTime = 100 * time.Millisecond
+
+// awaitReader waits for the end of go-imap's reader after a failed Write. The
+// writer ends all commands then, and the reader may be about to send on
+// a channel that is closed with them.
+func (w *wire) awaitReader() {
+	client := w.client.Load()
+	if client == nil {
+		return
+	}
+	_ = w.Conn.Close()
+	select {
+	case <-client.Closed():
+	case <-time.After(readerTime):
+	}
 }
 
 // SetReadDeadline does nothing. go-imap gives each response half a minute, and
