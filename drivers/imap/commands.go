@@ -56,7 +56,7 @@ func (c *Conn) leave(name string, send func() *imapclient.Command) *Command {
 // Fetch sends a FETCH command, or UID FETCH for a set of UIDs. The options may
 // be nil.
 func (c *Conn) Fetch(numSet imap.NumSet, options *imap.FetchOptions) *FetchCommand {
-	if err := checkSet(numSet); err != nil {
+	if err := cmp.Or(checkSet(numSet), checkItems(options)); err != nil {
 		return c.fetch("FETCH", unsent[*imapclient.FetchMessageData]{err})
 	}
 	return c.fetch("FETCH", c.client.Fetch(numSet, options))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
@@ -31,6 +32,7 @@ func (u unsent[T]) Close() error { return u.mistake }
 
 var (
 	errNoMessages = errors.New("the set of messages is empty")
+	errNoSection  = errors.New("one of the sections to fetch is nil")
 	errNoCriteria = errors.New("there are no search criteria")
 	errNoMove     = fmt.Errorf(`the server has no MOVE: Copy the messages, and then Store \Deleted and Expunge them: %w`, errors.ErrUnsupported)
 )
@@ -45,6 +47,17 @@ func checkSet(set imap.NumSet) error {
 		return nil
 	}
 	return fmt.Errorf("%T is no set of messages: want imap.SeqSet or imap.UIDSet", set)
+}
+
+// checkItems returns what is wrong with options, or nil.
+func checkItems(options *imap.FetchOptions) error {
+	if options == nil {
+		return nil
+	}
+	if slices.Contains(options.BodySection, nil) || slices.Contains(options.BinarySection, nil) || slices.Contains(options.BinarySectionSize, nil) {
+		return errNoSection
+	}
+	return nil
 }
 
 // checkFlags returns what is wrong with flags, or nil. A flag is an atom, with

@@ -46,6 +46,15 @@ func TestAMistakeIsNotSent(t *testing.T) {
 		{"FETCH of nothing", "imap: FETCH: the set of messages is empty", func(c *imap.Conn) error { return second(c.Fetch(goimap.UIDSet{}, nil).Collect()) }},
 		{"FETCH of nil", "imap: FETCH: <nil> is no set of messages: want imap.SeqSet or imap.UIDSet", func(c *imap.Conn) error { return c.Fetch(nil, nil).Close() }},
 		{"FETCH of a pointer", "imap: FETCH: *imap.SeqSet is no set of messages: want imap.SeqSet or imap.UIDSet", func(c *imap.Conn) error { return c.Fetch(&one, nil).Close() }},
+		{"FETCH of a nil section", "imap: FETCH: one of the sections to fetch is nil", func(c *imap.Conn) error {
+			return c.Fetch(one, &goimap.FetchOptions{BodySection: []*goimap.FetchItemBodySection{{}, nil}}).Close()
+		}},
+		{"FETCH of a nil binary section", "imap: FETCH: one of the sections to fetch is nil", func(c *imap.Conn) error {
+			return c.Fetch(one, &goimap.FetchOptions{BinarySection: []*goimap.FetchItemBinarySection{nil}}).Close()
+		}},
+		{"FETCH of the size of a nil section", "imap: FETCH: one of the sections to fetch is nil", func(c *imap.Conn) error {
+			return c.Fetch(one, &goimap.FetchOptions{BinarySectionSize: []*goimap.FetchItemBinarySectionSize{nil}}).Close()
+		}},
 		{"COPY of nothing", "imap: COPY: the set of messages is empty", func(c *imap.Conn) error { return second(c.Copy(goimap.SeqSet{}, "a").Wait()) }},
 		{"MOVE of nothing", "imap: MOVE: the set of messages is empty", func(c *imap.Conn) error { return second(c.Move(goimap.SeqSet{}, "a").Wait()) }},
 		{"UID EXPUNGE of nothing", "imap: UID EXPUNGE: the set of messages is empty", func(c *imap.Conn) error { return second(c.UIDExpunge(nil).Collect()) }},
