@@ -140,18 +140,18 @@ type PanicError struct {
 	Stack []byte // where it came from, as debug.Stack prints it
 }
 
-// stack returns what to log besides err: where it came from, if it is a panic.
-func stack(err error) []any {
-	if p, ok := err.(*PanicError); ok {
-		return []any{"stack", string(p.Stack)}
-	}
-	return nil
-}
-
 func (e *PanicError) Error() string { return fmt.Sprintf("pool: panic: %v", e.Value) }
 
 // Unwrap returns the value of the panic if that is an error.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
+}
+
+// stack returns what to log besides err: where it came from, if it is a panic.
+func stack(err error) []any {
+	if p, ok := err.(*PanicError); ok {
+		return []any{"stack", string(p.Stack)}
+	}
+	return nil
 }
