@@ -38,34 +38,31 @@ func (d *diary) take() []string {
 	return entries
 }
 
-// watch makes f record its calls.
-func (d *diary) watch(f *drivertest.Fake) {
-	for _, op := range []drivertest.Op{
-		drivertest.Connect, drivertest.Ping, drivertest.ResetSession, drivertest.IsValid, drivertest.Use, drivertest.Close,
-	} {
-		f.Always(op, func(_ context.Context, c *conn) error {
-			d.add("%v %d", op, c.ID)
-			return nil
-		})
+// open opens a pool whose driver and hooks record their calls. A hook that cfg
+// has already does not.
+func (d *diary) open(t *testing.T, cfg pool.Config) (*drivertest.Fake, *pool.Pool[*conn]) {
+	hook := func(h *func(context.Context, driver.Conn) error, name string) {
+		if *h == nil {
+			*h = func(_ context.Context, c driver.Conn) error { d.add("%s %d", name, c.(*conn).ID); return nil }
+		}
 	}
-}
-
-// hooks returns a Config whose hooks record their calls.
-func (d *diary) hooks() pool.Config {
-	id := func(c driver.Conn) int { return c.(*conn).ID }
-	return pool.Config{
-		OnConnect: func(_ context.Context, c driver.Conn) error { d.add("OnConnect %d", id(c)); return nil },
-		OnAcquire: func(_ context.Context, c driver.Conn) error { d.add("OnAcquire %d", id(c)); return nil },
-		OnRelease: func(c driver.Conn) error { d.add("OnRelease %d", id(c)); return nil },
-		OnClose:   func(c driver.Conn, reason error) { d.add("OnClose %d: %v", id(c), reason) },
+	hook(&cfg.OnConnect, "OnConnect")
+	hook(&cfg.OnAcquire, "OnAcquire")
+	if cfg.OnRelease == nil {
+		cfg.OnRelease = func(c driver.Conn) error { d.add("OnRelease %d", c.(*conn).ID); return nil }
 	}
+	cfg.OnClose = func(c driver.Conn, reason error) { d.add("OnClose %d: %v", c.(*conn).ID, reason) }
+	f := drivertest.NewFake(t)
+	for op := drivertest.Connect; op <= drivertest.Close; op++ {
+		f.Always(op, func(_ context.Context, c *conn) error { d.add("%v %d", op, c.ID); return nil })
+	}
+	return f, open[*conn](t, f, cfg)
 }
 
 func TestHooksAndDriverAreCalledInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d diary
-		f, p := openFake(t, d.hooks())
-		d.watch(f)
+		_, p := d.open(t, pool.Config{})
 		l := acquire(t, p)
 		assert.Equal(t, []string{"Connect 1", "OnConnect 1", "OnAcquire 1"}, d.take())
 		require.NoError(t, l.Conn().Use())
@@ -81,168 +78,170 @@ func TestHooksAndDriverAreCalledInOrder(t *testing.T) {
 		l = acquire(t, p)
 		assert.Equal(t, []string{"Ping 1", "IsValid 1", "ResetSession 1", "OnAcquire 1"}, d.take())
 		l.Discard(io.EOF)
-		assert.Equal(t, []string{"OnClose 1: EOF", "Close 1"}, d.take(), "a discarded one is not released")
+		assert.Equal(t, []string{"OnClose 1: EOF", "Close 1"}, d.take(), "Discard does not call OnRelease")
 	})
 }
 
-func TestOnConnectErrorIsAConnectError(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var d diary
-		cfg := d.hooks()
-		cfg.OnConnect = func(context.Context, driver.Conn) error { return errScripted }
-		cfg.MinIdle = 1
-		f := drivertest.NewFake(t)
-		d.watch(f)
-		p := open[*conn](t, f, cfg)
-		advance(time.Second)
-		wantGaps(t, gaps(f, 0), 100*time.Millisecond, 160*time.Millisecond, 256*time.Millisecond)
-		assert.Equal(t, []string{"Connect 1", "OnClose 1: scripted error", "Close 1"}, d.take()[:3])
-
-		e := start(t.Context(), p)
-		advance(2 * time.Second)
-		e.wantError(t, errScripted)
-		s := p.Stats()
-		assert.Equal(t, s.Connects, s.ConnectFailures)
-		assert.Zero(t, f.Counts().Open)
-	})
-}
-
-func TestOnConnectIsBoundedByConnectTimeout(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, p := openFake(t, pool.Config{
-			ConnectTimeout: 3 * time.Second,
-			OnConnect:      func(ctx context.Context, _ driver.Conn) error { <-ctx.Done(); return ctx.Err() },
+func TestHookThatFailsClosesTheConnection(t *testing.T) {
+	fail := func(context.Context, driver.Conn) error { return errScripted }
+	for name, tt := range map[string]struct {
+		cfg   pool.Config
+		calls []string
+		err   error // of Acquire
+	}{
+		"OnConnect": {pool.Config{OnConnect: fail}, []string{"Connect 1", "OnClose 1: scripted error", "Close 1"}, errScripted},
+		"OnAcquire": {pool.Config{OnAcquire: fail}, []string{"Connect 1", "OnConnect 1", "OnClose 1: scripted error", "Close 1"}, errScripted},
+		"OnRelease": {pool.Config{OnRelease: func(driver.Conn) error { return errScripted }},
+			[]string{"Connect 1", "OnConnect 1", "OnAcquire 1", "OnClose 1: scripted error", "Close 1"}, nil},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			var d diary
+			f, p := d.open(t, tt.cfg)
+			l, err := p.Acquire(t.Context())
+			assert.ErrorIs(t, err, tt.err)
+			l.Release()
+			assert.Equal(t, tt.calls, d.take())
+			assert.Zero(t, f.Counts().Open)
 		})
-		_, err := p.Acquire(t.Context())
-		e := wantAcquireError(t, err, context.DeadlineExceeded)
-		assert.Equal(t, 3*time.Second, e.Waited)
-		assert.ErrorContains(t, err, "ConnectTimeout of 3s")
-	})
+	}
 }
 
-// The caller learns what its hook said, and the connection is not pooled.
-func TestOnAcquireErrorGoesToTheCaller(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var d diary
-		cfg := d.hooks()
-		cfg.OnAcquire = func(context.Context, driver.Conn) error { return errScripted }
-		f, p := openFake(t, cfg)
-		_, err := p.Acquire(t.Context())
-		e := wantAcquireError(t, err, errScripted)
-		assert.NoError(t, e.Connect)
-		assert.Equal(t, []string{"OnConnect 1", "OnClose 1: scripted error"}, d.take())
-		assert.Zero(t, f.Counts().Open)
-		assert.Equal(t, pool.Closes{Bad: 1}, p.Stats().Closed)
-		assert.Zero(t, p.Stats().Acquires)
-	})
-}
-
-// A hook that knows a dead connection when it sees one, say by a server that
-// has moved, is asked again with the next one.
+// A hook may recognize dead connections, say of a server that has moved. It
+// sees one connection after the other until one is good.
 func TestOnAcquireThatCallsConnectionsBadGetsTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := pool.Config{OnAcquire: func(_ context.Context, c driver.Conn) error {
+		f, p := openFake(t, pool.Config{OnAcquire: func(_ context.Context, c driver.Conn) error {
 			if c.(*conn).ID <= 3 && c.(*conn).Uses() > 0 {
 				return driver.ErrBadConn
 			}
 			return nil
-		}}
-		f, p := openFake(t, cfg)
+		}})
 		fill(t, p, 4)
-		l := acquire(t, p)
-		assert.Equal(t, 4, l.Conn().ID)
-		l.Release()
+		assert.Equal(t, 4, acquire(t, p).Conn().ID)
 		assert.Equal(t, 4, f.Counts().Connects)
 	})
 }
 
-func TestOnReleaseErrorDiscardsTheConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var d diary
-		cfg := d.hooks()
-		cfg.OnRelease = func(driver.Conn) error { return errScripted }
-		f, p := openFake(t, cfg)
-		acquire(t, p).Release()
-		assert.Equal(t, []string{"OnConnect 1", "OnAcquire 1", "OnClose 1: scripted error"}, d.take())
-		assert.Zero(t, f.Counts().Open)
-		assert.Equal(t, pool.Closes{Bad: 1}, p.Stats().Closed)
-	})
-}
-
-// Every close has its reason.
-func TestOnCloseGetsTheReason(t *testing.T) {
+func TestEachCloseHasItsReasonAndIsCounted(t *testing.T) {
+	type test = func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn])
+	use := func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) { acquire(t, p).Release() }
+	useAndWait := func(d time.Duration) test {
+		return func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) { acquire(t, p).Release(); advance(d) }
+	}
+	do := func(fn func() error) test {
+		return func(_ *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
+			apart(func() { p.Do(context.Background(), func(context.Context, *conn) error { return fn() }) })
+		}
+	}
 	for name, tt := range map[string]struct {
 		cfg  pool.Config
-		do   func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn])
+		do   test
 		want error
+		by   pool.Closes
 	}{
 		"discard": {do: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
 			acquire(t, p).Discard(errScripted)
-		}, want: errScripted},
-		"error in Do": {do: func(_ *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
-			p.Do(context.Background(), func(context.Context, *conn) error { return io.ErrUnexpectedEOF })
-		}, want: io.ErrUnexpectedEOF},
-		"panic in Do": {do: func(_ *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
-			defer func() { recover() }()
-			p.Do(context.Background(), func(context.Context, *conn) error { panic("boom") })
-		}, want: pool.ErrUnfinished},
+		}, want: errScripted, by: pool.Closes{Bad: 1}},
+		"error in Do": {do: do(func() error { return io.ErrUnexpectedEOF }), want: io.ErrUnexpectedEOF, by: pool.Closes{Bad: 1}},
+		"panic in Do": {do: do(func() error { panic("boom") }), want: pool.ErrUnfinished, by: pool.Closes{Bad: 1}},
 		"invalid": {do: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
 			f.Next(drivertest.IsValid, 1, drivertest.Fail(errScripted))
 			acquire(t, p).Release()
-		}, want: pool.ErrInvalid},
+		}, want: pool.ErrInvalid, by: pool.Closes{Invalid: 1}},
 		"reset session": {do: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
 			acquire(t, p).Release()
 			f.Next(drivertest.ResetSession, 1, drivertest.Fail(errScripted))
 			p.Acquire(t.Context())
-		}, want: errScripted},
+		}, want: errScripted, by: pool.Closes{Bad: 1}},
 		"check": {do: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
 			acquire(t, p).Release()
 			advance(10 * time.Second)
 			f.Next(drivertest.Ping, 1, drivertest.Fail(errScripted))
 			acquire(t, p).Release()
-		}, want: errScripted},
+		}, want: errScripted, by: pool.Closes{Bad: 1}},
 		"max idle": {cfg: pool.Config{MaxIdle: 1}, do: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
 			releaseAll(acquireN(t, p, 2))
-		}, want: pool.ErrMaxIdle},
-		"max idle time": {cfg: pool.Config{MaxIdleTime: time.Second}, do: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
-			acquire(t, p).Release()
-			advance(2 * time.Second)
-		}, want: pool.ErrMaxIdleTime},
-		"max lifetime": {cfg: pool.Config{MaxLifetime: time.Second, LifetimeJitter: -1}, do: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
-			acquire(t, p).Release()
-			advance(1500 * time.Millisecond)
-		}, want: pool.ErrMaxLifetime},
-		"max uses": {cfg: pool.Config{MaxUses: 1}, do: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
-			acquire(t, p).Release()
-		}, want: pool.ErrMaxUses},
+		}, want: pool.ErrMaxIdle, by: pool.Closes{Idle: 1}},
+		"max idle time": {cfg: pool.Config{MaxIdleTime: time.Second}, do: useAndWait(2 * time.Second), want: pool.ErrMaxIdleTime, by: pool.Closes{Idle: 1}},
+		"max lifetime": {cfg: pool.Config{MaxLifetime: time.Second, LifetimeJitter: -1}, do: useAndWait(1500 * time.Millisecond),
+			want: pool.ErrMaxLifetime, by: pool.Closes{Lifetime: 1}},
+		"max uses": {cfg: pool.Config{MaxUses: 1}, do: use, want: pool.ErrMaxUses, by: pool.Closes{Uses: 1}},
 		"reset": {do: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
 			acquire(t, p).Release()
 			p.Reset()
-		}, want: pool.ErrReset},
+		}, want: pool.ErrReset, by: pool.Closes{Reset: 1}},
 		"resize": {do: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
 			acquire(t, p).Release()
 			require.NoError(t, p.Resize(0))
-		}, want: pool.ErrResized},
+		}, want: pool.ErrResized, by: pool.Closes{Reset: 1}},
 		"close": {do: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
 			acquire(t, p).Release()
 			require.NoError(t, p.Close())
-		}, want: pool.ErrClosed},
+		}, want: pool.ErrClosed, by: pool.Closes{Shutdown: 1}},
 	} {
 		bubble(t, name, func(t *testing.T) {
-			var mu sync.Mutex
-			var reasons []error
-			tt.cfg.OnClose = func(_ driver.Conn, reason error) {
-				mu.Lock()
-				defer mu.Unlock()
-				reasons = append(reasons, reason)
-			}
+			var reasons []error // of OnClose calls one after the other
+			tt.cfg.OnClose = func(_ driver.Conn, reason error) { reasons = append(reasons, reason) }
 			f, p := openFake(t, tt.cfg)
 			tt.do(t, f, p)
 			synctest.Wait()
-			mu.Lock()
-			defer mu.Unlock()
 			require.Len(t, reasons, 1)
 			assert.ErrorIs(t, reasons[0], tt.want)
+			assert.Equal(t, tt.by, p.Stats().Closed)
 		})
+	}
+}
+
+// hollow is an error whose nil pointer panics in each method, the usual
+// accident of a function that returns its *hollow as an error.
+type hollow struct{ cause error }
+
+func (e *hollow) Error() string { return e.cause.Error() }
+func (e *hollow) Unwrap() error { return e.cause }
+
+// mute panics in Error alone.
+type mute struct{ text *string }
+
+func (e *mute) Error() string { return *e.text }
+
+// The process goes on, and no slot is lost, whoever returns such an error.
+func TestErrorWhoseMethodsPanicCostsOnlyItsConnection(t *testing.T) {
+	for name, accident := range map[string]error{"Error and Unwrap": (*hollow)(nil), "Error": (*mute)(nil)} {
+		for _, from := range []string{"Connect", "OnConnect", "OnAcquire", "OnRelease", "ResetSession", "Ping", "Close", "Discard"} {
+			bubble(t, name+", from "+from, func(t *testing.T) {
+				var log logLines
+				once := func(place string) (err error) {
+					if place == from {
+						from, err = "", accident
+					}
+					return err
+				}
+				f, p := openFake(t, pool.Config{
+					MaxOpen: 1, ValidateAfter: 1, Logger: log.logger(9),
+					OnConnect: func(context.Context, driver.Conn) error { return once("OnConnect") },
+					OnAcquire: func(context.Context, driver.Conn) error { return once("OnAcquire") },
+					OnRelease: func(driver.Conn) error { return once("OnRelease") },
+				})
+				for op := drivertest.Connect; op <= drivertest.Close; op++ {
+					f.Always(op, func(context.Context, *conn) error { return once(op.String()) })
+				}
+				for range 3 { // Connect, Ping, ResetSession
+					apart(func() {
+						if l, err := p.Acquire(t.Context()); err == nil {
+							l.Release()
+						}
+					})
+					advance(time.Minute) // past the backoff
+				}
+				apart(func() { acquire(t, p).Discard(once("Discard")) })
+				synctest.Wait()
+				assert.Empty(t, from, "it was returned")
+				for range 2 {
+					acquire(t, p).Release()
+				}
+				assert.Equal(t, 1, p.Stats().Open)
+				assert.Equal(t, 1, f.Counts().Open)
+			})
+		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/driver/drivertest"
 	"github.com/hotline-go/hotline/pool"
 )
@@ -36,7 +34,7 @@ func (l *logLines) logger(verbosity int) logr.Logger {
 	}, funcr.Options{Verbosity: verbosity})
 }
 
-// take returns the lines up to now, and begins anew.
+// take returns the lines up to now, and starts over.
 func (l *logLines) take() []string {
 	synctest.Wait()
 	l.mu.Lock()
@@ -46,8 +44,8 @@ func (l *logLines) take() []string {
 	return lines
 }
 
-// want fails t unless there is a line since the last call for each of want, in
-// order, that contains all its words, which | separates.
+// want fails t unless the lines since the last call match want, one by one:
+// each contains all words of its entry, which | separates.
 func (l *logLines) want(t *testing.T, want ...string) {
 	t.Helper()
 	lines := l.take()
@@ -59,39 +57,13 @@ func (l *logLines) want(t *testing.T, want ...string) {
 	}
 }
 
-// live has a connection fail to connect, connect, be pinged, fail its ping, and
-// be closed, with a logger for messages up to the given level. want gets what
-// that must log, each line with its level before it.
-func live(t *testing.T, verbosity int, want func(l *logLines, lines ...string)) {
-	var log logLines
-	f, p := openFake(t, pool.Config{Name: "mail", MaxOpen: 1, Logger: log.logger(verbosity), Backoff: pool.Backoff{Initial: time.Millisecond}})
-	f.Next(drivertest.Connect, 1, drivertest.Fail(errScripted))
-	_, err := p.Acquire(t.Context())
-	require.Error(t, err)
-	want(&log, `0"msg"="connect failed" "error"="drivertest: connect: scripted error"|"pool"="mail"|"took"=`)
-	advance(time.Second)
-	acquire(t, p).Release()
-	want(&log, `1"level"=1 "msg"="connected"|"pool"="mail"|"took"=`)
-	advance(10 * time.Second)
-	acquire(t, p).Release()
-	want(&log, `2"level"=2 "msg"="connection passed its check"|"pool"="mail"|"took"=`)
-	advance(10 * time.Second)
-	f.Next(drivertest.Ping, 1, drivertest.Fail(errScripted))
-	f.Next(drivertest.Close, 1, drivertest.Fail(errors.New("broken pipe")))
-	f.Next(drivertest.Connect, 1, drivertest.Delay(time.Second))
-	acquire(t, p).Release()
-	want(&log,
-		`2"level"=2 "msg"="connection failed its check"|"pool"="mail"|"error"="scripted error"`,
-		`1"level"=1 "msg"="closed"|"pool"="mail"|"reason"="pool: check failed: scripted error"|"error"="broken pipe"`,
-		`1"level"=1 "msg"="connected"`)
-	require.NoError(t, p.Close())
-	want(&log, `1"level"=1 "msg"="closed"|"reason"="pool: closed"`)
-}
-
+// A connection fails to connect, connects, is pinged, fails its ping, and is
+// closed. Each message comes at its level, which stands before it here.
 func TestLoggerGetsEachMessageAtItsLevel(t *testing.T) {
 	for level := range 3 {
 		bubble(t, string(rune('0'+level)), func(t *testing.T) {
-			live(t, level, func(l *logLines, lines ...string) {
+			var log logLines
+			want := func(lines ...string) {
 				t.Helper()
 				var seen []string
 				for _, line := range lines {
@@ -99,13 +71,40 @@ func TestLoggerGetsEachMessageAtItsLevel(t *testing.T) {
 						seen = append(seen, line[1:])
 					}
 				}
-				l.want(t, seen...)
+				log.want(t, seen...)
+			}
+			f, p := openFake(t, pool.Config{Name: "mail", MaxOpen: 1, Logger: log.logger(level), Backoff: pool.Backoff{Initial: time.Millisecond}})
+			f.Next(drivertest.Connect, 1, drivertest.Fail(errScripted))
+			_, err := p.Acquire(t.Context())
+			require.Error(t, err)
+			want(`0"msg"="connect failed" "error"="drivertest: connect: scripted error"|"pool"="mail"|"took"=`)
+			advance(time.Second)
+			acquire(t, p).Release()
+			want(`1"level"=1 "msg"="connected"|"pool"="mail"|"took"=`)
+			advance(10 * time.Second)
+			acquire(t, p).Release()
+			want(`2"level"=2 "msg"="connection passed its check"|"pool"="mail"|"took"=`)
+			advance(10 * time.Second)
+			f.Next(drivertest.Ping, 1, drivertest.Fail(errScripted))
+			f.Next(drivertest.Close, 1, func(context.Context, *conn) error {
+				<-time.After(time.Millisecond) // the check logs first
+				return errors.New("broken pipe")
 			})
+			f.Next(drivertest.Connect, 1, drivertest.Delay(time.Second))
+			l := acquire(t, p)
+			want(
+				`2"level"=2 "msg"="connection failed its check"|"pool"="mail"|"error"="scripted error"`,
+				`1"level"=1 "msg"="closed"|"pool"="mail"|"reason"="pool: check failed: scripted error"|"error"="broken pipe"`,
+				`1"level"=1 "msg"="connected"`)
+			require.NoError(t, p.Close())
+			want(`0"level"=0 "msg"="closed while connections are in use"|"leased"=1`)
+			l.Discard(nil)
+			want(`1"level"=1 "msg"="closed"|"reason"="pool: discarded by its holder"`)
 		})
 	}
 }
 
-// What ends because the pool is closed is no failure to tell of.
+// The end of the pool ends its Connects, which is not a failure to report.
 func TestClosingThePoolLogsNoConnectError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logLines
@@ -118,20 +117,7 @@ func TestClosingThePoolLogsNoConnectError(t *testing.T) {
 	})
 }
 
-func TestClosingThePoolLogsThatConnectionsAreInUse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log logLines
-		_, p := openFake(t, pool.Config{Logger: log.logger(0)})
-		leases := acquireN(t, p, 2)
-		require.NoError(t, p.Close())
-		log.want(t, `"level"=0 "msg"="closed while connections are in use"|"leased"=2`)
-		releaseAll(leases)
-		require.NoError(t, p.Shutdown(t.Context()))
-		log.want(t)
-	})
-}
-
-// Nobody else learns where it came from.
+// Only the log says where a panic in the background came from.
 func TestPanicsAreLoggedWithTheirStacks(t *testing.T) {
 	for _, op := range []drivertest.Op{drivertest.Connect, drivertest.Ping, drivertest.Close} {
 		bubble(t, op.String(), func(t *testing.T) {
@@ -149,28 +135,4 @@ func TestPanicsAreLoggedWithTheirStacks(t *testing.T) {
 			}))
 		})
 	}
-}
-
-// A logger that asks the pool how it stands must not hang it.
-func TestLoggerAndHooksMayCallThePool(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var p *pool.Pool[*conn]
-		var calls atomic.Int64
-		ask := func(string, string) {
-			p.Stats()
-			calls.Add(1)
-		}
-		hook := func(context.Context, driver.Conn) error { ask("", ""); return nil }
-		_, p = openFake(t, pool.Config{
-			Logger:    funcr.New(ask, funcr.Options{Verbosity: 2}),
-			OnConnect: hook, OnAcquire: hook,
-			OnRelease: func(c driver.Conn) error { return hook(context.Background(), c) },
-			OnClose:   func(c driver.Conn, _ error) { hook(context.Background(), c) },
-		})
-		acquire(t, p).Release()
-		advance(10 * time.Second)
-		acquire(t, p).Discard(nil)
-		synctest.Wait()
-		assert.Equal(t, int64(5+3), calls.Load(), "two of OnAcquire; connected, checked, closed")
-	})
 }

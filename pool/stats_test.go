@@ -13,29 +13,25 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// wantStats fails t unless the pool stands like that, now that all is quiet.
+// wantStats fails t unless the Stats of p are want when all is quiet.
 func wantStats(t *testing.T, p *pool.Pool[*conn], want pool.Stats) {
 	t.Helper()
 	synctest.Wait()
 	require.Equal(t, want, p.Stats())
 }
 
-func TestStatsOfANewPoolAreZero(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, p := openFake(t, pool.Config{})
-		wantStats(t, p, pool.Stats{MaxOpen: 10})
-		require.NoError(t, p.Resize(7))
-		wantStats(t, p, pool.Stats{MaxOpen: 7})
-	})
-}
-
-// The story of a connection, with all that is counted of it.
+// The story of a connection, with everything that is counted.
 func TestStatsFollowAConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 1})
+		f, p := openFake(t, pool.Config{})
+		want := pool.Stats{MaxOpen: 10}
+		wantStats(t, p, want)
+		require.NoError(t, p.Resize(1))
+		want.MaxOpen = 1
+		wantStats(t, p, want)
 		f.Next(drivertest.Connect, 1, drivertest.Delay(2*time.Second))
 		first := start(t.Context(), p)
-		want := pool.Stats{MaxOpen: 1, Connecting: 1, Waiting: 1, Waits: 1}
+		want.Connecting, want.Waiting, want.Waits = 1, 1, 1
 		wantStats(t, p, want)
 
 		advance(2 * time.Second)
@@ -52,7 +48,7 @@ func TestStatsFollowAConnection(t *testing.T) {
 		wantStats(t, p, want)
 		l.Release()
 
-		// A check counts as idle, and its caller waits.
+		// A connection being checked counts as idle, and its caller waits.
 		advance(10 * time.Second)
 		f.Next(drivertest.Ping, 1, drivertest.Delay(time.Second/2))
 		second := start(t.Context(), p)
@@ -63,23 +59,30 @@ func TestStatsFollowAConnection(t *testing.T) {
 		want.Acquires, want.WaitTime, want.Pings, want.PingTime = 3, 2500*time.Millisecond, 1, time.Second/2
 		wantStats(t, p, want)
 
+		second.wantLease(t).Release()
+		advance(10 * time.Second)
+		f.Next(drivertest.Ping, 1, drivertest.Fail(errScripted))
 		f.Next(drivertest.Close, 1, stall(time.Second))
-		second.wantLease(t).Discard(nil)
+		third := start(t.Context(), p)
 		want.Leased, want.Open, want.Closing, want.Closed.Bad = 0, 0, 1, 1
+		want.Pings, want.PingFailures, want.Waits, want.Waiting = 2, 1, 3, 1
 		wantStats(t, p, want)
 		advance(time.Second)
-		want.Closing = 0
+		c := third.wantLease(t).Hijack()
+		want.Closing, want.Waiting, want.Acquires, want.Hijacked = 0, 0, 4, 1
+		want.Connects, want.WaitTime = 2, 3500*time.Millisecond
 		wantStats(t, p, want)
+		assert.NoError(t, c.Close())
 
 		f.Next(drivertest.Connect, 1, drivertest.Fail(errScripted))
 		_, err := p.Acquire(t.Context())
 		require.Error(t, err)
-		want.Connects, want.ConnectFailures, want.Waits = 2, 1, 3
+		want.Connects, want.ConnectFailures, want.Waits = 3, 1, 4
 		wantStats(t, p, want)
 	})
 }
 
-// 13, 38: those who gave up have waited as well, the longest of all.
+// Callers that gave up have waited too, the longest of all.
 func TestStatsCountTheTimeOfFailedWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, p := openFake(t, pool.Config{MaxOpen: 1, AcquireTimeout: 5 * time.Second, MaxWaiters: 2})
@@ -107,72 +110,8 @@ func TestStatsCountTheTimeOfFailedWaits(t *testing.T) {
 	})
 }
 
-func TestStatsCountPingFailuresAndHijacks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{PingTimeout: 3 * time.Second})
-		fill(t, p, 1)
-		advance(10 * time.Second)
-		f.Always(drivertest.Ping, drivertest.Hang)
-		c := acquire(t, p).Hijack()
-		assert.NoError(t, c.Close())
-		s := p.Stats()
-		assert.Equal(t, [3]int64{1, 1, 1}, [3]int64{s.Pings, s.PingFailures, s.Hijacked})
-		assert.Equal(t, 3*time.Second, s.PingTime)
-		assert.Equal(t, pool.Closes{Bad: 1}, s.Closed, "a hijacked one is not closed by the pool")
-		assert.Zero(t, s.Open)
-	})
-}
-
-func TestStatsCountClosesByReason(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxUses: 2, MaxIdle: 3, MaxLifetime: time.Minute, LifetimeJitter: -1, MaxIdleTime: 2 * time.Minute})
-		var want pool.Closes
-		check := func(why string) {
-			t.Helper()
-			synctest.Wait()
-			require.Equal(t, want, p.Stats().Closed, why)
-		}
-		acquire(t, p).Discard(nil)
-		want.Bad++
-		check("discarded")
-		f.Next(drivertest.IsValid, 1, drivertest.Fail(errScripted))
-		acquire(t, p).Release()
-		want.Invalid++
-		check("invalid")
-		acquire(t, p).Release()
-		acquire(t, p).Release()
-		want.Uses++
-		check("used up")
-		releaseAll(acquireN(t, p, 5))
-		want.Idle += 2
-		check("more than MaxIdle")
-		p.Reset()
-		want.Reset += 3
-		check("reset")
-		fill(t, p, 2)
-		require.NoError(t, p.Resize(1))
-		want.Reset++
-		check("resized")
-		advance(61 * time.Second)
-		want.Lifetime++
-		check("old")
-		require.NoError(t, p.Close())
-		want.Shutdown++
-		check("closed")
-	})
-}
-
-func TestStatsCountIdleTimeUnderIdle(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, p := openFake(t, pool.Config{MaxIdleTime: time.Second})
-		fill(t, p, 2)
-		advance(2 * time.Second)
-		assert.Equal(t, pool.Closes{Idle: 2}, p.Stats().Closed)
-	})
-}
-
-// Leases are not counted as they are given, but told from the slots: the count
-// must hold whatever becomes of the connections.
+// Leases are not counted when they are given, but derived from the slots. The
+// count must be right whatever becomes of the connections.
 func TestStatsCountEveryLeaseOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 3, MinIdle: 1})
@@ -189,7 +128,7 @@ func TestStatsCountEveryLeaseOnce(t *testing.T) {
 			case 3:
 				l.Release()
 				advance(10 * time.Second)
-				f.KillAll() // some leases go to nobody
+				f.KillAll() // some leases reach nobody
 			default:
 				l.Release()
 				l.Release()
