@@ -15,23 +15,22 @@ import (
 )
 
 func TestResizeUpServesWaitersAtOnce(t *testing.T) {
-	bubble(t, "by two", func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 1})
 		defer acquire(t, p).Release()
 		callers := startN(t.Context(), p, 3)
 		require.NoError(t, p.Resize(3))
 		defer callers[0].wantLease(t).Release()
-		defer callers[1].wantLease(t).Release()
 		callers[2].wantWaiting(t)
 		assert.Equal(t, 3, p.Stats().MaxOpen)
 		assert.Equal(t, 3, f.Counts().Peak)
-		callers[1].lease.Release()
+		callers[1].wantLease(t).Release()
 		callers[2].wantLease(t).Release()
 	})
 }
 
-func TestResizeDownClosesIdleOnesFirst(t *testing.T) {
-	bubble(t, "enough are idle", func(t *testing.T) {
+func TestResizeDownClosesIdleConnectionsFirst(t *testing.T) {
+	bubble(t, "if enough are idle", func(t *testing.T) {
 		var why reasons
 		f, p := openFake(t, pool.Config{MaxOpen: 5, OnClose: why.add})
 		leases := acquireN(t, p, 5)
@@ -43,7 +42,7 @@ func TestResizeDownClosesIdleOnesFirst(t *testing.T) {
 		wantAllSlots(t, f, p, 2)
 	})
 
-	bubble(t, "the rest goes when it is released", func(t *testing.T) {
+	bubble(t, "and leased ones when they are released", func(t *testing.T) {
 		var why reasons
 		f, p := openFake(t, pool.Config{MaxOpen: 5, OnClose: why.add})
 		leases := acquireN(t, p, 5)
@@ -54,7 +53,7 @@ func TestResizeDownClosesIdleOnesFirst(t *testing.T) {
 		for _, l := range leases[:3] {
 			assert.NoError(t, l.Conn().Use())
 			l.Release()
-			c.wantWaiting(t) // there are too many still
+			c.wantWaiting(t) // there are still too many
 		}
 		why.want(t, 3, pool.ErrResized)
 		leases[3].Release()
@@ -63,37 +62,24 @@ func TestResizeDownClosesIdleOnesFirst(t *testing.T) {
 		wantAllSlots(t, f, p, 2)
 	})
 
-	bubble(t, "what is being connected goes when it is there", func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 4})
-		f.Always(drivertest.Connect, drivertest.Delay(time.Second))
-		f.Always(drivertest.Close, stall(100*time.Millisecond))
-		callers := startN(t.Context(), p, 4)
-		require.NoError(t, p.Resize(1))
-		advance(time.Second)
-		for _, c := range callers {
-			c.wantLease(t).Release()
-		}
-		assert.Equal(t, 4, f.Counts().Connects)
-		advance(100 * time.Millisecond)
-		wantAllSlots(t, f, p, 1)
-	})
-
-	bubble(t, "what is there is kept, and not what is being connected", func(t *testing.T) {
+	bubble(t, "and new ones when they are connected", func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 4})
 		leases := acquireN(t, p, 2)
 		f.Always(drivertest.Connect, drivertest.Delay(time.Second))
+		f.Always(drivertest.Close, stall(100*time.Millisecond))
 		callers := startN(t.Context(), p, 2)
 		require.NoError(t, p.Resize(2))
 		advance(time.Second)
 		releaseAll(leases)
 		for _, c := range callers {
-			assert.LessOrEqual(t, c.wantLease(t).Conn().ID, 2)
+			assert.LessOrEqual(t, c.wantLease(t).Conn().ID, 2, "the older ones are kept")
 			c.lease.Release()
 		}
+		advance(100 * time.Millisecond)
 		wantAllSlots(t, f, p, 2)
 	})
 
-	bubble(t, "what is being checked goes after its check", func(t *testing.T) {
+	bubble(t, "and those being checked after their checks", func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 2})
 		fill(t, p, 2)
 		advance(time.Minute)
@@ -108,75 +94,51 @@ func TestResizeDownClosesIdleOnesFirst(t *testing.T) {
 	})
 }
 
-// A connection marked by one Resize is not counted as one to go by the next.
+// A connection that one Resize marked is not marked again by the next.
 func TestResizeToAndFroCountsEachConnectionOnce(t *testing.T) {
-	bubble(t, "down in steps", func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 6})
-		leases := acquireN(t, p, 6)
-		for n := 5; n >= 2; n-- {
-			require.NoError(t, p.Resize(n))
-		}
-		releaseAll(leases)
-		synctest.Wait()
-		assert.Equal(t, 2, f.Counts().Open)
-		wantAllSlots(t, f, p, 2)
-	})
-
-	bubble(t, "down and up", func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 4})
-		leases := acquireN(t, p, 4)
-		for range 3 {
-			require.NoError(t, p.Resize(0))
-			require.NoError(t, p.Resize(4))
-		}
-		c := start(t.Context(), p)
-		c.wantWaiting(t)
-		releaseAll(leases)
-		c.wantLease(t).Release()
-		wantAllSlots(t, f, p, 4)
-	})
-
-	bubble(t, "above what it was", func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 1, MinIdle: 1})
-		require.NoError(t, p.Resize(20))
-		wantAllSlots(t, f, p, 20)
-	})
+	for name, tt := range map[string]struct {
+		steps []int
+		left  int
+	}{
+		"down in steps":     {[]int{5, 4, 3, 2}, 2},
+		"down and up":       {[]int{0, 6, 0, 6, 0, 6}, 6},
+		"above what it was": {[]int{20}, 20},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			f, p := openFake(t, pool.Config{MaxOpen: 6})
+			leases := acquireN(t, p, 6)
+			for _, n := range tt.steps {
+				require.NoError(t, p.Resize(n))
+			}
+			releaseAll(leases)
+			synctest.Wait()
+			wantAllSlots(t, f, p, tt.left)
+		})
+	}
 }
 
-func TestResizeBelowMinIdleKeepsTheSparesAtTheLimit(t *testing.T) {
-	bubble(t, "and brings them back", func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 4, MinIdle: 3})
-		require.NoError(t, p.Ready(t.Context()))
-		require.NoError(t, p.Resize(2))
-		advance(10 * time.Second)
-		assert.Equal(t, 2, p.Stats().Idle)
-		assert.Equal(t, 3, f.Counts().Connects, "no churn")
-		assert.NoError(t, p.Ready(t.Context()))
-		require.NoError(t, p.Resize(4))
-		advance(time.Second)
-		assert.Equal(t, 3, p.Stats().Idle)
-	})
+// Connections that were marked once, and are gone, do not count again.
+func TestResizeDownClosesAllThatAreTooMany(t *testing.T) {
+	for name, retire := range map[string]func(p *pool.Pool[*conn]){
+		"after Reset":  func(p *pool.Pool[*conn]) { p.Reset() },
+		"after Resize": func(p *pool.Pool[*conn]) { require.NoError(t, p.Resize(4)); require.NoError(t, p.Resize(10)) },
+	} {
+		bubble(t, name, func(t *testing.T) {
+			f, p := openFake(t, pool.Config{MaxOpen: 10})
+			leases := acquireN(t, p, 10)
+			retire(p)
+			releaseAll(leases)
+			synctest.Wait()
+			fill(t, p, 5)
+			require.NoError(t, p.Resize(1))
+			synctest.Wait()
+			assert.Equal(t, 1, f.Counts().Open)
+		})
+	}
 }
 
-// MaxIdle binds after Resize as before.
-func TestResizeKeepsMaxIdle(t *testing.T) {
-	bubble(t, "up", func(t *testing.T) {
-		_, p := openFake(t, pool.Config{MaxOpen: 2, MaxIdle: 2})
-		require.NoError(t, p.Resize(5))
-		releaseAll(acquireN(t, p, 5))
-		synctest.Wait()
-		assert.Equal(t, 2, p.Stats().Open)
-	})
-}
-
-func TestResizeToLessThanNothingIsAnError(t *testing.T) {
-	_, p := openFake(t, pool.Config{Name: "depot", MaxOpen: 3})
-	assert.EqualError(t, p.Resize(-1), `pool "depot": Resize(-1); want 0 or more`)
-	assert.Equal(t, 3, p.Stats().MaxOpen)
-}
-
-// A lease that ends while Resize looks was idle in the pass over the leased
-// ones and leased in that over the idle ones.
+// A lease may end while Resize walks over the slots: the connection is idle in
+// the pass over the leased ones, and was leased in the pass over the idle ones.
 func TestResizeMissesNoConnectionThatIsReleasedMeanwhile(t *testing.T) {
 	for range 300 {
 		p := openPlain(t, 64)
@@ -193,27 +155,19 @@ func TestResizeMissesNoConnectionThatIsReleasedMeanwhile(t *testing.T) {
 	}
 }
 
-// Connections that were retired once, and have gone since, don't count again.
-func TestResizeDownClosesAllThatAreTooMany(t *testing.T) {
-	for name, retire := range map[string]func(p *pool.Pool[*conn]){
-		"after Reset":  func(p *pool.Pool[*conn]) { p.Reset() },
-		"after Resize": func(p *pool.Pool[*conn]) { require.NoError(t, p.Resize(4)); require.NoError(t, p.Resize(10)) },
-	} {
-		bubble(t, name, func(t *testing.T) {
-			f, p := openFake(t, pool.Config{MaxOpen: 10})
-			leases := acquireN(t, p, 10)
-			retire(p)
-			releaseAll(leases)
-			synctest.Wait()
-			fill(t, p, 5)
-			require.NoError(t, p.Resize(1))
-			synctest.Wait()
-			assert.Equal(t, 1, f.Counts().Open)
-			require.NoError(t, p.Resize(0))
-			_, ok := p.TryAcquire()
-			assert.False(t, ok, "a suspended pool")
-		})
-	}
+func TestResizeBelowMinIdleKeepsTheSparesAtTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 4, MinIdle: 3})
+		require.NoError(t, p.Ready(t.Context()))
+		require.NoError(t, p.Resize(2))
+		advance(10 * time.Second)
+		assert.Equal(t, 2, p.Stats().Idle)
+		assert.Equal(t, 3, f.Counts().Connects, "no churn")
+		assert.NoError(t, p.Ready(t.Context()))
+		require.NoError(t, p.Resize(4))
+		advance(time.Second)
+		assert.Equal(t, 3, p.Stats().Idle)
+	})
 }
 
 func TestReadySeesAResize(t *testing.T) {
@@ -228,5 +182,60 @@ func TestReadySeesAResize(t *testing.T) {
 		require.NoError(t, p.Resize(0))
 		synctest.Wait()
 		assert.NoError(t, ready)
+	})
+}
+
+func TestResizeKeepsMaxIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, p := openFake(t, pool.Config{MaxOpen: 2, MaxIdle: 2})
+		require.NoError(t, p.Resize(5))
+		releaseAll(acquireN(t, p, 5))
+		synctest.Wait()
+		assert.Equal(t, 2, p.Stats().Open)
+	})
+}
+
+func TestNegativeResizeIsAnError(t *testing.T) {
+	_, p := openFake(t, pool.Config{Name: "depot", MaxOpen: 3})
+	assert.EqualError(t, p.Resize(-1), `pool "depot": Resize(-1); want 0 or more`)
+	assert.Equal(t, 3, p.Stats().MaxOpen)
+}
+
+func TestSuspendedPoolHoldsItsCallersUntilItIsResumed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 2, MinIdle: 2, KeepAlive: time.Second})
+		require.NoError(t, p.Ready(t.Context()))
+		l := acquire(t, p)
+		began := time.Now()
+		require.NoError(t, p.Resize(0))
+		assert.Zero(t, time.Since(began), "it does not wait for the holders")
+		assert.NoError(t, l.Conn().Use(), "they may finish")
+		callers := startN(t.Context(), p, 3)
+		l.Release()
+		advance(10 * time.Second)
+		assert.Zero(t, f.Counts().Open)
+		assert.Equal(t, 2, f.Counts().Connects, "it connects to nothing")
+		_, ok := p.TryAcquire()
+		assert.False(t, ok)
+		for _, c := range callers {
+			c.wantWaiting(t)
+		}
+		require.NoError(t, p.Resize(2))
+		defer callers[0].wantLease(t).Release()
+		callers[2].wantWaiting(t)
+		callers[1].wantLease(t).Release()
+		callers[2].wantLease(t).Release()
+	})
+}
+
+func TestSuspendedPoolRejectsItsCallersWithFailFast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, p := openFake(t, pool.Config{MaxOpen: 2, FailFast: true})
+		l := acquire(t, p)
+		require.NoError(t, p.Resize(0))
+		assert.True(t, driver.SafeToRetry(start(t.Context(), p).wantError(t, pool.ErrSuspended)))
+		l.Release()
+		require.NoError(t, p.Resize(1))
+		start(t.Context(), p).wantLease(t).Release()
 	})
 }

@@ -1,0 +1,122 @@
+package pool_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/drivertest"
+	"github.com/hotline-go/hotline/pool"
+)
+
+func TestResetClosesIdleConnectionsNowAndLeasedOnesAtTheirRelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var why reasons
+		f, p := openFake(t, pool.Config{MaxOpen: 4, OnClose: why.add})
+		leases := acquireN(t, p, 4)
+		releaseAll(leases[2:])
+		p.Reset()
+		synctest.Wait()
+		assert.Equal(t, 2, f.Counts().Open)
+		for _, l := range leases[:2] {
+			assert.NoError(t, l.Conn().Use(), "the holder may finish")
+			l.Release()
+		}
+		why.want(t, 4, pool.ErrReset)
+		assert.Equal(t, int64(4), p.Stats().Closed.Reset)
+		wantAllSlots(t, f, p, 4)
+	})
+}
+
+func TestResetClosesConnectionsThatAreBeingChecked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 1})
+		fill(t, p, 1)
+		advance(time.Minute)
+		f.Always(drivertest.Ping, drivertest.Delay(500*time.Millisecond))
+		c := start(t.Context(), p)
+		p.Reset()
+		advance(500 * time.Millisecond)
+		assert.Equal(t, 2, c.wantLease(t).Conn().ID)
+		c.lease.Release()
+	})
+}
+
+func TestResetLeavesWaitersForAReleaseInTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 2})
+		leases := acquireN(t, p, 2)
+		callers := startN(t.Context(), p, 2)
+		p.Reset()
+		for i, c := range callers {
+			c.wantWaiting(t)
+			leases[i].Release()
+			assert.Equal(t, 3+i, c.wantLease(t).Conn().ID)
+			defer c.lease.Release()
+		}
+		assert.Equal(t, 2, f.Counts().Peak)
+	})
+}
+
+// A Connect from before Reset may have used the old password or address. Its
+// result counts for nothing, and its waiter gets a new connection.
+func TestResetReplacesConnectsInProgress(t *testing.T) {
+	after := func(err error) drivertest.Step {
+		return func(context.Context, *conn) error { <-time.After(time.Second); return err }
+	}
+	for name, step := range map[string]drivertest.Step{
+		"that hang":          drivertest.Hang,
+		"that succeed later": after(nil),
+		"that fail for good": after(driver.Permanent(errScripted)),
+	} {
+		bubble(t, name, func(t *testing.T) {
+			var log logLines
+			f, p := openFake(t, pool.Config{MaxOpen: 3, MaxConnecting: 2, Logger: log.logger(0)})
+			f.Next(drivertest.Connect, 2, step)
+			callers := startN(t.Context(), p, 3)
+			p.Reset()
+			advance(time.Second)
+			for i, c := range callers {
+				assert.Equal(t, 3+i, c.wantLease(t).Conn().ID)
+				defer c.lease.Release()
+			}
+			log.want(t) // no failure
+		})
+	}
+}
+
+func TestResetEndsTheBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 1, Backoff: pool.Backoff{Initial: time.Second}})
+		f.Next(drivertest.Connect, 1, drivertest.Fail(errScripted))
+		start(t.Context(), p).wantError(t, errScripted)
+		c := start(t.Context(), p)
+		c.wantWaiting(t)
+		p.Reset()
+		c.wantLease(t).Release()
+	})
+}
+
+// The success of a Connect from before Reset says nothing about the server that
+// Reset was for.
+func TestLateSuccessFromBeforeResetDoesNotEndTheBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 3, Backoff: pool.Backoff{Initial: 3 * time.Second}})
+		old := make(chan struct{})
+		f.Next(drivertest.Connect, 1, drivertest.HangUntil(old))
+		c := start(t.Context(), p)
+		p.Reset()
+		c.wantLease(t)
+
+		f.Always(drivertest.Connect, drivertest.Fail(errScripted))
+		start(t.Context(), p).wantError(t, errScripted)
+		connects := f.Counts().Connects
+		close(old)
+		start(t.Context(), p).wantWaiting(t)
+		assert.Equal(t, connects, f.Counts().Connects)
+	})
+}
