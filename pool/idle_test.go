@@ -1,9 +1,7 @@
 package pool_test
 
 import (
-	"context"
 	"runtime"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,61 +14,49 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// 25: reaping that waits for the next Acquire never comes on a quiet night.
-func TestIdleConnectionsAreReapedWithoutTraffic(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxIdleTime: time.Minute})
-		fill(t, p, 10)
-		advance(time.Minute - time.Second)
-		assert.Equal(t, 10, p.Stats().Idle)
-		advance(5 * time.Second)
-		assert.Zero(t, p.Stats().Open)
-		assert.Equal(t, pool.Closes{Idle: 10}, p.Stats().Closed)
-		assert.Zero(t, f.Counts().Open)
-	})
-}
-
-func TestDefaultMaxIdleTimeIsFiveMinutes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, p := openFake(t, pool.Config{})
-		fill(t, p, 3)
-		advance(5*time.Minute - time.Second)
-		assert.Equal(t, 3, p.Stats().Idle)
-		advance(21 * time.Second)
-		assert.Zero(t, p.Stats().Idle)
-	})
-}
-
-func TestNegativeMaxIdleTimeMeansForEver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, p := openFake(t, pool.Config{MaxIdleTime: -1, MaxLifetime: -1})
-		fill(t, p, 3)
-		advance(1000 * time.Hour)
-		assert.Equal(t, 3, p.Stats().Idle)
-	})
-}
-
-// A connection that is used now and then is not idle, for whatever reason the
-// keeper did not see it leased.
-func TestConnectionInUseNowAndThenIsNotReaped(t *testing.T) {
-	for name, cfg := range map[string]pool.Config{
-		"checked":   {MaxIdleTime: time.Minute},
-		"unchecked": {MaxIdleTime: time.Minute, ValidateAfter: -1},
+func TestIdleConnectionsAreClosedInTimeWithoutTraffic(t *testing.T) {
+	const never = -1
+	for name, tt := range map[string]struct {
+		cfg         pool.Config
+		kept, until time.Duration // until = 0: for ever
+		want        pool.Closes
+	}{
+		"MaxIdleTime":                {pool.Config{MaxIdleTime: time.Minute}, 59 * time.Second, 64 * time.Second, pool.Closes{Idle: 10}},
+		"MaxIdleTime by default":     {pool.Config{}, 299 * time.Second, 320 * time.Second, pool.Closes{Idle: 10}},
+		"MaxLifetime":                {pool.Config{MaxLifetime: time.Minute}, 60*time.Second - 1, 66300 * time.Millisecond, pool.Closes{Lifetime: 10}},
+		"MaxLifetime without jitter": {pool.Config{MaxLifetime: time.Minute, LifetimeJitter: never}, 60*time.Second - 1, 60010 * time.Millisecond, pool.Closes{Lifetime: 10}},
+		"MaxLifetime by default":     {pool.Config{MaxIdleTime: never}, 30 * time.Minute, 33*time.Minute + 10*time.Second, pool.Closes{Lifetime: 10}},
+		"never":                      {pool.Config{MaxIdleTime: never, MaxLifetime: never}, 1000 * time.Hour, 0, pool.Closes{}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f, p := openFake(t, cfg)
-				for range 20 {
-					acquire(t, p).Release()
-					advance(50 * time.Second)
-				}
-				assert.Equal(t, 1, f.Counts().Connects)
-			})
+		bubble(t, name, func(t *testing.T) {
+			tt.cfg.MaxConnecting = 10
+			_, p := openFake(t, tt.cfg)
+			fill(t, p, 10)
+			advance(tt.kept)
+			assert.Equal(t, 10, p.Stats().Idle)
+			assert.Zero(t, p.Stats().Closed)
+			advance(max(tt.until-tt.kept, 0))
+			assert.Equal(t, tt.want, p.Stats().Closed)
+			assert.Equal(t, 10-int(tt.want.Idle), p.Stats().Idle, "an old connection is replaced")
 		})
 	}
 }
 
-// 26: the spare ones stay, and no new ones are made for those reaped.
+// The keeper need not see a connection in use to know that it was used.
+func TestConnectionUsedNowAndThenIsNotReaped(t *testing.T) {
+	for name, validateAfter := range map[string]time.Duration{"checked": 0, "unchecked": -1} {
+		bubble(t, name, func(t *testing.T) {
+			f, p := openFake(t, pool.Config{MaxIdleTime: time.Minute, ValidateAfter: validateAfter})
+			for range 20 {
+				acquire(t, p).Release()
+				advance(50 * time.Second)
+			}
+			assert.Equal(t, 1, f.Counts().Connects)
+		})
+	}
+}
+
+// The spare connections stay, and no new ones replace those that were closed.
 func TestReapingStopsAtMinIdleAndDoesNotChurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MinIdle: 3, MaxIdleTime: time.Second, MaxLifetime: -1})
@@ -86,113 +72,7 @@ func TestReapingStopsAtMinIdleAndDoesNotChurn(t *testing.T) {
 	})
 }
 
-// 27: database/sql makes 2,806 connects of 4,000 such rounds.
-func TestSteadyLoadMakesNoConnectsAfterWarmUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 20})
-		var workers sync.WaitGroup
-		for range 20 {
-			workers.Go(func() {
-				for range 200 {
-					l := acquire(t, p)
-					<-time.After(time.Millisecond)
-					l.Release()
-					<-time.After(time.Millisecond)
-				}
-			})
-		}
-		workers.Wait()
-		assert.LessOrEqual(t, f.Counts().Connects, 20)
-		assert.Zero(t, f.Counts().Closes)
-	})
-}
-
-func TestMaxIdleClosesTheSurplusAtRelease(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxIdle: 2})
-		releaseAll(acquireN(t, p, 5))
-		synctest.Wait()
-		assert.Equal(t, 2, p.Stats().Idle)
-		assert.Equal(t, 2, f.Counts().Open)
-		assert.Equal(t, pool.Closes{Idle: 3}, p.Stats().Closed)
-	})
-}
-
-// A waiter has more use for a connection than MaxIdle has for its close.
-func TestMaxIdleDoesNotKeepAConnectionFromAWaiter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 2, MaxIdle: 1})
-		leases := acquireN(t, p, 2)
-		waiting := startN(t.Context(), p, 2)
-		releaseAll(leases)
-		for _, c := range waiting {
-			c.wantLease(t)
-		}
-		assert.Equal(t, 2, f.Counts().Connects)
-		waiting[0].lease.Release()
-		waiting[1].lease.Release()
-	})
-}
-
-// 29: what the server still counts takes a slot, and not for ever.
-func TestClosingConnectionCountsAgainstMaxOpen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 2, AcquireTimeout: -1})
-		f.Always(drivertest.Close, stall(3*time.Second))
-		for _, l := range acquireN(t, p, 2) {
-			l.Discard(nil)
-		}
-		began := time.Now()
-		c := start(t.Context(), p)
-		c.wantWaiting(t)
-		assert.Equal(t, pool.Stats{
-			MaxOpen: 2, Closing: 2, Waiting: 1,
-			Acquires: 2, Waits: 3, Connects: 2, Closed: pool.Closes{Bad: 2},
-		}, p.Stats())
-		<-c.done
-		c.wantLease(t).Release()
-		assert.Equal(t, 3*time.Second, time.Since(began))
-		assert.Equal(t, 2, f.Counts().Peak)
-	})
-}
-
-func TestCloseThatHangsGivesItsSlotBackAfterFiveSeconds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 1})
-		gate := make(chan struct{})
-		defer close(gate)
-		f.Next(drivertest.Close, 1, drivertest.StallUntil(gate))
-		acquire(t, p).Discard(nil)
-		began := time.Now()
-		acquire(t, p).Release()
-		assert.Equal(t, 5*time.Second, time.Since(began))
-	})
-}
-
-// 29: a hundred operations a second, each cut short, on a peer slow to hang up.
-func TestCutShortOperationsNeverExceedMaxOpenAtTheServer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := drivertest.NewFake(t)
-		f.Wrap = drivertest.Bound
-		f.Always(drivertest.Use, drivertest.Hang)
-		f.Always(drivertest.Close, stall(200*time.Millisecond))
-		p := open[*drivertest.BoundConn](t, f, pool.Config{MaxOpen: 5})
-		var ops sync.WaitGroup
-		for range 300 {
-			ops.Go(func() {
-				ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-				defer cancel()
-				p.Do(ctx, func(_ context.Context, c *drivertest.BoundConn) error { return c.Use() })
-			})
-			<-time.After(10 * time.Millisecond)
-		}
-		ops.Wait()
-		assert.Equal(t, 5, f.Counts().Peak)
-		assert.Greater(t, f.Counts().Closes, 30)
-	})
-}
-
-// 30: what is in use is no spare.
+// Connections in use are not spare.
 func TestMinIdleIsOnTopOfConnectionsInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MinIdle: 3})
@@ -207,53 +87,44 @@ func TestMinIdleIsOnTopOfConnectionsInUse(t *testing.T) {
 	})
 }
 
-func TestMinIdleIsConnectedFromTheStart(t *testing.T) {
+// The keeper has last seen one connection in use. It was released since, and
+// then there is room for more. No spare is missing, so the pool must not connect.
+func TestSparesAreNotConnectedToBeClosedByMaxIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MinIdle: 3})
-		synctest.Wait()
-		assert.Equal(t, 3, p.Stats().Idle)
-		assert.Equal(t, 3, f.Counts().Connects)
-	})
-}
-
-// 30, 17: a spare connection that was lost, or taken away, is made up for.
-func TestLostSpareConnectionsAreReplaced(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, p := openFake(t, pool.Config{MinIdle: 2})
+		f, p := openFake(t, pool.Config{MaxOpen: 2, MinIdle: 2, MaxIdle: 2})
 		require.NoError(t, p.Ready(t.Context()))
-		acquire(t, p).Discard(nil)
-		advance(300 * time.Millisecond)
+		f.Always(drivertest.Connect, drivertest.Delay(time.Millisecond))
+		l := acquire(t, p)
+		advance(time.Second)
+		l.Release()
+		require.NoError(t, p.Resize(4))
+		advance(time.Second)
+		assert.Equal(t, 2, f.Counts().Connects)
 		assert.Equal(t, 2, p.Stats().Idle)
-		hijacked := acquire(t, p).Hijack()
-		advance(300 * time.Millisecond)
-		assert.Equal(t, 2, p.Stats().Idle)
-		assert.NoError(t, hijacked.Close())
 	})
 }
 
-// 34: under serial load only few connections are used, and the rest goes.
+// Serial load uses few connections, so the others must go.
 func TestPoolShrinksUnderSerialLoad(t *testing.T) {
 	for name, wrap := range map[string]func(*conn) driver.Conn{"checked": nil, "bare": drivertest.Bare} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f := drivertest.NewFake(t)
-				f.Wrap = wrap
-				p := open[driver.Conn](t, f, pool.Config{MaxOpen: 50, MaxIdleTime: 10 * time.Second})
-				fill(t, p, 50)
-				for range 2000 {
-					l := acquire(t, p)
-					<-time.After(5 * time.Millisecond)
-					l.Release()
-					<-time.After(5 * time.Millisecond)
-				}
-				assert.LessOrEqual(t, p.Stats().Open, 2*runtime.GOMAXPROCS(0))
-			})
+		bubble(t, name, func(t *testing.T) {
+			f := drivertest.NewFake(t)
+			f.Wrap = wrap
+			p := open[driver.Conn](t, f, pool.Config{MaxOpen: 50, MaxIdleTime: 10 * time.Second})
+			fill(t, p, 50)
+			for range 2000 {
+				l := acquire(t, p)
+				<-time.After(5 * time.Millisecond)
+				l.Release()
+				<-time.After(5 * time.Millisecond)
+			}
+			assert.LessOrEqual(t, p.Stats().Open, 2*runtime.GOMAXPROCS(0))
 		})
 	}
 }
 
-// 34: as far as that costs nothing: a goroutine that moves to another CPU finds
-// what was released there.
+// As far as that costs nothing: a goroutine that moves to another CPU finds the
+// connection that was released there.
 func TestLastUsedConnectionIsTakenFirst(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector makes sync.Pool forgetful")
@@ -272,5 +143,19 @@ func TestLastUsedConnectionIsTakenFirst(t *testing.T) {
 		}
 		l.Release()
 		assert.Greater(t, same, 80)
+	})
+}
+
+func TestLostSpareConnectionsAreReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, p := openFake(t, pool.Config{MinIdle: 2})
+		require.NoError(t, p.Ready(t.Context()))
+		acquire(t, p).Discard(nil)
+		advance(300 * time.Millisecond)
+		assert.Equal(t, 2, p.Stats().Idle)
+		hijacked := acquire(t, p).Hijack()
+		advance(300 * time.Millisecond)
+		assert.Equal(t, 2, p.Stats().Idle)
+		assert.NoError(t, hijacked.Close())
 	})
 }

@@ -2,7 +2,8 @@ package pool_test
 
 import (
 	"context"
-	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -11,7 +12,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/driver/drivertest"
 	"github.com/hotline-go/hotline/pool"
 )
@@ -37,7 +37,7 @@ func logPings(f *drivertest.Fake, step drivertest.Step) *pingLog {
 	return l
 }
 
-// take returns what was recorded, and begins anew.
+// take returns what was recorded, and starts over.
 func (l *pingLog) take() map[int][]time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -46,13 +46,14 @@ func (l *pingLog) take() map[int][]time.Time {
 	return at
 }
 
-// forever keeps connections from ending for other reasons than the test's.
+// forever returns cfg without the limits that would close connections in a
+// long test.
 func forever(cfg pool.Config) pool.Config {
 	cfg.MaxIdleTime, cfg.MaxLifetime = -1, -1
 	return cfg
 }
 
-// 32: no later than KeepAlive, no more than a tenth earlier, and not in step.
+// Pings come no later than KeepAlive, at most a tenth earlier, and not in step.
 func TestEachIdleConnectionIsPingedOnItsOwnSchedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, forever(pool.Config{KeepAlive: 30 * time.Second}))
@@ -80,21 +81,9 @@ func TestEachIdleConnectionIsPingedOnItsOwnSchedule(t *testing.T) {
 	})
 }
 
-func TestKeepAliveIsOffByDefault(t *testing.T) {
-	for name, keepAlive := range map[string]time.Duration{"zero": 0, "negative": -1} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f, p := openFake(t, forever(pool.Config{KeepAlive: keepAlive}))
-				fill(t, p, 3)
-				advance(100 * time.Hour)
-				assert.Zero(t, f.Counts().Pings)
-			})
-		})
-	}
-}
-
-// 32: use is as good a sign of life as a Ping.
-func TestKeepAliveSkipsConnectionsInUse(t *testing.T) {
+// Use is as good a sign of life as a Ping. A busy pool keeps its idle rest alive
+// all the same.
+func TestKeepAlivePingsOnlyConnectionsThatNobodyUses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, forever(pool.Config{MaxOpen: 2, KeepAlive: 30 * time.Second, ValidateAfter: -1}))
 		advance(time.Second)
@@ -106,89 +95,27 @@ func TestKeepAliveSkipsConnectionsInUse(t *testing.T) {
 			acquire(t, p).Release()
 		}
 		assert.Empty(t, pings.take(), "one is leased all the time, the other used every 20 s")
+		for range 10 {
+			advance(time.Minute)
+			assert.Equal(t, []int{3 - leased.Conn().ID}, slices.Collect(maps.Keys(pings.take())))
+		}
 		leased.Release()
 	})
 }
 
-// 32: a busy pool keeps the idle rest alive.
-func TestKeepAliveGoesOnWhileOthersAreInUse(t *testing.T) {
+// A Ping is a sign of life: no check before use right after it.
+func TestKeepAliveSparesTheCheckBeforeUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, forever(pool.Config{MaxOpen: 4, KeepAlive: 30 * time.Second, ValidateAfter: -1}))
-		leases := acquireN(t, p, 4)
-		leases[3].Release()
-		pings := logPings(f, nil)
-		for range 10 {
-			advance(time.Minute)
-			assert.NotEmpty(t, pings.take())
-		}
-		releaseAll(leases[:3])
+		f, p := openFake(t, forever(pool.Config{KeepAlive: 5 * time.Second, ValidateAfter: 10 * time.Second}))
+		fill(t, p, 1)
+		advance(time.Minute)
+		seen := f.Counts().Pings
+		acquire(t, p).Release()
+		assert.Equal(t, seen, f.Counts().Pings)
 	})
 }
 
-// 32: the seed's keepalive dies of the first error that it does not know.
-func TestKeepAliveSurvivesAnyErrorPanicAndGoexit(t *testing.T) {
-	for name, step := range map[string]drivertest.Step{
-		"error":  drivertest.Fail(errors.New("unheard of")),
-		"panic":  drivertest.Panic("ping"),
-		"goexit": drivertest.Goexit,
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f, p := openFake(t, forever(pool.Config{MinIdle: 3, KeepAlive: 30 * time.Second}))
-				require.NoError(t, p.Ready(t.Context()))
-				for range 3 {
-					f.Next(drivertest.Ping, 1, step)
-					advance(31 * time.Second)
-				}
-				assert.Equal(t, 3, p.Stats().Idle)
-				assert.Equal(t, int64(3), p.Stats().PingFailures)
-				assert.Equal(t, 3, f.Counts().Closes, "each failure cost one connection")
-				seen := f.Counts().Pings
-				advance(31 * time.Second)
-				assert.GreaterOrEqual(t, f.Counts().Pings, seen+3)
-				wantAllSlots(t, f, p, 10)
-			})
-		})
-	}
-}
-
-// waitForClose is a Ping that ends when its connection is closed, and not before.
-func waitForClose(_ context.Context, c *conn) error {
-	return drivertest.Hang(context.Background(), c)
-}
-
-// 32: and a peer that does not answer costs PingTimeout.
-func TestKeepAlivePingIsBoundedByPingTimeout(t *testing.T) {
-	for name, tt := range map[string]struct {
-		cfg  time.Duration
-		step drivertest.Step
-		want time.Duration
-	}{
-		"default":            {0, drivertest.Hang, time.Second},
-		"set":                {3 * time.Second, drivertest.Hang, 3 * time.Second},
-		"ignores its ctx":    {0, waitForClose, time.Second + 100*time.Millisecond},
-		"ignores also close": {0, stall(time.Minute), time.Second + 100*time.Millisecond},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var closed time.Time
-				f, p := openFake(t, forever(pool.Config{
-					KeepAlive: 30 * time.Second, PingTimeout: tt.cfg,
-					OnClose: func(driver.Conn, error) { closed = time.Now() },
-				}))
-				pings := logPings(f, tt.step)
-				fill(t, p, 1)
-				advance(40 * time.Second)
-				assert.Zero(t, p.Stats().Open)
-				assert.Equal(t, tt.want, closed.Sub(pings.take()[1][0]))
-				advance(time.Minute)
-			})
-		})
-	}
-}
-
-// 35: half of the idle connections at least are left to callers.
-func TestKeepAliveLeavesHalfOfTheIdleToCallers(t *testing.T) {
+func TestKeepAliveLeavesHalfOfTheIdleConnectionsToCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, forever(pool.Config{KeepAlive: 30 * time.Second, ValidateAfter: -1, PingTimeout: time.Minute}))
 		fill(t, p, 10)
@@ -196,15 +123,11 @@ func TestKeepAliveLeavesHalfOfTheIdleToCallers(t *testing.T) {
 		f.Always(drivertest.Ping, drivertest.HangUntil(gate))
 		advance(40 * time.Second)
 		var leases []pool.Lease[*conn]
-		for {
-			l, ok := p.TryAcquire()
-			if !ok {
-				break
-			}
+		for l, ok := p.TryAcquire(); ok; l, ok = p.TryAcquire() {
 			leases = append(leases, l)
 		}
 		assert.GreaterOrEqual(t, len(leases), 5)
-		assert.Less(t, len(leases), 10, "some are pinged")
+		assert.Less(t, len(leases), 10, "some are being pinged")
 		close(gate)
 		releaseAll(leases)
 		advance(time.Second)
@@ -213,90 +136,53 @@ func TestKeepAliveLeavesHalfOfTheIdleToCallers(t *testing.T) {
 	})
 }
 
-// lastIdlePinged opens a pool and waits for the keepalive of its only
-// connection, which takes until the gate is closed.
-func lastIdlePinged(t *testing.T, maxOpen int) (*drivertest.Fake, *pool.Pool[*conn], chan struct{}) {
-	f, p := openFake(t, forever(pool.Config{MaxOpen: maxOpen, KeepAlive: 30 * time.Second, PingTimeout: 15 * time.Second}))
-	fill(t, p, 1)
-	gate := make(chan struct{})
-	f.Next(drivertest.Ping, 1, drivertest.HangUntil(gate))
+// pinging opens a pool with n idle connections, and returns while the keepalive
+// of one of them does step.
+func pinging(t *testing.T, n int, cfg pool.Config, step drivertest.Step) (*drivertest.Fake, *pool.Pool[*conn]) {
+	cfg.KeepAlive, cfg.PingTimeout = 30*time.Second, 15*time.Second
+	f, p := openFake(t, forever(cfg))
+	fill(t, p, n)
+	f.Next(drivertest.Ping, 1, step)
 	for f.Counts().Pings == 0 {
 		advance(100 * time.Millisecond)
 	}
-	return f, p, gate
+	return f, p
 }
 
-// 35: the last idle one comes to the caller as soon as its Ping is done.
-func TestCallerGetsTheLastIdleConnectionAfterItsPing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, p, gate := lastIdlePinged(t, 1)
+func TestKeepAliveInProgressHoldsUpNobody(t *testing.T) {
+	bubble(t, "a caller in a full pool gets the connection after its Ping", func(t *testing.T) {
+		gate := make(chan struct{})
+		_, p := pinging(t, 1, pool.Config{MaxOpen: 1}, drivertest.HangUntil(gate))
 		c := start(t.Context(), p)
 		c.wantWaiting(t)
 		close(gate)
 		assert.Equal(t, 1, c.wantLease(t).Conn().ID)
 		c.lease.Release()
 	})
-}
 
-// 35: whichever comes first, that or a new one, where there is room.
-func TestKeepAliveOfTheLastIdleHoldsUpNoCaller(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p, gate := lastIdlePinged(t, 2)
+	bubble(t, "a caller gets a new connection where there is room", func(t *testing.T) {
+		gate := make(chan struct{})
+		f, p := pinging(t, 1, pool.Config{MaxOpen: 2}, drivertest.HangUntil(gate))
 		c := start(t.Context(), p)
-		assert.Equal(t, 2, c.wantLease(t).Conn().ID, "a Connect was quicker")
+		assert.Equal(t, 2, c.wantLease(t).Conn().ID)
 		close(gate)
 		assert.Equal(t, 1, acquire(t, p).Conn().ID)
-		c.lease.Release()
 		assert.Equal(t, 2, f.Counts().Connects)
 	})
-}
 
-// 35: a keepalive that hangs is no check for a caller, who gets one of another.
-func TestKeepAliveOfADeadConnectionHoldsUpNoCaller(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, forever(pool.Config{MaxOpen: 3, KeepAlive: 30 * time.Second, PingTimeout: 15 * time.Second}))
-		fill(t, p, 3)
-		f.Next(drivertest.Ping, 1, drivertest.Hang)
-		for f.Counts().Pings == 0 {
-			advance(100 * time.Millisecond)
+	bubble(t, "callers get the other idle connections", func(t *testing.T) {
+		f, p := pinging(t, 3, pool.Config{MaxOpen: 3}, drivertest.Hang)
+		for _, c := range startN(t.Context(), p, 2) {
+			defer c.wantLease(t).Release()
 		}
-		began := time.Now()
-		leases := acquireN(t, p, 2)
-		assert.Zero(t, time.Since(began))
 		assert.Equal(t, 3, f.Counts().Connects)
-		releaseAll(leases)
 	})
-}
 
-// 35, 30: nor does it count as a spare one to come.
-func TestKeepAliveDoesNotHoldUpTheRefill(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, forever(pool.Config{MinIdle: 3, KeepAlive: 30 * time.Second, PingTimeout: 15 * time.Second}))
-		require.NoError(t, p.Ready(t.Context()))
-		f.Next(drivertest.Ping, 1, drivertest.Hang)
-		for f.Counts().Pings == 0 {
-			advance(100 * time.Millisecond)
-		}
+	bubble(t, "a connection being pinged is not a spare one to come", func(t *testing.T) {
+		f, p := pinging(t, 3, pool.Config{MinIdle: 3}, drivertest.Hang)
 		acquire(t, p).Discard(nil)
 		advance(time.Second)
 		assert.Equal(t, 3, p.Stats().Open)
 		assert.Equal(t, 4, f.Counts().Connects)
-	})
-}
-
-// 35: if its Ping hangs, a new connection comes after PingTimeout at the latest.
-func TestCallerIsHeldNoLongerThanPingTimeoutByAKeepAlive(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, forever(pool.Config{MaxOpen: 1, KeepAlive: 30 * time.Second}))
-		fill(t, p, 1)
-		f.Always(drivertest.Ping, drivertest.Hang)
-		for f.Counts().Pings == 0 {
-			advance(100 * time.Millisecond)
-		}
-		began := time.Now()
-		l := acquire(t, p)
-		assert.LessOrEqual(t, time.Since(began), time.Second)
-		assert.Equal(t, 2, l.Conn().ID)
-		l.Release()
 	})
 }

@@ -15,70 +15,29 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// ages records, for use as OnClose, how old each connection got that was
-// closed for its age. All of them began at the same time.
-type ages struct {
-	began time.Time
-	mu    sync.Mutex
-	all   []time.Duration
-}
-
-func (a *ages) onClose(_ driver.Conn, reason error) {
-	if reason == pool.ErrMaxLifetime {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.all = append(a.all, time.Since(a.began))
-	}
-}
-
-// sorted returns the ages up to now, the least first.
-func (a *ages) sorted() []time.Duration {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return slices.Sorted(slices.Values(a.all))
-}
-
-// wantSpread fails t unless 100 ages lie in [from, to] as even chance puts them
-// there: the mean of 100 such draws is off by a tenth of the span once in 2,000
-// runs, by 0.15 never.
-func (a *ages) wantSpread(t *testing.T, from, to time.Duration) {
-	t.Helper()
-	all := a.sorted()
-	require.Len(t, all, 100)
-	assert.GreaterOrEqual(t, all[0], from)
-	assert.LessOrEqual(t, all[99], to+5*time.Millisecond)
-	sum := time.Duration(0)
-	for _, age := range all {
-		sum += age
-	}
-	assert.InDelta(t, (from+to)/2, sum/100, 0.15*float64(to-from), "mean age")
-}
-
-// 23: the pools of others draw again at each release, which ends all at L.
-func TestJitterIsDrawnOncePerConnectionWhateverTheReleaseRate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := &ages{began: time.Now()}
-		f, p := openFake(t, pool.Config{MaxOpen: 100, MaxConnecting: 100, MaxLifetime: 10 * time.Second, LifetimeJitter: 0.1, OnClose: a.onClose})
-		fill(t, p, 100)
-		for range 11000 { // 1,000 releases of some connection in a second
-			acquire(t, p).Release()
-			<-time.After(time.Millisecond)
-		}
-		synctest.Wait()
-		a.wantSpread(t, 10*time.Second, 11*time.Second)
-		assert.LessOrEqual(t, f.Counts().Peak, 100)
-	})
-}
-
-// 23: each connection in use all the time, and a jitter of less than a second.
+// Each connection draws its jitter once. Pools that draw at each release close
+// busy connections at the least lifetime. The mean of 100 even draws is off by
+// a tenth of the span once in 2,000 runs, and never by 0.15.
 func TestJitterOfLessThanASecondSpreadsBusyConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := &ages{began: time.Now()}
-		f, p := openFake(t, pool.Config{MaxOpen: 100, MaxConnecting: 100, MaxLifetime: 2 * time.Second, LifetimeJitter: 0.2, OnClose: a.onClose})
+		const from, to = 2 * time.Second, 2400 * time.Millisecond
+		var mu sync.Mutex
+		var ages []time.Duration
+		began := time.Now()
+		f, p := openFake(t, pool.Config{
+			MaxOpen: 100, MaxConnecting: 100, MaxLifetime: from, LifetimeJitter: 0.2,
+			OnClose: func(_ driver.Conn, reason error) {
+				if reason == pool.ErrMaxLifetime {
+					mu.Lock()
+					defer mu.Unlock()
+					ages = append(ages, time.Since(began))
+				}
+			},
+		})
 		var users sync.WaitGroup
 		for range 100 {
 			users.Go(func() {
-				for time.Since(a.began) < 2500*time.Millisecond {
+				for time.Since(began) < 2500*time.Millisecond {
 					l := acquire(t, p)
 					<-time.After(5 * time.Millisecond)
 					l.Release()
@@ -86,118 +45,48 @@ func TestJitterOfLessThanASecondSpreadsBusyConnections(t *testing.T) {
 			})
 		}
 		users.Wait()
-		a.wantSpread(t, 2*time.Second, 2400*time.Millisecond)
+		require.Len(t, ages, 100)
+		assert.GreaterOrEqual(t, slices.Min(ages), from)
+		assert.LessOrEqual(t, slices.Max(ages), to+5*time.Millisecond)
+		sum := time.Duration(0)
+		for _, age := range ages {
+			sum += age
+		}
+		assert.InDelta(t, (from+to)/2, sum/100, 0.15*float64(to-from), "mean age")
 		assert.LessOrEqual(t, f.Counts().Peak, 100)
 	})
 }
 
-func TestNegativeLifetimeJitterMeansNone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := &ages{began: time.Now()}
-		_, p := openFake(t, pool.Config{MaxLifetime: 10 * time.Second, LifetimeJitter: -1, OnClose: a.onClose})
-		fill(t, p, 5)
-		advance(10*time.Second + 10*time.Millisecond)
-		all := a.sorted()
-		require.Len(t, all, 5)
-		assert.InDelta(t, 10*time.Second, all[4], float64(10*time.Millisecond))
-	})
+// rotate opens a pool whose connections live for a minute exactly.
+func rotate(t *testing.T, cfg pool.Config) (*drivertest.Fake, *pool.Pool[*conn]) {
+	cfg.MaxLifetime, cfg.LifetimeJitter = time.Minute, -1
+	return openFake(t, cfg)
 }
 
-// 24: without traffic, and with the defaults of everything else.
-func TestIdleConnectionIsClosedAtItsLifetime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := &ages{began: time.Now()}
-		_, p := openFake(t, pool.Config{MaxLifetime: time.Minute, OnClose: a.onClose})
-		fill(t, p, 3)
-		advance(time.Minute - time.Millisecond)
-		assert.Empty(t, a.sorted())
-		advance(6*time.Second + 300*time.Millisecond)
-		assert.Len(t, a.sorted(), 3)
-	})
-}
-
-// 24: nothing is taken from a holder; the time comes at release.
-func TestLeasedConnectionIsClosedAtReleaseAfterItsLifetime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := &ages{began: time.Now()}
-		_, p := openFake(t, pool.Config{MaxOpen: 1, MaxLifetime: time.Minute, OnClose: a.onClose})
-		l := acquire(t, p)
-		advance(time.Hour)
-		assert.NoError(t, l.Conn().Use())
-		assert.Empty(t, a.sorted())
-		l.Release()
-		synctest.Wait()
-		assert.Equal(t, []time.Duration{time.Hour}, a.sorted())
-	})
-}
-
-func TestDefaultLifetimeIsHalfAnHourAndATenth(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 100, MaxConnecting: 100, MaxIdleTime: -1})
-		fill(t, p, 100)
-		advance(30 * time.Minute)
-		assert.Zero(t, p.Stats().Closed.Lifetime)
-		advance(3*time.Minute + 10*time.Second)
-		assert.Equal(t, int64(100), p.Stats().Closed.Lifetime)
-		assert.Equal(t, 200, f.Counts().Connected)
-	})
-}
-
-// 24: zero must not make every connection an old one, nor negative.
-func TestNegativeLifetimeMeansNever(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxLifetime: -1, MaxIdleTime: -1})
-		fill(t, p, 5)
-		advance(1000 * time.Hour)
-		assert.Equal(t, 5, p.Stats().Idle)
-		assert.Equal(t, 5, f.Counts().Connects)
-	})
-}
-
-// Make before break: as long as the replacement is being connected, the old
-// connection serves.
+// The old connection serves while its replacement is being connected.
 func TestReplacementIsConnectedBeforeTheOldConnectionGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 2, MaxLifetime: time.Minute, LifetimeJitter: -1})
+		f, p := rotate(t, pool.Config{MaxOpen: 2})
 		fill(t, p, 1)
 		f.Always(drivertest.Connect, drivertest.Delay(5*time.Second))
 		advance(62 * time.Second)
 		require.Equal(t, 1, p.Stats().Connecting)
-		l := acquire(t, p)
+		l := start(t.Context(), p).wantLease(t)
 		assert.Equal(t, 1, l.Conn().ID, "no caller pays for the rotation")
 		l.Release()
 		advance(4 * time.Second)
 		assert.Equal(t, 1, f.Counts().Closes)
-		began := time.Now()
-		l = acquire(t, p)
+		l = start(t.Context(), p).wantLease(t)
 		assert.Equal(t, 2, l.Conn().ID)
-		assert.Zero(t, time.Since(began))
 		l.Release()
 		assert.Equal(t, 2, f.Counts().Peak)
 	})
 }
 
-// The same for one in use: its holder keeps it, the next one gets the new one.
-func TestReplacementOfALeasedConnectionIsReadyAtItsRelease(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 2, MaxLifetime: time.Minute, LifetimeJitter: -1})
-		old := acquire(t, p)
-		advance(61 * time.Second)
-		assert.Equal(t, 2, f.Counts().Open)
-		assert.NoError(t, old.Conn().Use())
-		old.Release()
-		next := acquire(t, p)
-		assert.Equal(t, 2, next.Conn().ID)
-		next.Release()
-		synctest.Wait()
-		assert.Equal(t, 1, f.Counts().Open)
-	})
-}
-
-// A full pool has no room for the replacement before, so it follows.
+// A full pool has no room to connect the replacement first.
 func TestReplacementFollowsInAFullPool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 4, MaxLifetime: time.Minute, LifetimeJitter: -1})
+		f, p := rotate(t, pool.Config{MaxOpen: 4})
 		fill(t, p, 4)
 		f.Always(drivertest.Connect, drivertest.Delay(time.Second))
 		f.Always(drivertest.Close, stall(time.Second))
@@ -208,11 +97,11 @@ func TestReplacementFollowsInAFullPool(t *testing.T) {
 	})
 }
 
-// Rotation of many connections of one age, half of them in use, keeps to
-// MaxOpen and to MaxConnecting, and never leaves the pool without any.
+// Many connections of the same age, half of them in use, are replaced within
+// MaxOpen and MaxConnecting, and there is always one for a caller.
 func TestRotationKeepsToTheLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 24, MaxConnecting: 3, MaxLifetime: time.Minute, LifetimeJitter: -1, ValidateAfter: -1})
+		f, p := rotate(t, pool.Config{MaxOpen: 24, MaxConnecting: 3, ValidateAfter: -1})
 		most := mostConnecting(f, 100*time.Millisecond)
 		leases := acquireN(t, p, 20)
 		releaseAll(leases[:10])
@@ -232,15 +121,48 @@ func TestRotationKeepsToTheLimits(t *testing.T) {
 	})
 }
 
-// With as many idle as MaxIdle allows, the replacement is not surplus.
+// The replacement is not one too many, although MaxIdle is reached.
 func TestReplacementIsKeptWhereMaxIdleIsReached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 4, MaxIdle: 2, MaxLifetime: time.Minute, LifetimeJitter: -1})
+		f, p := rotate(t, pool.Config{MaxOpen: 4, MaxIdle: 2})
 		fill(t, p, 2)
 		advance(65 * time.Second)
 		assert.Equal(t, 2, p.Stats().Idle)
 		assert.Equal(t, 4, f.Counts().Connects)
 		assert.Equal(t, pool.Closes{Lifetime: 2}, p.Stats().Closed)
+	})
+}
+
+// Callers must not wait for a replacement that hangs while there is room for a
+// Connect of their own.
+func TestHungReplacementHoldsUpNoCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := rotate(t, pool.Config{MaxOpen: 3})
+		old := acquire(t, p)
+		f.Next(drivertest.Connect, 1, drivertest.Hang)
+		advance(61 * time.Second)
+		require.Equal(t, 1, p.Stats().Connecting)
+		l := start(t.Context(), p).wantLease(t)
+		assert.Equal(t, 3, l.Conn().ID)
+		l.Release()
+		old.Release()
+	})
+}
+
+func TestFailedReplacementKeepsTheOldConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := rotate(t, pool.Config{MaxOpen: 2, MinIdle: 1})
+		require.NoError(t, p.Ready(t.Context()))
+		f.Always(drivertest.Connect, drivertest.Fail(errScripted))
+		advance(3 * time.Minute)
+		require.Equal(t, 1, p.Stats().Open)
+		assert.Equal(t, 1, f.Conns()[0].ID)
+		assert.Greater(t, f.Counts().Connects, 10, "attempts go on at the pace of the backoff")
+
+		f.Always(drivertest.Connect, nil)
+		advance(7 * time.Second)
+		require.Equal(t, 1, p.Stats().Open)
+		assert.NotEqual(t, 1, f.Conns()[0].ID)
 	})
 }
 
@@ -255,40 +177,5 @@ func TestMaxUsesEndsAConnectionAtItsLastRelease(t *testing.T) {
 		}
 		assert.Equal(t, pool.Closes{Uses: 3}, p.Stats().Closed)
 		assert.Equal(t, 3, f.Counts().Connects)
-	})
-}
-
-// 35: a replacement under way is not meant for callers, so none has to wait for
-// one that hangs while there is room for its own.
-func TestHungReplacementHoldsUpNoCaller(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 3, MaxLifetime: time.Minute, LifetimeJitter: -1})
-		old := acquire(t, p)
-		f.Next(drivertest.Connect, 1, drivertest.Hang)
-		advance(61 * time.Second)
-		require.Equal(t, 1, p.Stats().Connecting)
-		began := time.Now()
-		l := acquire(t, p)
-		assert.Zero(t, time.Since(began))
-		assert.Equal(t, 3, l.Conn().ID)
-		l.Release()
-		old.Release()
-	})
-}
-
-func TestFailedReplacementKeepsTheOldConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 2, MinIdle: 1, MaxLifetime: time.Minute, LifetimeJitter: -1})
-		require.NoError(t, p.Ready(t.Context()))
-		f.Always(drivertest.Connect, drivertest.Fail(errScripted))
-		advance(3 * time.Minute)
-		require.Equal(t, 1, p.Stats().Open)
-		assert.Equal(t, 1, f.Conns()[0].ID)
-		assert.Greater(t, f.Counts().Connects, 10, "attempts go on at the pace of the backoff")
-
-		f.Always(drivertest.Connect, nil)
-		advance(7 * time.Second)
-		require.Equal(t, 1, p.Stats().Open)
-		assert.NotEqual(t, 1, f.Conns()[0].ID)
 	})
 }

@@ -89,18 +89,6 @@ func TestConnectionIdleForLongerThanValidateAfterIsCheckedBeforeUse(t *testing.T
 	}
 }
 
-// A Ping is a sign of life as well: no second one right after it.
-func TestKeepAliveSparesTheCheckBeforeUse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, forever(pool.Config{KeepAlive: 5 * time.Second, ValidateAfter: 10 * time.Second}))
-		fill(t, p, 1)
-		advance(time.Minute)
-		seen := f.Counts().Pings
-		acquire(t, p).Release()
-		assert.Equal(t, seen, f.Counts().Pings)
-	})
-}
-
 func TestTinyValidateAfterChecksBeforeEveryUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 1, ValidateAfter: 1})
