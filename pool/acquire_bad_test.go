@@ -96,40 +96,11 @@ func TestCheckedConnectionThatIsClosedLeavesNoWaiterBehind(t *testing.T) {
 	})
 }
 
-// A hook that fails says nothing of the other connections.
-func TestTryAcquireGivesUpOneConnectionToAHookThatFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var fail error
-		f, p := openFake(t, pool.Config{OnAcquire: func(context.Context, driver.Conn) error { return fail }})
-		fill(t, p, 10)
-		fail = errScripted
-		_, ok := p.TryAcquire()
-		assert.False(t, ok)
-		synctest.Wait()
-		assert.Equal(t, 9, f.Counts().Open)
-	})
-}
-
 // resettable is a connection without Ping, which nothing but a reset can check.
 type resettable struct{ c *conn }
 
 func (r resettable) Close() error                           { return r.c.Close() }
 func (r resettable) ResetSession(ctx context.Context) error { return r.c.ResetSession(ctx) }
-
-func TestTryAcquireTriesTheNextOfDeadConnections(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := drivertest.NewFake(t)
-		f.Wrap = func(c *conn) driver.Conn { return resettable{c} }
-		p := open[resettable](t, f, pool.Config{})
-		fill(t, p, 10)
-		f.Next(drivertest.ResetSession, 3, drivertest.Fail(driver.ErrBadConn))
-		l, ok := p.TryAcquire()
-		require.True(t, ok)
-		l.Release()
-		synctest.Wait()
-		assert.Equal(t, 7, f.Counts().Open)
-	})
-}
 
 // The password is wrong, but that is not why this caller got nothing.
 func TestHookThatFailsIsNotBlamedOnTheLastConnect(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,45 +91,6 @@ func TestOneHungConnectBlocksNobodyElse(t *testing.T) {
 			callers[4].wantLease(t).Release()
 			assert.Equal(t, 6, f.Counts().Connects)
 			advance(time.Hour)
-		})
-	}
-}
-
-// Each pool has a queue, and some walk through it under the lock for each who
-// leaves.
-func TestThousandsOfWaitersLeavingTogetherHoldUpNobody(t *testing.T) {
-	watchdog(t)
-	for name, tt := range map[string]struct {
-		cfg pool.Config
-		ctx func(parent context.Context) (context.Context, context.CancelFunc)
-	}{
-		"by their context": {pool.Config{AcquireTimeout: -1}, func(parent context.Context) (context.Context, context.CancelFunc) {
-			return context.WithTimeout(parent, time.Second)
-		}},
-		"by AcquireTimeout": {pool.Config{AcquireTimeout: time.Second}, context.WithCancel},
-	} {
-		bubble(t, name, func(t *testing.T) {
-			tt.cfg.MaxOpen = 1
-			_, p := openFake(t, tt.cfg)
-			l := acquire(t, p)
-			var left atomic.Int64
-			for range 10_000 {
-				ctx, cancel := tt.ctx(t.Context())
-				go func() {
-					defer cancel()
-					if _, err := p.Acquire(ctx); assert.ErrorIs(t, err, context.DeadlineExceeded) {
-						left.Add(1)
-					}
-				}()
-			}
-			advance(500 * time.Millisecond)
-			last := start(t.Context(), p)
-			require.Equal(t, 10_001, p.Stats().Waiting)
-			advance(500 * time.Millisecond)
-			assert.Equal(t, int64(10_000), left.Load())
-			assert.Equal(t, 1, p.Stats().Waiting)
-			l.Release()
-			last.wantLease(t).Release()
 		})
 	}
 }
