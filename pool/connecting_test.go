@@ -2,7 +2,6 @@ package pool_test
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -16,8 +15,8 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// mostConnecting makes each Connect of f take d, and returns the most that
-// were ever under way at once.
+// mostConnecting makes each Connect of f take d, and returns the highest number
+// of Connects in progress at once.
 func mostConnecting(f *drivertest.Fake, d time.Duration) *atomic.Int64 {
 	var most atomic.Int64
 	f.Always(drivertest.Connect, func(ctx context.Context, c *conn) error {
@@ -29,45 +28,10 @@ func mostConnecting(f *drivertest.Fake, d time.Duration) *atomic.Int64 {
 	return &most
 }
 
-// 14: the caller leaves at once, and the next one gets what it began.
-func TestCanceledCallerLeavesItsConnectToTheNext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{})
-		f.Always(drivertest.Connect, drivertest.Delay(time.Second))
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-		defer cancel()
-		began := time.Now()
-		_, err := p.Acquire(ctx)
-		wantAcquireError(t, err, context.DeadlineExceeded)
-		assert.Equal(t, 300*time.Millisecond, time.Since(began))
-		assert.Equal(t, 1, p.Stats().Connecting)
-
-		l := acquire(t, p)
-		assert.Equal(t, time.Second, time.Since(began))
-		assert.Equal(t, 1, l.Conn().ID)
-		assert.Equal(t, 1, f.Counts().Connects)
-		l.Release()
-	})
-}
-
-// 14: the same without a next one.
-func TestCanceledCallerLeavesItsConnectToTheIdleList(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{})
-		f.Always(drivertest.Connect, drivertest.Delay(time.Second))
-		ctx, cancel := context.WithCancel(t.Context())
-		c := start(ctx, p)
-		cancel()
-		c.wantError(t, context.Canceled)
-		advance(time.Second)
-		assert.Equal(t, 1, p.Stats().Idle)
-	})
-}
-
-// 14, the counter-test: what callers leave behind stays bounded.
+// Callers leave at once, and their Connects go on; but those stay bounded.
 func TestAbandonedConnectsStayBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 20, MaxConnecting: 4, ConnectTimeout: 10 * time.Second})
+		f, p := openFake(t, pool.Config{MaxOpen: 20, MaxConnecting: 4})
 		f.Always(drivertest.Connect, drivertest.Hang)
 		for range 100 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
@@ -83,145 +47,115 @@ func TestAbandonedConnectsStayBounded(t *testing.T) {
 	})
 }
 
-// 15: 500 cold callers are no stampede, and a slow handshake is no bottleneck.
-func TestColdCallersNeverConnectMoreThanMaxConnectingAtOnce(t *testing.T) {
+func TestReadyWaitsUntilMinIdleAreOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 40, MaxConnecting: 8})
-		most := mostConnecting(f, time.Second)
+		f := drivertest.NewFake(t)
+		f.Always(drivertest.Connect, drivertest.Delay(time.Second))
+		p := open[*conn](t, f, pool.Config{MaxOpen: 8, MinIdle: 8})
 		began := time.Now()
-		var filled time.Duration
-		var callers sync.WaitGroup
-		for range 500 {
-			callers.Go(func() {
-				l := acquire(t, p)
-				defer l.Release()
-				<-time.After(time.Second)
-			})
-		}
-		for p.Stats().Open < 40 && filled < time.Minute {
-			advance(10 * time.Millisecond)
-			filled = time.Since(began)
-		}
-		callers.Wait()
-		assert.LessOrEqual(t, most.Load(), int64(8))
-		assert.LessOrEqual(t, f.Counts().Peak, 40)
-		assert.LessOrEqual(t, filled, 5*time.Second, "no slot of the eight may stand still while callers wait")
+		require.NoError(t, p.Ready(t.Context()))
+		assert.Equal(t, time.Second, time.Since(began), "they connect in parallel")
+		assert.Equal(t, 8, p.Stats().Idle)
+		leases := acquireN(t, p, 8)
+		require.NoError(t, p.Ready(t.Context()), "connections in use count")
+		releaseAll(leases)
+
+		f.Down(errScripted)
+		_, none := openFake(t, pool.Config{})
+		require.NoError(t, none.Ready(t.Context()), "without MinIdle there is nothing to wait for")
 	})
 }
 
-func TestMaxConnectingDefault(t *testing.T) {
+func TestReadyReturnsWhyThePoolIsNotReady(t *testing.T) {
 	for name, tt := range map[string]struct {
-		maxOpen int
-		want    int64
-	}{"small pool": {3, 3}, "large pool": {100, 8}} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f := drivertest.NewFake(t)
-				most := mostConnecting(f, time.Second)
-				open[*conn](t, f, pool.Config{MaxOpen: tt.maxOpen, MinIdle: tt.maxOpen})
-				advance(time.Minute)
-				assert.Equal(t, tt.want, most.Load())
-			})
+		step  drivertest.Step
+		close bool
+		cause error
+		after time.Duration
+	}{
+		"a permanent error, at once":              {step: drivertest.Fail(driver.Permanent(errScripted)), cause: errScripted},
+		"the context, and the last connect error": {step: drivertest.Fail(errScripted), cause: context.DeadlineExceeded, after: 3 * time.Second},
+		"the end of the pool":                     {step: drivertest.Hang, close: true, cause: pool.ErrClosed},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			f := drivertest.NewFake(t)
+			f.Always(drivertest.Connect, tt.step)
+			p := open[*conn](t, f, pool.Config{MinIdle: 2})
+			if tt.close {
+				go p.Close()
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			err := p.Ready(ctx)
+			e := wantAcquireError(t, err, tt.cause)
+			assert.Equal(t, tt.after, e.Waited)
+			if !tt.close {
+				assert.ErrorIs(t, err, errScripted)
+			}
 		})
 	}
 }
 
-// 31: the pool is warm after as many rounds as MaxConnecting needs.
-func TestReadyWaitsForMinIdleConnectedInParallel(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := drivertest.NewFake(t)
-		f.Always(drivertest.Connect, drivertest.Delay(time.Second))
-		p := open[*conn](t, f, pool.Config{MinIdle: 8})
-		began := time.Now()
-		require.NoError(t, p.Ready(t.Context()))
-		assert.Equal(t, time.Second, time.Since(began))
-		assert.Equal(t, 8, p.Stats().Idle)
-		require.NoError(t, p.Ready(t.Context()), "ready is ready")
-	})
+// database/sql keeps its other waiters waiting for the one that hangs.
+func TestOneHungConnectBlocksNobodyElse(t *testing.T) {
+	for name, hang := range map[string]drivertest.Step{"obeys its context": drivertest.Hang, "ignores its context": stall(time.Hour)} {
+		bubble(t, name, func(t *testing.T) {
+			f, p := openFake(t, pool.Config{MaxOpen: 6})
+			f.Next(drivertest.Connect, 1, hang)
+			callers := startN(t.Context(), p, 5)
+			for _, c := range callers[:4] {
+				defer c.wantLease(t).Release()
+			}
+			// The last caller depends on the hung Connect until it fails.
+			callers[4].wantWaiting(t)
+			advance(10*time.Second + 300*time.Millisecond)
+			callers[4].wantLease(t).Release()
+			assert.Equal(t, 6, f.Counts().Connects)
+			advance(time.Hour)
+		})
+	}
 }
 
-func TestReadyWithoutMinIdleReturnsAtOnce(t *testing.T) {
+// A Connect that ignores its context serves nobody after its failure was
+// reported: neither the caller that depended on it nor a later one waits for it.
+func TestStuckConnectDoesNotHoldUpOtherCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{})
-		down(f)
-		require.NoError(t, p.Ready(t.Context()))
-		assert.Zero(t, f.Counts().Connects)
-	})
-}
+		var log logLines
+		f, p := openFake(t, pool.Config{MaxOpen: 3, AcquireTimeout: -1, Logger: log.logger(0)})
+		gate := make(chan struct{})
+		f.Next(drivertest.Connect, 1, drivertest.StallUntil(gate))
+		ctx, cancel := context.WithCancel(t.Context())
+		first := start(ctx, p)
+		cancel()
+		first.wantError(t, context.Canceled)
+		advance(5 * time.Second)
+		early := start(t.Context(), p)
+		early.wantWaiting(t)
 
-func TestReadyCountsConnectionsInUse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, p := openFake(t, pool.Config{MaxOpen: 2, MinIdle: 2})
-		require.NoError(t, p.Ready(t.Context()))
-		leases := acquireN(t, p, 2)
-		require.NoError(t, p.Ready(t.Context()))
-		releaseAll(leases)
-	})
-}
+		advance(5*time.Second + 100*time.Millisecond) // ConnectTimeout and the grace
+		log.want(t, `"msg"="connect failed" "error"="the driver has not returned from Connect 100ms after the ConnectTimeout of 10s`)
+		advance(120 * time.Millisecond) // the backoff
+		early.wantLease(t)
+		start(t.Context(), p).wantLease(t)
+		assert.Equal(t, 1, p.Stats().Connecting)
 
-// 31: the error says why the pool did not get warm, and the pool lives on.
-func TestReadyThatTimesOutTellsTheConnectError(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := drivertest.NewFake(t)
-		down(f)
-		p := open[*conn](t, f, pool.Config{MinIdle: 2})
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-		defer cancel()
-		e := wantAcquireError(t, p.Ready(ctx), context.DeadlineExceeded)
-		assert.ErrorIs(t, e, errScripted)
-		assert.Equal(t, 3*time.Second, e.Waited)
-
-		f.Up()
-		require.NoError(t, p.Ready(t.Context()))
-	})
-}
-
-func TestReadyFailsAtOnceForAPermanentError(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := drivertest.NewFake(t)
-		f.Always(drivertest.Connect, drivertest.Fail(driver.Permanent(errScripted)))
-		p := open[*conn](t, f, pool.Config{MinIdle: 2})
-		began := time.Now()
-		err := p.Ready(t.Context())
-		wantAcquireError(t, err, errScripted)
-		assert.True(t, driver.IsPermanent(err))
-		assert.Zero(t, time.Since(began))
-	})
-}
-
-func TestReadyFailsWhenThePoolIsClosed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := drivertest.NewFake(t)
-		f.Always(drivertest.Connect, drivertest.Hang)
-		p := open[*conn](t, f, pool.Config{MinIdle: 2})
-		done := make(chan error, 1)
-		go func() { done <- p.Ready(t.Context()) }()
+		close(gate)
+		early.lease.Release()
 		synctest.Wait()
-		require.NoError(t, p.Close())
-		wantAcquireError(t, <-done, pool.ErrClosed)
+		assert.Equal(t, 0, p.Stats().Connecting)
 	})
 }
 
-// 35: whatever the background waits for, an idle connection is a Ping away.
-func TestHungBackgroundConnectKeepsNoCallerFromAnIdleConnection(t *testing.T) {
+func TestStuckConnectsLeaveRoomForOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := drivertest.NewFake(t)
-		f.Next(drivertest.Connect, 1, nil)
-		f.Always(drivertest.Connect, drivertest.Hang)
-		p := open[*conn](t, f, pool.Config{MinIdle: 3})
-		advance(5 * time.Second) // the idle one wants a check now, and two Connects hang
-		began := time.Now()
-		l := acquire(t, p)
-		assert.Equal(t, 1, l.Conn().ID)
-		assert.Zero(t, time.Since(began))
-		l.Release()
-
-		advance(2 * time.Second)
-		_, ok := p.TryAcquire()
-		require.False(t, ok, "it wants a check again")
-		synctest.Wait()
-		l, ok = p.TryAcquire()
-		require.True(t, ok, "the check was started")
-		l.Release()
+		f, p := openFake(t, pool.Config{MaxOpen: 20, MaxConnecting: 4})
+		gate := make(chan struct{})
+		defer close(gate)
+		f.Next(drivertest.Connect, 4, drivertest.StallUntil(gate))
+		for _, c := range startN(t.Context(), p, 4) {
+			defer func() { assert.True(t, c.returned()) }()
+		}
+		advance(11 * time.Second) // their failures are reported
+		acquire(t, p).Release()
 	})
 }
