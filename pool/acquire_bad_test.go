@@ -96,12 +96,6 @@ func TestCheckedConnectionThatIsClosedLeavesNoWaiterBehind(t *testing.T) {
 	})
 }
 
-// resettable is a connection without Ping, which nothing but a reset can check.
-type resettable struct{ c *conn }
-
-func (r resettable) Close() error                           { return r.c.Close() }
-func (r resettable) ResetSession(ctx context.Context) error { return r.c.ResetSession(ctx) }
-
 // The password is wrong, but that is not why this caller got nothing.
 func TestHookThatFailsIsNotBlamedOnTheLastConnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -135,18 +129,3 @@ func TestFailFastLetsCallersWaitForARelease(t *testing.T) {
 	})
 }
 
-// Each of many dead connections may take PingTimeout to show it.
-func TestAcquireTimeoutEndsTheSearchAmongDeadConnections(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := drivertest.NewFake(t)
-		f.Wrap = func(c *conn) driver.Conn { return resettable{c} }
-		p := open[resettable](t, f, pool.Config{MaxOpen: 20, AcquireTimeout: 2500 * time.Millisecond})
-		fill(t, p, 20)
-		f.Always(drivertest.ResetSession, drivertest.Hang)
-		began := time.Now()
-		_, err := p.Acquire(context.Background())
-		wantAcquireError(t, err, pool.ErrTimeout)
-		assert.Equal(t, 3*time.Second, time.Since(began), "with the PingTimeout of the last")
-		assert.EqualValues(t, 1, p.Stats().Timeouts)
-	})
-}

@@ -14,85 +14,53 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// Connections that died while nobody looked.
+// These tests are about connections that died while they were idle.
 
 func TestHalfOpenPeerCostsNoMoreThanPingTimeout(t *testing.T) {
 	const size = 5
 	for name, tt := range map[string]struct {
-		cfg  pool.Config
-		ping drivertest.Step
-		most time.Duration
+		cfg   pool.Config
+		ping  drivertest.Step
+		fresh bool // no check is due, so that ResetSession finds it out
+		most  time.Duration
 	}{
-		"by default":                {pool.Config{}, drivertest.Hang, time.Second},
-		"as configured":             {pool.Config{PingTimeout: 200 * time.Millisecond}, drivertest.Hang, 200 * time.Millisecond},
-		"Ping obeys nobody":         {pool.Config{}, stall(time.Minute), 1100 * time.Millisecond},
-		"with room for new ones":    {pool.Config{MaxOpen: 2 * size}, drivertest.Hang, time.Second},
-		"where each use is checked": {pool.Config{ValidateAfter: 1}, drivertest.Hang, time.Second},
+		"by default":                {pool.Config{}, drivertest.Hang, false, time.Second},
+		"as configured":             {pool.Config{PingTimeout: 200 * time.Millisecond}, drivertest.Hang, false, 200 * time.Millisecond},
+		"Ping ignores its context":  {pool.Config{}, stall(time.Minute), false, 1100 * time.Millisecond},
+		"with room for new ones":    {pool.Config{MaxOpen: 2 * size}, drivertest.Hang, false, time.Second},
+		"where each use is checked": {pool.Config{ValidateAfter: 1}, drivertest.Hang, false, time.Second},
+		"in ResetSession":           {pool.Config{ValidateAfter: -1}, drivertest.Hang, true, 2 * time.Second},
+		"of one in ResetSession":    {pool.Config{MaxOpen: 1, PingTimeout: 300 * time.Millisecond}, drivertest.Hang, true, 300 * time.Millisecond},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			if tt.cfg.MaxOpen == 0 {
 				tt.cfg.MaxOpen = size
 			}
 			f, p := openFake(t, tt.cfg)
-			fill(t, p, size)
-			advance(time.Minute)
+			n := min(size, tt.cfg.MaxOpen)
+			fill(t, p, n)
+			if !tt.fresh {
+				advance(time.Minute)
+			}
 			f.Always(drivertest.Ping, tt.ping)
 			f.Always(drivertest.ResetSession, drivertest.Hang)
 			began := time.Now()
 			l := acquire(t, p)
 			assert.LessOrEqual(t, time.Since(began), tt.most)
-			assert.Greater(t, l.Conn().ID, size, "a new connection")
+			assert.Greater(t, l.Conn().ID, n, "a new connection")
 			l.Release()
 			f.Always(drivertest.Ping, nil)
 			f.Always(drivertest.ResetSession, nil)
 			advance(2 * time.Minute)
 		})
 	}
-
-	bubble(t, "nor more than the caller's time", func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 1})
-		fill(t, p, 1)
-		advance(time.Minute)
-		f.Always(drivertest.Ping, drivertest.Hang)
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-		defer cancel()
-		began := time.Now()
-		_, err := p.Acquire(ctx)
-		wantAcquireError(t, err, context.DeadlineExceeded)
-		assert.Equal(t, 300*time.Millisecond, time.Since(began))
-	})
-
-	// No check is due, so that ResetSession finds it out. One after the other
-	// would take 5 seconds.
-	bubble(t, "for all of them, in ResetSession", func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: size})
-		fill(t, p, size)
-		f.Always(drivertest.Ping, drivertest.Hang)
-		f.Always(drivertest.ResetSession, drivertest.Hang)
-		began := time.Now()
-		l := acquire(t, p)
-		assert.LessOrEqual(t, time.Since(began), 2*time.Second)
-		assert.Greater(t, l.Conn().ID, size)
-		l.Release()
-	})
-
-	bubble(t, "in ResetSession", func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 1, PingTimeout: 300 * time.Millisecond})
-		fill(t, p, 1)
-		f.Always(drivertest.ResetSession, drivertest.Hang)
-		began := time.Now()
-		l := acquire(t, p)
-		assert.Equal(t, 300*time.Millisecond, time.Since(began))
-		assert.Equal(t, 2, l.Conn().ID)
-		l.Release()
-	})
 }
 
 func TestPoolFullOfDeadConnectionsSucceedsInOneCall(t *testing.T) {
 	const size = 10
 	for name, tt := range map[string]struct {
 		idle   time.Duration
-		spares bool // which nobody has used yet
+		spares bool // never used so far
 	}{
 		"found by ResetSession":         {},
 		"found by a check":              {idle: time.Minute},
@@ -111,14 +79,9 @@ func TestPoolFullOfDeadConnectionsSucceedsInOneCall(t *testing.T) {
 				}
 				advance(tt.idle)
 				f.KillAll()
-				var users [2 * size]*caller[*conn]
-				for i := range callers {
-					users[i] = start(t.Context(), p)
-				}
-				for i := range callers {
-					l := users[i].wantLease(t)
-					assert.NoError(t, l.Conn().Use())
-					l.Release()
+				for _, c := range startN(t.Context(), p, callers)[:min(callers, size)] {
+					assert.NoError(t, c.wantLease(t).Conn().Use())
+					defer c.lease.Release()
 				}
 				assert.LessOrEqual(t, f.Counts().Peak, size)
 			})
@@ -144,12 +107,12 @@ func TestPoolFullOfDeadConnectionsSucceedsInOneCall(t *testing.T) {
 		l.Release()
 	})
 
-	bubble(t, "and the server is gone", func(t *testing.T) {
+	bubble(t, "unless the server is gone", func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: size})
 		fill(t, p, size)
 		f.Down(errScripted)
 		e := start(t.Context(), p).wantError(t, errScripted)
-		assert.NotErrorIs(t, e, driver.ErrBadConn, "the caller has no use for a bad connection of the pool's")
+		assert.NotErrorIs(t, e, driver.ErrBadConn, "the caller never had a connection")
 	})
 }
 
@@ -168,42 +131,27 @@ func TestFailedResetIsNotIgnored(t *testing.T) {
 		}}},
 	} {
 		bubble(t, name+" fails", func(t *testing.T) {
-			var why error
-			tt.cfg.OnClose = func(_ driver.Conn, reason error) { why = reason }
+			var why reasons
+			tt.cfg.OnClose = why.add
 			f, p := openFake(t, tt.cfg)
 			require.NoError(t, p.Do(t.Context(), func(_ context.Context, c *conn) error { return c.Use() }))
 			f.Next(drivertest.ResetSession, 1, tt.step)
-			_, err := p.Acquire(t.Context())
-			wantAcquireError(t, err, errScripted)
-			synctest.Wait()
-			assert.ErrorIs(t, why, errScripted)
-			assert.Zero(t, f.Counts().Open)
-			l := acquire(t, p)
-			assert.Equal(t, 2, l.Conn().ID)
-			l.Release()
+			start(t.Context(), p).wantError(t, errScripted)
+			why.want(t, 1, errScripted)
+			assert.Equal(t, 2, acquire(t, p).Conn().ID)
 		})
 	}
 
-	bubble(t, "of a dead connection the next is tried", func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 3})
-		fill(t, p, 3)
-		f.Next(drivertest.ResetSession, 2, drivertest.Fail(driver.ErrBadConn))
-		l := start(t.Context(), p).wantLease(t)
-		assert.NoError(t, l.Conn().Use())
-		assert.Equal(t, 3, f.Counts().Resets)
-		assert.Equal(t, 3, f.Counts().Connects)
-		l.Release()
-	})
-
-	// Else a hook that calls each connection bad would keep the pool dialing.
-	bubble(t, "of a new connection the caller is told", func(t *testing.T) {
+	// Otherwise a hook that calls each connection bad would keep the pool
+	// connecting.
+	bubble(t, "of a new connection the caller gets the error", func(t *testing.T) {
 		f, p := openFake(t, pool.Config{OnAcquire: func(context.Context, driver.Conn) error { return driver.ErrBadConn }})
 		start(t.Context(), p).wantError(t, driver.ErrBadConn)
 		assert.Equal(t, 1, f.Counts().Connects)
 		assert.Zero(t, f.Counts().Open)
 	})
 
-	bubble(t, "by the caller's own context", func(t *testing.T) {
+	bubble(t, "by the end of the caller's context", func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 2})
 		fill(t, p, 2)
 		f.Always(drivertest.ResetSession, drivertest.Hang)
@@ -212,6 +160,27 @@ func TestFailedResetIsNotIgnored(t *testing.T) {
 		c := start(ctx, p)
 		advance(100 * time.Millisecond)
 		c.wantError(t, context.DeadlineExceeded)
-		assert.Equal(t, 1, f.Counts().Resets, "nobody is there to try the next for")
+		assert.Equal(t, 1, f.Counts().Resets, "there is nobody to try the next one for")
+	})
+}
+
+// resettable is a connection without Ping: only ResetSession can check it.
+type resettable struct{ c *conn }
+
+func (r resettable) Close() error                           { return r.c.Close() }
+func (r resettable) ResetSession(ctx context.Context) error { return r.c.ResetSession(ctx) }
+
+// Each of many dead connections may take PingTimeout to show it.
+func TestAcquireTimeoutEndsTheSearchAmongDeadConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := drivertest.NewFake(t)
+		f.Wrap = func(c *conn) driver.Conn { return resettable{c} }
+		p := open[resettable](t, f, pool.Config{MaxOpen: 20, AcquireTimeout: 2500 * time.Millisecond})
+		fill(t, p, 20)
+		f.Always(drivertest.ResetSession, drivertest.Hang)
+		_, err := p.Acquire(context.Background())
+		e := wantAcquireError(t, err, pool.ErrTimeout)
+		assert.Equal(t, 3*time.Second, e.Waited, "with the PingTimeout of the last one")
+		assert.EqualValues(t, 1, p.Stats().Timeouts)
 	})
 }
