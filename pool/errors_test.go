@@ -16,8 +16,9 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// 13: a wait that timed out says how the pool stood, and why it got nothing.
-func TestTimeoutErrorTellsWhatThePoolWaitedFor(t *testing.T) {
+// The error of a wait that timed out says how the pool stood, and why there was
+// no connection.
+func TestTimeoutErrorNamesTheLastConnectError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{
 			Name: "mail", MaxOpen: 5, MaxConnecting: 1, AcquireTimeout: 3 * time.Second,
@@ -37,7 +38,7 @@ func TestTimeoutErrorTellsWhatThePoolWaitedFor(t *testing.T) {
 			`last connect failed: drivertest: connect: scripted error `+
 			`(max 5, open 2, idle 0, leased 2, connecting 0, closing 0, waiting 0)`)
 		assert.True(t, driver.SafeToRetry(e))
-		assert.False(t, driver.IsBad(e), "it is about no connection of the caller's")
+		assert.False(t, driver.IsBad(e), "it is not about a connection that the caller holds")
 		var timeout interface{ Timeout() bool }
 		require.ErrorAs(t, e, &timeout)
 		assert.True(t, timeout.Timeout())
@@ -45,8 +46,8 @@ func TestTimeoutErrorTellsWhatThePoolWaitedFor(t *testing.T) {
 	})
 }
 
-// The commonest mistake gets the advice that it needs.
-func TestTimeoutErrorOfAFullPoolTellsWhatToDo(t *testing.T) {
+// The most common mistake gets the advice that it needs.
+func TestTimeoutErrorOfAFullPoolSaysWhatToDo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, p := openFake(t, pool.Config{Name: "mail", MaxOpen: 2, AcquireTimeout: time.Second})
 		leases := acquireN(t, p, 2)
@@ -58,8 +59,8 @@ func TestTimeoutErrorOfAFullPoolTellsWhatToDo(t *testing.T) {
 	})
 }
 
-// A wrong password that was mended at the server is not tried for a minute.
-func TestErrorOfAnOldFailureTellsWhenTheNextAttemptIs(t *testing.T) {
+// A password that was corrected at the server is not tried for a minute.
+func TestErrorOfAnOldFailureSaysWhenTheNextAttemptIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{Name: "mail"})
 		f.Always(drivertest.Connect, drivertest.Fail(driver.Permanent(errScripted)))
@@ -71,11 +72,12 @@ func TestErrorOfAnOldFailureTellsWhenTheNextAttemptIs(t *testing.T) {
 	})
 }
 
-// 13: a failed connect is told once, not as the cause and again as the last one.
+// The error names a failed connect once: as the cause, and not again as the
+// last failure. Its classes reach the caller.
 func TestConnectErrorIsTheCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{Name: "mail"})
-		f.Always(drivertest.Connect, drivertest.Fail(errScripted))
+		f, p := openFake(t, pool.Config{Name: "mail", MaxConnecting: 1})
+		f.Next(drivertest.Connect, 1, drivertest.Fail(driver.Throttled(errScripted, 900*time.Millisecond)))
 		_, err := p.Acquire(t.Context())
 		e := wantAcquireError(t, err, errScripted)
 		assert.EqualError(t, e, `pool "mail": connect failed after 0s: drivertest: connect: scripted error `+
@@ -83,11 +85,14 @@ func TestConnectErrorIsTheCause(t *testing.T) {
 		assert.Equal(t, e.Cause, e.Connect)
 		assert.True(t, driver.SafeToRetry(e))
 		assert.False(t, driver.IsBad(e))
+		after, ok := driver.RetryAfter(err)
+		assert.True(t, ok)
+		assert.Equal(t, 900*time.Millisecond, after)
 	})
 }
 
-// 13: the context's own error, and what its owner gave as the cause.
-func TestCanceledErrorTellsTheCauseOfTheContext(t *testing.T) {
+// The error contains that of the context, and the cause that its owner gave.
+func TestCanceledErrorNamesTheCauseOfTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, p := openFake(t, pool.Config{MaxOpen: 1})
 		l := acquire(t, p)
@@ -97,39 +102,27 @@ func TestCanceledErrorTellsTheCauseOfTheContext(t *testing.T) {
 		cancel(why)
 		e := c.wantError(t, context.Canceled)
 		assert.ErrorIs(t, e, why)
-		assert.Contains(t, e.Error(), "context canceled: the user went home")
+		assert.ErrorContains(t, e, "context canceled: the user went home")
 		assert.NotErrorIs(t, e, pool.ErrTimeout)
-		l.Release()
-	})
-}
 
-func TestAcquireWithAnEndedContextTakesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{})
-		fill(t, p, 1)
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		_, err := p.Acquire(ctx)
-		wantAcquireError(t, err, context.Canceled)
-		assert.Equal(t, 1, f.Counts().Connects)
+		l.Release()
+		start(ctx, p).wantError(t, context.Canceled) // it takes nothing
 		assert.Equal(t, int64(1), p.Stats().Acquires)
 	})
 }
 
-// The classes of a connect error reach through to the caller.
-func TestClassesOfAConnectErrorReachTheCaller(t *testing.T) {
+// The password is wrong, but that is not why this caller got no connection.
+func TestHookThatFailsIsNotBlamedOnTheLastConnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxConnecting: 1})
-		f.Next(drivertest.Connect, 1, drivertest.Fail(driver.Throttled(errScripted, 7*time.Second)))
-		_, err := p.Acquire(t.Context())
-		after, ok := driver.RetryAfter(err)
-		assert.True(t, ok)
-		assert.Equal(t, 7*time.Second, after)
-
-		advance(7 * time.Second)
-		f.Next(drivertest.Connect, 1, drivertest.Fail(driver.Permanent(errScripted)))
-		_, err = p.Acquire(t.Context())
-		assert.True(t, driver.IsPermanent(err))
+		var fail error
+		f, p := openFake(t, pool.Config{MaxOpen: 2, OnAcquire: func(context.Context, driver.Conn) error { return fail }})
+		l := acquire(t, p)
+		f.Always(drivertest.Connect, drivertest.Fail(driver.Permanent(driver.ErrBadConn)))
+		start(t.Context(), p).wantError(t, driver.ErrBadConn)
+		l.Release()
+		fail = errScripted
+		e := start(t.Context(), p).wantError(t, errScripted)
+		assert.False(t, driver.IsPermanent(e))
 	})
 }
 
@@ -140,32 +133,32 @@ func (l errList) Error() string { return fmt.Sprint([]error(l)) }
 
 func TestConnectErrorNeedNotBeComparable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, p := openFake(t, pool.Config{
-			Name:      "mail",
-			OnConnect: func(context.Context, driver.Conn) error { return errList{errScripted} },
-		})
-		_, err := p.Acquire(t.Context())
-		var list errList
-		require.ErrorAs(t, err, &list)
-		assert.Contains(t, err.Error(), `pool "mail": connect failed after 0s: [scripted error]`)
-		assert.NotErrorIs(t, err, context.Canceled)
+		_, p := openFake(t, pool.Config{OnConnect: func(context.Context, driver.Conn) error { return errList{errScripted} }})
+		e := start(t.Context(), p).wantError(t, nil)
+		assert.Equal(t, errList{errScripted}, e.Cause)
+		assert.NotErrorIs(t, e, context.Canceled)
 	})
 }
 
-// A Connect that hits its own timeout says which setting that was.
-func TestConnectTimeoutIsNamedInTheError(t *testing.T) {
-	for name, step := range map[string]drivertest.Step{
-		"as the context's error": drivertest.Hang,
-		"as an error of its own": func(ctx context.Context, _ *conn) error { <-ctx.Done(); return errScripted },
-		"never":                  stall(time.Hour),
+func TestConnectThatTimesOutNamesTheSetting(t *testing.T) {
+	onConnect := func(ctx context.Context, _ driver.Conn) error { <-ctx.Done(); return ctx.Err() }
+	for name, tt := range map[string]struct {
+		step      drivertest.Step
+		onConnect func(context.Context, driver.Conn) error
+		late      time.Duration
+	}{
+		"as the context's error":       {drivertest.Hang, nil, 0},
+		"as an error of its own":       {func(ctx context.Context, _ *conn) error { <-ctx.Done(); return errScripted }, nil, 0},
+		"if it ignores its context":    {stall(time.Hour), nil, 100 * time.Millisecond},
+		"also if OnConnect takes long": {nil, onConnect, 0},
 	} {
 		bubble(t, name, func(t *testing.T) {
-			f, p := openFake(t, pool.Config{ConnectTimeout: 2 * time.Second})
-			f.Next(drivertest.Connect, 1, step)
-			began := time.Now()
+			f, p := openFake(t, pool.Config{ConnectTimeout: 2 * time.Second, OnConnect: tt.onConnect})
+			f.Next(drivertest.Connect, 1, tt.step)
 			_, err := p.Acquire(t.Context())
+			e := wantAcquireError(t, err, nil)
 			assert.ErrorContains(t, err, "ConnectTimeout of 2s")
-			assert.LessOrEqual(t, time.Since(began), 2100*time.Millisecond)
+			assert.Equal(t, 2*time.Second+tt.late, e.Waited)
 			advance(time.Hour)
 		})
 	}
