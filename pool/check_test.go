@@ -3,6 +3,7 @@ package pool_test
 import (
 	"context"
 	"io"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,9 +89,10 @@ func TestSuspicionPingsNoConnectionTwice(t *testing.T) {
 		f.Always(drivertest.Connect, drivertest.Delay(time.Millisecond))
 		require.NoError(t, p.Ready(t.Context()))
 		advance(10 * time.Second) // all need a check before use
+		var n atomic.Int64
 		pings := logPings(f, func(ctx context.Context, c *conn) error {
-			if c.ID <= 20 { // these are dead, which shows one after the other
-				drivertest.Delay(time.Duration(c.ID)*10*time.Millisecond)(ctx, c)
+			if n := n.Add(1); n <= 20 { // these are dead, which shows one after the other
+				drivertest.Delay(time.Duration(n)*10*time.Millisecond)(ctx, c)
 				return io.EOF
 			}
 			return drivertest.Delay(time.Millisecond)(ctx, c)
