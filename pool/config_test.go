@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -100,7 +101,6 @@ func TestLongestDurationIsLong(t *testing.T) {
 		"MaxLifetime":    {MaxLifetime: long, LifetimeJitter: -1},
 		"with jitter":    {MaxLifetime: long, LifetimeJitter: 1},
 		"Backoff.Max":    {Backoff: pool.Backoff{Max: long}},
-		"the backoff":    {Backoff: pool.Backoff{Initial: long, Max: long, Jitter: 1}},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			f := drivertest.NewFake(t)
@@ -112,16 +112,6 @@ func TestLongestDurationIsLong(t *testing.T) {
 			}
 			if cfg.MaxLifetime == 0 {
 				cfg.MaxLifetime = -1
-			}
-			if cfg.Backoff.Initial == long { // a failure is for ever
-				f.Next(drivertest.Connect, 1, drivertest.Fail(errScripted))
-				p := open[*conn](t, f, cfg)
-				start(t.Context(), p).wantError(t, errScripted)
-				c := start(t.Context(), p)
-				advance(20 * time.Second)
-				c.wantWaiting(t)
-				assert.Equal(t, 1, f.Counts().Connects)
-				return
 			}
 			p := open[*conn](t, f, cfg)
 			for range 3 {
@@ -138,23 +128,25 @@ func TestLongestDurationIsLong(t *testing.T) {
 	}
 }
 
+// Forever is a strange backoff, but it must not turn into none.
+func TestLongestBackoffIsLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const long = time.Duration(math.MaxInt64)
+		f, p := openFake(t, pool.Config{MaxOpen: 1, Backoff: pool.Backoff{Initial: long, Max: long, Jitter: 1}})
+		f.Next(drivertest.Connect, 1, drivertest.Fail(errScripted))
+		start(t.Context(), p).wantError(t, errScripted)
+		c := start(t.Context(), p)
+		advance(20 * time.Second)
+		c.wantWaiting(t)
+		assert.Equal(t, 1, f.Counts().Connects)
+	})
+}
+
 func TestNewWantsAConnector(t *testing.T) {
 	_, err := pool.New[*conn](nil, pool.Config{})
 	assert.EqualError(t, err, "pool: the connector is nil; want one from driver.OpenConnector or from a driver's NewConnector")
 	_, err = pool.New[*conn](driver.SQL(nil), pool.Config{})
 	assert.Error(t, err)
-}
-
-// Config is copied: a program may change it for the next pool.
-func TestNewCopiesTheConfig(t *testing.T) {
-	bubble(t, "and leaves it alone", func(t *testing.T) {
-		cfg := pool.Config{MaxOpen: 2}
-		_, p := openFake(t, cfg)
-		assert.Equal(t, 2, cfg.MaxOpen)
-		assert.Empty(t, cfg.Name)
-		cfg.MaxOpen = 5
-		assert.Equal(t, 2, p.Stats().MaxOpen)
-	})
 }
 
 func TestAdviceFillsWhatIsLeftAtZero(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -270,18 +269,4 @@ func outage(t *testing.T, n int) {
 	assert.LessOrEqual(t, s.most(t), 4)
 	failures := p.Stats().ConnectFailures
 	assert.Less(t, failures, int64(100), "one backoff for all")
-}
-
-// What a pool does about an address that is not there says what it is.
-func TestErrorOfAKilledServerNamesItsAddress(t *testing.T) {
-	t.Parallel()
-	s := startServer(t, "127.0.0.1:0")
-	s.kill()
-	p := open[*lineConn](t, &lineDriver{s.address, true}, pool.Config{Name: "lines"})
-	_, err := p.Acquire(t.Context())
-	var e *pool.AcquireError
-	require.ErrorAs(t, err, &e)
-	assert.True(t, strings.HasPrefix(err.Error(), `pool "lines": connect failed after `), err.Error())
-	assert.ErrorContains(t, err, s.address)
-	assert.True(t, driver.SafeToRetry(err))
 }

@@ -82,18 +82,3 @@ func TestStoppedServerEndsInAConnectError(t *testing.T) {
 	assert.Less(t, time.Since(began), stoppedPing+time.Second+patience)
 	s.wantRecovery(t, p)
 }
-
-// And no caller stays for longer than it wants.
-func TestStoppedServerHoldsNoCallerPastItsContext(t *testing.T) {
-	t.Parallel()
-	s, p := stopServer(t, true)
-	for _, patient := range []time.Duration{10 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond} {
-		ctx, cancel := context.WithTimeout(t.Context(), patient)
-		began := time.Now()
-		_, err := p.Acquire(ctx)
-		cancel()
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.Less(t, time.Since(began), patient+patience/2)
-	}
-	s.wantRecovery(t, p)
-}

@@ -170,27 +170,6 @@ func TestRule9_CloseAndShutdownLeaveNothingBehind(t *testing.T) {
 	}
 }
 
-func TestRule9_ShutdownWithLeasesThatNeverEndLeavesNothingBehind(t *testing.T) {
-	bubble(t, "held", func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 4})
-		leases := acquireN(t, p, 3)
-		f.Always(drivertest.Use, drivertest.Hang)
-		var users sync.WaitGroup
-		for _, l := range leases {
-			users.Go(func() { assert.Error(t, l.Conn().Use()) })
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		assert.ErrorIs(t, p.Shutdown(ctx), context.DeadlineExceeded)
-		users.Wait()
-		synctest.Wait()
-		assert.Zero(t, f.Counts().Open)
-		releaseAll(leases)
-		assert.Zero(t, p.Stats().Open)
-		assert.Equal(t, 3, f.Counts().Closes)
-	})
-}
-
 func TestRule9_GoroutinesAndTimersAreGone(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	watchdog(t)
@@ -254,19 +233,4 @@ func TestRule9_CloseReportsADriverThatDoesNotReturn(t *testing.T) {
 			assert.Zero(t, f.Counts().Open)
 		})
 	}
-}
-
-func TestShutdownGivesUpOnADriverThatHangs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := drivertest.NewFake(t)
-		p, err := pool.New[*conn](f, pool.Config{})
-		require.NoError(t, err)
-		acquire(t, p).Release()
-		gate := make(chan struct{})
-		f.Always(drivertest.Close, drivertest.StallUntil(gate))
-		began := time.Now()
-		assert.ErrorContains(t, p.Shutdown(context.Background()), "has not returned")
-		assert.Equal(t, 5*time.Second, time.Since(began))
-		close(gate)
-	})
 }

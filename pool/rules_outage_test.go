@@ -19,21 +19,25 @@ import (
 func TestRule7_MinIdleIsBackWithinOneBackoffStepOfTheServer(t *testing.T) {
 	const spare = 4
 	ready := func(t *testing.T, p *pool.Pool[*conn]) { require.NoError(t, p.Ready(t.Context())) }
-	for name, begin := range map[string]func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]){
-		"down from the start": func(_ *testing.T, f *drivertest.Fake, _ *pool.Pool[*conn]) { down(f) },
-		"found by keepalive": func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
+	nothing := func(*testing.T, *drivertest.Fake, *pool.Pool[*conn]) {}
+	for name, tt := range map[string]struct {
+		first bool // down before the pool is opened
+		begin func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn])
+	}{
+		"down from the start": {true, nothing},
+		"found by keepalive": {false, func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
 			ready(t, p)
 			down(f)
-		},
-		"found by a holder": func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
+		}},
+		"found by a holder": {false, func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
 			ready(t, p)
 			leases := acquireN(t, p, spare)
 			down(f)
 			for _, l := range leases {
 				l.Discard(l.Conn().Use())
 			}
-		},
-		"found by callers": func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
+		}},
+		"found by callers": {false, func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
 			ready(t, p)
 			down(f)
 			for range 100 {
@@ -42,21 +46,21 @@ func TestRule7_MinIdleIsBackWithinOneBackoffStepOfTheServer(t *testing.T) {
 				assert.Error(t, err)
 				cancel()
 			}
-		},
-		"found at a rotation": func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
+		}},
+		"found at a rotation": {false, func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
 			ready(t, p)
 			down(f)
 			p.Reset()
-		},
+		}},
 	} {
 		for _, length := range []time.Duration{50 * time.Millisecond, time.Second, 20 * time.Second, time.Hour} {
 			bubble(t, fmt.Sprintf("%s, for %v", name, length), func(t *testing.T) {
 				f := drivertest.NewFake(t)
-				if name == "down from the start" {
+				if tt.first {
 					down(f)
 				}
 				p := open[*conn](t, f, pool.Config{MaxOpen: 8, MinIdle: spare, KeepAlive: time.Second})
-				begin(t, f, p)
+				tt.begin(t, f, p)
 				advance(length)
 				f.Up()
 				advance(time.Second)     // until the next keepalive, in a short outage
