@@ -170,22 +170,6 @@ func TestFailFastLetsCallersWaitForAConnectAndForARelease(t *testing.T) {
 	})
 }
 
-// After a permanent error, the callers' next attempt is due in a minute. Its
-// success resumes the background refill.
-func TestSuccessfulProbeEndsThePermanentPause(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := drivertest.NewFake(t)
-		f.Next(drivertest.Connect, 1, drivertest.Fail(driver.Permanent(errScripted)))
-		p := open[*conn](t, f, pool.Config{MinIdle: 3, MaxConnecting: 1})
-		advance(59 * time.Second)
-		start(t.Context(), p).wantError(t, errScripted)
-		advance(time.Second)
-		acquire(t, p).Release()
-		advance(time.Second)
-		assert.Equal(t, 3, p.Stats().Idle)
-	})
-}
-
 // Callers must see the permanent error, which explains the long pause, also
 // after a probe has failed for another reason.
 func TestPassingErrorDoesNotHideThePermanentOne(t *testing.T) {

@@ -124,22 +124,6 @@ func TestChecksOnSuspicionAreBounded(t *testing.T) {
 	})
 }
 
-// One of two connections has died, and its replacement can't be connected. The
-// caller gets the other connection after its check, and not the error.
-func TestFailedReplacementDoesNotHideAHealthyConnection(t *testing.T) {
-	for name, dead := range map[string]int{"the first is dead": 0, "the second is dead": 1} {
-		bubble(t, name, func(t *testing.T) {
-			f, p := openFake(t, pool.Config{MaxOpen: 2, MinIdle: 2})
-			require.NoError(t, p.Ready(t.Context()))
-			advance(10 * time.Second) // both need a check now
-			f.Conns()[dead].Kill()
-			f.Always(drivertest.Connect, drivertest.Fail(errScripted))
-			f.Always(drivertest.Ping, drivertest.Delay(50*time.Millisecond))
-			assert.NoError(t, acquire(t, p).Conn().Use())
-		})
-	}
-}
-
 // connectFailed returns a pool with one idle connection, whose last Connect
 // failed with err some time ago.
 func connectFailed(t *testing.T, cfg pool.Config, err error, ago time.Duration) (*drivertest.Fake, *pool.Pool[*conn]) {

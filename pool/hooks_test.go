@@ -106,22 +106,6 @@ func TestHookThatFailsClosesTheConnection(t *testing.T) {
 	}
 }
 
-// A hook may recognize dead connections, say of a server that has moved. It
-// sees one connection after the other until one is good.
-func TestOnAcquireThatCallsConnectionsBadGetsTheNext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{OnAcquire: func(_ context.Context, c driver.Conn) error {
-			if c.(*conn).ID <= 3 && c.(*conn).Uses() > 0 {
-				return driver.ErrBadConn
-			}
-			return nil
-		}})
-		fill(t, p, 4)
-		assert.Equal(t, 4, acquire(t, p).Conn().ID)
-		assert.Equal(t, 4, f.Counts().Connects)
-	})
-}
-
 func TestEachCloseHasItsReasonAndIsCounted(t *testing.T) {
 	type test = func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn])
 	use := func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) { acquire(t, p).Release() }

@@ -32,36 +32,6 @@ func TestResetClosesIdleConnectionsNowAndLeasedOnesAtTheirRelease(t *testing.T) 
 	})
 }
 
-func TestResetClosesConnectionsThatAreBeingChecked(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 1})
-		fill(t, p, 1)
-		advance(time.Minute)
-		f.Always(drivertest.Ping, drivertest.Delay(500*time.Millisecond))
-		c := start(t.Context(), p)
-		p.Reset()
-		advance(500 * time.Millisecond)
-		assert.Equal(t, 2, c.wantLease(t).Conn().ID)
-		c.lease.Release()
-	})
-}
-
-func TestResetLeavesWaitersForAReleaseInTheQueue(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 2})
-		leases := acquireN(t, p, 2)
-		callers := startN(t.Context(), p, 2)
-		p.Reset()
-		for i, c := range callers {
-			c.wantWaiting(t)
-			leases[i].Release()
-			assert.Equal(t, 3+i, c.wantLease(t).Conn().ID)
-			defer c.lease.Release()
-		}
-		assert.Equal(t, 2, f.Counts().Peak)
-	})
-}
-
 // A Connect from before Reset may have used the old password or address. Its
 // result counts for nothing, and its waiter gets a new connection.
 func TestResetReplacesConnectsInProgress(t *testing.T) {

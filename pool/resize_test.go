@@ -14,21 +14,6 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-func TestResizeUpServesWaitersAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 1})
-		defer acquire(t, p).Release()
-		callers := startN(t.Context(), p, 3)
-		require.NoError(t, p.Resize(3))
-		defer callers[0].wantLease(t).Release()
-		callers[2].wantWaiting(t)
-		assert.Equal(t, 3, p.Stats().MaxOpen)
-		assert.Equal(t, 3, f.Counts().Peak)
-		callers[1].wantLease(t).Release()
-		callers[2].wantLease(t).Release()
-	})
-}
-
 func TestResizeDownClosesIdleConnectionsFirst(t *testing.T) {
 	bubble(t, "if enough are idle", func(t *testing.T) {
 		var why reasons
