@@ -136,12 +136,15 @@ func TestKeepAliveLeavesHalfOfTheIdleConnectionsToCallers(t *testing.T) {
 	})
 }
 
-// pinging opens a pool with n idle connections, and returns while the keepalive
-// of one of them does step.
+// pinging opens a pool with n idle connections, or MinIdle, and returns while the
+// keepalive of one of them does step.
 func pinging(t *testing.T, n int, cfg pool.Config, step drivertest.Step) (*drivertest.Fake, *pool.Pool[*conn]) {
 	cfg.KeepAlive, cfg.PingTimeout = 30*time.Second, 15*time.Second
 	f, p := openFake(t, forever(cfg))
-	fill(t, p, n)
+	require.NoError(t, p.Ready(t.Context()))
+	if cfg.MinIdle == 0 {
+		fill(t, p, n)
+	}
 	f.Next(drivertest.Ping, 1, step)
 	for f.Counts().Pings == 0 {
 		advance(100 * time.Millisecond)
