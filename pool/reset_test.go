@@ -50,8 +50,8 @@ func TestResetReplacesConnectsInProgress(t *testing.T) {
 			callers := startN(t.Context(), p, 3)
 			p.Reset()
 			advance(time.Second)
-			for i, c := range callers {
-				assert.Equal(t, 3+i, c.wantLease(t).Conn().ID)
+			for _, c := range callers {
+				assert.Greater(t, c.wantLease(t).Conn().ID, 2, "a connection from before Reset")
 				defer c.lease.Release()
 			}
 			log.want(t) // no failure
