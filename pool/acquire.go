@@ -67,7 +67,9 @@ func (p *Pool[C]) claim() Lease[C] {
 			return Lease[C]{s, w, s.conn}
 		}
 	}
-	for _, s := range *p.slots.Load() {
+	slots := *p.slots.Load()
+	for i := p.list.next(0); i >= 0 && i < len(slots); i = p.list.next(i + 1) {
+		s := slots[i]
 		if w, ok := s.claim(); ok {
 			return Lease[C]{s, w, s.conn}
 		}
@@ -100,45 +102,6 @@ func (p *Pool[C]) acquire(ctx context.Context, l Lease[C]) (Lease[C], error) {
 	}
 }
 
-// prepare makes a claimed connection ready for its holder: ResetSession unless
-// it comes straight from Connect, then OnAcquire. It discards the connection if one of them fails,
-// panics or exits.
-func (p *Pool[C]) prepare(ctx context.Context, l Lease[C]) error {
-	err := errExited
-	defer func() {
-		if err == nil {
-			return
-		}
-		defer l.Discard(err) // also if a method of err panics
-
-		dead := driver.IsBad(err) && ctx.Err() == nil // the end of ctx says nothing about the others
-		p.mu.Lock()
-		p.total.unserved++
-		if dead {
-			p.suspectLocked()
-		}
-		p.mu.Unlock()
-	}()
-	err = p.runReady(ctx, l)
-	return err
-}
-
-// runReady is what prepare guards.
-func (p *Pool[C]) runReady(ctx context.Context, l Lease[C]) error {
-	raw := any(l.conn).(driver.Conn) // not slot.raw, which Shutdown may take away
-	if l.word.has(resets) && !l.isFirst() {
-		bounded := &boundedContext{Context: ctx, limit: p.cfg.PingTimeout}
-		defer bounded.release()
-		if err := raw.(driver.SessionResetter).ResetSession(bounded); err != nil {
-			return err
-		}
-	}
-	if p.cfg.OnAcquire != nil {
-		return p.cfg.OnAcquire(ctx, raw)
-	}
-	return nil
-}
-
 // wait joins the queue and blocks until it is served. again says that the
 // caller has been served before, with a dead connection: it keeps its place.
 // The error is bare.
@@ -162,11 +125,11 @@ func (p *Pool[C]) wait(ctx context.Context, began time.Duration, again bool) (Le
 		w.joined = p.now()
 	}
 	p.mu.Lock()
-	if err := p.joinLocked(w, again); err != nil {
-		p.mu.Unlock()
+	err := p.joinLocked(w, again)
+	p.mu.Unlock()
+	if err != nil {
 		return Lease[C]{}, err
 	}
-	p.mu.Unlock()
 	select {
 	case <-w.ready:
 		return w.take()
@@ -175,24 +138,11 @@ func (p *Pool[C]) wait(ctx context.Context, began time.Duration, again bool) (Le
 	}
 }
 
-// take empties a settled waiter, so that it keeps no connection alive.
-func (w *waiter[C]) take() (Lease[C], error) {
-	l, err := w.lease, w.err
-	w.lease, w.err = Lease[C]{}, nil
-	return l, err
-}
-
 // joinLocked adds w to the queue and serves it at once if that can be done,
-// or refuses it.
+// or turns it away.
 func (p *Pool[C]) joinLocked(w *waiter[C], again bool) error {
 	if p.closed {
 		return ErrClosed
-	}
-	first := p.queue.len == 0
-	p.arrivals++
-	w.order = p.arrivals
-	if first {
-		p.exhausted = false
 	}
 	if again {
 		p.queue.insert(w)
@@ -205,7 +155,7 @@ func (p *Pool[C]) joinLocked(w *waiter[C], again bool) error {
 	if !w.queued {
 		return nil
 	}
-	if err := p.refusalLocked(again); err != nil {
+	if err := p.turnAwayLocked(again); err != nil {
 		p.dequeueLocked(w)
 		return err
 	}
@@ -214,15 +164,15 @@ func (p *Pool[C]) joinLocked(w *waiter[C], again bool) error {
 	return nil
 }
 
-// refusalLocked says why the caller who has just joined must not wait, or nil.
+// turnAwayLocked says why the caller who has just joined must not wait, or nil.
 // One who was served a dead connection had its place before MaxWaiters was full.
-func (p *Pool[C]) refusalLocked(again bool) error {
+func (p *Pool[C]) turnAwayLocked(again bool) error {
 	switch {
 	case p.cfg.FailFast && p.max == 0:
 		return ErrSuspended
-	case p.refusesLocked():
-		return connectFailure{p.dial.lastErr}
-	case !again && p.cfg.MaxWaiters > 0 && p.queue.len-p.hopefulLocked()-p.checking > p.cfg.MaxWaiters:
+	case p.hopelessLocked():
+		return connectFailure{p.outage.err}
+	case !again && p.cfg.MaxWaiters > 0 && p.queue.len-p.comingLocked()-p.pinging > p.cfg.MaxWaiters:
 		p.total.rejected++
 		return ErrTooManyWaiters
 	}
@@ -251,8 +201,59 @@ func (p *Pool[C]) leave(w *waiter[C], err error) error {
 	if _, ok := l.slot.grab(l.word); ok { // not by Release: no holder has had it
 		p.mu.Lock()
 		p.total.unserved++
-		p.putBackLocked(l.slot, nil, true)
+		p.putBackLocked(l.slot, reason{}, true)
 		p.mu.Unlock()
 	}
 	return err
+}
+
+// gateLocked sets the gate to what the queue and closed say.
+func (p *Pool[C]) gateLocked() {
+	g := int32(min(p.queue.len, closedGate-1))
+	if p.closed {
+		g = closedGate
+	}
+	p.gate.Store(g)
+}
+
+// dequeueLocked takes w out of the queue. The caller settles w.
+func (p *Pool[C]) dequeueLocked(w *waiter[C]) {
+	p.queue.remove(w)
+	p.gateLocked()
+}
+
+// settleLocked takes w out of the queue and wakes it, with its lease or its
+// error.
+func (p *Pool[C]) settleLocked(w *waiter[C], l Lease[C], err error) {
+	p.dequeueLocked(w)
+	p.total.waited += p.now() - w.joined
+	w.settle(l, err)
+}
+
+// armExpiryLocked sees to it that somebody looks at the oldest waiter when its
+// AcquireTimeout passes. One timer does for all: the queue is in the order of
+// the deadlines.
+func (p *Pool[C]) armExpiryLocked() {
+	if p.cfg.AcquireTimeout < 0 || p.expirySet || p.queue.head == nil {
+		return
+	}
+	p.expirySet = true
+	d := p.queue.head.began + p.cfg.AcquireTimeout - p.now()
+	if p.expiry == nil {
+		p.expiry = time.AfterFunc(d, p.expireWaiters)
+	} else {
+		p.expiry.Reset(d)
+	}
+}
+
+// expireWaiters fails the waiters whose AcquireTimeout has passed.
+func (p *Pool[C]) expireWaiters() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.expirySet = false
+	for w := p.queue.head; w != nil && p.now()-w.began >= p.cfg.AcquireTimeout; w = p.queue.head {
+		p.total.timeouts++
+		p.settleLocked(w, Lease[C]{}, ErrTimeout)
+	}
+	p.armExpiryLocked()
 }

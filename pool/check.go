@@ -19,18 +19,29 @@ const (
 	maxSuspects = 64
 )
 
+// suspicion is what deaths of connections say of the others. Guarded by Pool.mu.
+type suspicion struct {
+	doubt bool          // a check failed, and nothing has succeeded since
+	last  time.Duration // by a discarded connection; 0 = never
+}
+
+// due reports whether a connection discarded now may raise suspicion again.
+func (s *suspicion) due(now time.Duration) bool { return s.last == 0 || now-s.last >= suspicionPause }
+
 // startCheckLocked checks an idle connection for the waiters.
 func (p *Pool[C]) startCheckLocked(s *slot[C], w word) {
-	if s.move(w, w.to(checking)) {
-		p.asked++
+	if s.move(w, w.to(held)) {
 		p.checkLocked(s, true)
 	}
 }
 
-// checkLocked pings the connection of s, which is checking, in the background.
+// checkLocked pings the connection of s, which is held, in the background.
 // asked says that it is for a waiter.
 func (p *Pool[C]) checkLocked(s *slot[C], asked bool) {
-	p.checking++
+	p.pinging++
+	if asked {
+		p.asked++
+	}
 	c := &checkup[C]{slot: s, asked: asked, began: p.now()}
 	p.goLocked(func() { p.check(c) })
 }
@@ -78,7 +89,7 @@ func (p *Pool[C]) checked(c *checkup[C], err error) {
 	c.settled = true
 	s := c.slot
 	now := p.now()
-	p.checking--
+	p.pinging--
 	if c.asked {
 		p.asked--
 	}
@@ -86,18 +97,18 @@ func (p *Pool[C]) checked(c *checkup[C], err error) {
 	p.total.pinging += now - c.began
 	switch {
 	case p.closed:
-		p.closeLocked(s, ErrClosed)
+		p.closeLocked(s, because(shutDown))
 	case err != nil:
 		p.total.pingFailures++
-		p.closeLocked(s, &checkError{err})
+		p.closeLocked(s, reason{bad, &checkError{err}})
 		p.doubtLocked(c.began)
-		p.failWaitersLocked(p.refusesLocked())
+		p.failWaitersLocked(p.hopelessLocked())
 		p.serveLocked()
 	default:
-		p.keeper.doubt = false
+		p.suspicion.doubt = false
 		s.checkedAt.Store(int64(now))
-		p.putBackLocked(s, nil, true) // or closes it, if its time came meanwhile
-		p.failWaitersLocked(p.refusesLocked())
+		p.putBackLocked(s, reason{}, true) // or closes it, if its time came meanwhile
+		p.failWaitersLocked(p.hopelessLocked())
 		p.wakeKeeperLocked()
 	}
 	p.mu.Unlock()
@@ -120,17 +131,17 @@ func (e *checkError) Unwrap() error { return e.err }
 // that connection has probably killed others. All idle ones that have shown no
 // life since then are checked at once, and waiters get new ones meanwhile.
 func (p *Pool[C]) doubtLocked(since time.Duration) {
-	if p.keeper.doubt {
+	if p.suspicion.doubt {
 		return
 	}
-	p.keeper.doubt = true
+	p.suspicion.doubt = true
 	n := maxSuspects
 	for _, s := range *p.slots.Load() {
 		w := s.load()
 		if w.phase() != idle || !w.has(pings) || time.Duration(s.checkedAt.Load()) > since {
 			continue
 		}
-		if n > 0 && s.move(w, w.to(checking)) {
+		if n > 0 && s.move(w, w.to(held)) {
 			n--
 			p.checkLocked(s, false)
 		} else {
@@ -143,10 +154,10 @@ func (p *Pool[C]) doubtLocked(since time.Duration) {
 // are checked before their next use.
 func (p *Pool[C]) suspectLocked() {
 	now := p.now()
-	if k := &p.keeper; k.lastSuspicion != 0 && now-k.lastSuspicion < suspicionPause {
+	if !p.suspicion.due(now) {
 		return
 	}
-	p.keeper.lastSuspicion = now
+	p.suspicion.last = now
 	for _, s := range *p.slots.Load() {
 		if w := s.load(); w.phase() == idle && w.has(pings) {
 			s.flag(w, stale)

@@ -17,15 +17,15 @@ const closeTimeout = 5 * time.Second
 // retireLocked closes the connection of s for the given reason: now if it is
 // idle, else when its lease or its check ends. It reports whether there was
 // one that is now on its way out.
-func (p *Pool[C]) retireLocked(s *slot[C], why error) bool {
+func (p *Pool[C]) retireLocked(s *slot[C], why cause) bool {
 	for {
 		switch w := s.load(); w.phase() {
 		case idle:
-			if s.move(w, w.to(checking)) {
-				p.closeLocked(s, why)
+			if s.move(w, w.to(held)) {
+				p.closeLocked(s, because(why))
 				return true
 			}
-		case leased, checking:
+		case leased, held:
 			if w.has(retire) {
 				return true
 			}
@@ -39,30 +39,20 @@ func (p *Pool[C]) retireLocked(s *slot[C], why error) bool {
 	}
 }
 
-// evictIdleLocked closes all idle connections.
-func (p *Pool[C]) evictIdleLocked(why error) {
-	for _, s := range *p.slots.Load() {
-		if s.load().phase() == idle {
-			p.retireLocked(s, why)
-		}
-	}
-}
-
 // closeLocked closes the connection of s, which the caller owns, in the
 // background. Until that is done the slot counts against MaxOpen.
-func (p *Pool[C]) closeLocked(s *slot[C], why error) {
+func (p *Pool[C]) closeLocked(s *slot[C], why reason) {
 	s.settle(closing)
 	p.closeOwnedLocked(s, why)
 }
 
 // closeOwnedLocked is closeLocked for a slot that is closing already.
-func (p *Pool[C]) closeOwnedLocked(s *slot[C], why error) {
-	p.open--
-	p.changedLocked() // Shutdown may wait for this one
+func (p *Pool[C]) closeOwnedLocked(s *slot[C], why reason) {
 	p.closing++
-	p.total.closed(why)
+	p.changedLocked() // Shutdown may wait for this one
+	*p.total.closes.counter(why.cause)++
 	raw := s.raw
-	p.goLocked(func() { p.close(s, raw, why) })
+	p.goLocked(func() { p.close(s, raw, why.err) })
 }
 
 // close closes one connection, in a goroutine of its own. It ends when OnClose
@@ -126,7 +116,7 @@ func (p *Pool[C]) Close() error {
 // driver, as Close does.
 func (p *Pool[C]) Shutdown(ctx context.Context) error {
 	p.beginClose()
-	err := p.await(ctx, func() bool { return p.open == 0 })
+	err := p.await(ctx, func() bool { return p.openLocked() == 0 })
 	if err == nil {
 		return p.Close()
 	}
@@ -146,7 +136,7 @@ func (p *Pool[C]) stuck() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return fmt.Errorf("pool %q: the driver has not returned from %d calls of Connect and %d of Ping and Close for %v",
-		p.cfg.Name, p.connecting, p.running-p.connecting, closeTimeout)
+		p.cfg.Name, len(p.attempts), p.running-len(p.attempts), closeTimeout)
 }
 
 // beginClose turns the pool off, once.
@@ -158,11 +148,13 @@ func (p *Pool[C]) beginClose() {
 	}
 	p.closed = true
 	for p.queue.head != nil {
-		p.failLocked(p.queue.head, ErrClosed)
+		p.settleLocked(p.queue.head, Lease[C]{}, ErrClosed)
 	}
 	p.gateLocked()
-	p.evictIdleLocked(ErrClosed)
-	for _, t := range []*time.Timer{p.expiry, p.dial.timer, p.keeper.timer} {
+	for s, _ := p.findIdleLocked(); s != nil; s, _ = p.findIdleLocked() { // and the others come through putBackLocked
+		p.retireLocked(s, shutDown)
+	}
+	for _, t := range []*time.Timer{p.expiry, p.retry, p.keeper.timer} {
 		if t != nil {
 			t.Stop()
 		}
@@ -179,7 +171,7 @@ func (p *Pool[C]) sever() (n int) {
 	for _, s := range *p.slots.Load() {
 		for w := s.load(); w.phase() == leased; w = s.load() {
 			if s.move(w, w.to(closing)|cut) {
-				p.closeOwnedLocked(s, ErrClosed)
+				p.closeOwnedLocked(s, because(shutDown))
 				n++
 			}
 		}

@@ -136,27 +136,6 @@ type Config struct {
 	Logger logr.Logger
 }
 
-// Backoff is an exponential backoff: Initial after the first failure, then
-// each delay Factor times the one before, up to Max, each changed at random
-// by up to the fraction Jitter either way. A success starts it over.
-type Backoff struct {
-	Initial time.Duration // zero means 100 ms
-	Factor  float64       // 1 or more; zero means 1.6
-	Jitter  float64       // 0 to 1; zero means 0.2, negative means none
-	Max     time.Duration // of a delay before Jitter; zero means 5 s
-}
-
-// delay returns the pause before attempt n; the first to follow a failure is
-// attempt 0.
-func (b Backoff) delay(n int) time.Duration {
-	d := float64(b.Initial) * math.Pow(b.Factor, float64(n))
-	d = min(d, float64(b.Max)) // also where Pow overflowed to infinity
-	if b.Jitter > 0 {
-		d *= 1 + b.Jitter*(2*rand.Float64()-1)
-	}
-	return time.Duration(d)
-}
-
 // everyUse is the ValidateAfter below which the pool checks before every use
 // instead of watching the clock.
 const everyUse = 10 * time.Millisecond

@@ -99,10 +99,10 @@ func (e *AcquireError) Error() string {
 func (p *Pool[C]) acquireError(ctx context.Context, cause error, began time.Duration) *AcquireError {
 	p.mu.Lock()
 	e := &AcquireError{
-		Pool: p.cfg.Name, Cause: cause, Connect: p.dial.lastErr, Waited: p.now() - began,
-		MaxOpen: p.max, Open: p.open, Connecting: p.connecting, Closing: p.closing, Waiting: p.queue.len,
+		Pool: p.cfg.Name, Cause: cause, Connect: p.outage.err, Waited: p.now() - began,
+		MaxOpen: p.max, Open: p.openLocked(), Connecting: len(p.attempts), Closing: p.closing, Waiting: p.queue.len,
 	}
-	e.next = p.dial.startsAt() - p.now()
+	e.next = p.outage.startsAt() - p.now()
 	p.mu.Unlock()
 	e.Leased = min(p.count(leased), e.Open)
 	e.Idle = e.Open - e.Leased

@@ -23,13 +23,13 @@ func TestKeeperSleepsWhileTheServerWantsAPause(t *testing.T) {
 		require.NoError(t, err)
 		l.Release()
 		p.mu.Lock()
-		p.dial.throttled = 3 * time.Minute
+		p.outage.throttled = 3 * time.Minute
 		p.mu.Unlock()
 
 		<-time.After(2 * time.Minute)
 		synctest.Wait()
 		p.mu.Lock()
-		assert.Equal(t, 1, p.open)
+		assert.Equal(t, 1, p.openLocked())
 		assert.Greater(t, p.keeper.at-p.now(), time.Second)
 		p.mu.Unlock()
 		<-time.After(time.Minute + 100*time.Millisecond)

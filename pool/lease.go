@@ -15,17 +15,15 @@ import (
 // One goroutine at a time uses a lease.
 type Lease[C any] struct {
 	slot *slot[C]
-	word word // of slot.state while the lease lasts, retire aside
+	word word // of slot.state when the lease began; only loose flags change meanwhile
 	conn C
 }
 
 // Conn returns the connection. It panics after the end of the lease, because
 // the connection may be another's by then.
 func (l Lease[C]) Conn() C {
-	if s := l.slot; s != nil {
-		if now := s.load(); now&^retire == l.word || l.wasCut() {
-			return l.conn
-		}
+	if s := l.slot; s != nil && (s.load().isLease(l.word) || l.wasCut()) {
+		return l.conn
 	}
 	panic("pool: Lease.Conn after the lease was ended by Release, Discard or Hijack")
 }
@@ -41,99 +39,11 @@ func (l Lease[C]) Release() {
 		return
 	}
 	p := s.pool
-	if !l.word.has(validates) && p.simple.Load() && p.gate.Load() == 0 && s.move(l.word, l.word.to(idle)) {
-		p.published(s)
+	if l.word&(validates|listed) == listed && p.simple.Load() && s.move(l.word, l.word.to(idle)) {
+		p.hint.Put(s)
 		return
 	}
 	p.release(l)
-}
-
-// published follows each move to idle without mu.
-func (p *Pool[C]) published(s *slot[C]) {
-	p.hint.Put(s)
-	if p.gate.Load() != 0 {
-		p.match()
-	}
-}
-
-// release is Release beyond the fast path.
-func (p *Pool[C]) release(l Lease[C]) {
-	s := l.slot
-	w, ok := s.grab(l.word)
-	if !ok {
-		return
-	}
-	reason := errExited
-	defer func() {
-		if reason == nil && p.simple.Load() && p.gate.Load() == 0 && !w.has(retire) && s.move(w, w.to(idle)) {
-			p.published(s)
-			return
-		}
-		p.mu.Lock()
-		p.putBackLocked(s, reason, false)
-		p.mu.Unlock()
-	}()
-	reason = p.unfit(s, w)
-}
-
-// unfit says why the connection of s must not be pooled again, or nil. It runs
-// in the holder's goroutine, at the end of its lease.
-func (p *Pool[C]) unfit(s *slot[C], w word) error {
-	if p.cfg.OnRelease != nil {
-		if err := p.cfg.OnRelease(s.raw); err != nil {
-			return err
-		}
-	}
-	if w.has(validates) && !s.raw.(driver.Validator).IsValid() {
-		return ErrInvalid
-	}
-	if p.cfg.MaxUses > 0 && w.gen()-s.born >= uint64(p.cfg.MaxUses) {
-		return ErrMaxUses
-	}
-	return nil
-}
-
-// putBackLocked ends the pool's own hold on s, a slot in checking: it goes to
-// the oldest waiter, becomes idle, or is closed for the reason given or for
-// one that the pool has. checked says that it has just passed a check.
-func (p *Pool[C]) putBackLocked(s *slot[C], reason error, checked bool) {
-	if reason == nil {
-		reason = p.surplusLocked(s)
-	}
-	if reason != nil {
-		if !checked {
-			p.keeper.leased = max(p.keeper.leased-1, 0)
-		}
-		p.closeLocked(s, reason)
-		p.serveLocked()
-		return
-	}
-	w := s.load() // nobody else changes it now: flags come up under mu
-	unsure := p.cfg.checksEveryUse() && w.has(pings) && !checked
-	switch {
-	case p.queue.len > 0 && unsure:
-		p.asked++
-		p.checkLocked(s, true)
-	case p.queue.len > 0:
-		p.deliverLocked(s, w)
-	case unsure:
-		s.move(w, w.to(idle)|stale)
-	default:
-		s.move(w, w.to(idle))
-	}
-}
-
-// surplusLocked says why the pool wants no more of s, or nil.
-func (p *Pool[C]) surplusLocked(s *slot[C]) error {
-	switch {
-	case p.closed:
-		return ErrClosed
-	case s.load().has(retire):
-		return s.why
-	case p.cfg.MaxIdle > 0 && p.queue.len == 0 && p.count(idle) >= p.cfg.MaxIdle:
-		return ErrMaxIdle
-	}
-	return nil
 }
 
 // Discard ends the lease and closes the connection, in the background. err is
@@ -158,7 +68,7 @@ func (l Lease[C]) Discard(err error) {
 		if suspicious {
 			p.suspectLocked() // what killed this one may have killed the others
 		}
-		p.putBackLocked(s, err, false)
+		p.putBackLocked(s, reason{bad, err}, false)
 	}()
 	suspicious = driver.IsBad(err) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
@@ -180,7 +90,6 @@ func (l Lease[C]) Hijack() C {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.open--
 	p.keeper.leased = max(p.keeper.leased-1, 0)
 	p.total.hijacked++
 	p.freeLocked(s)

@@ -19,18 +19,19 @@ import (
 // from any goroutine. It must not be copied.
 type Pool[C any] struct {
 	// Read by every Acquire and Release, written seldom or never.
-	gate   atomic.Int32               // waiters in the queue, or closedGate; 0 = the fast path is open
+	gate   atomic.Int32               // waiters in the queue, or closedGate; 0 = Acquire may take the fast path
+	simple atomic.Bool                // no setting makes Release take the slow path
 	slots  atomic.Pointer[[]*slot[C]] // all slots; grows under mu, its elements never change
+	list   list                       // the slots that may be idle
 	hint   sync.Pool                  // of *slot[C]: the last one released on this CPU, maybe idle
 	cfg    Config                     // never changes; MaxOpen and MaxIdle are only where the pool began
-	simple atomic.Bool                // no setting makes Release take the slow path
 	_      [64]byte                   // keeps the writes below off the lines above
 
 	newConn func(context.Context) (driver.Conn, error) // a func, so that fmt shows nobody what the connector knows
 	log     logr.Logger
 	start   time.Time // zero of the pool's clock
 	ctx     context.Context
-	cancel  context.CancelFunc // ends ctx, and with it dialing and the Pings under way
+	cancel  context.CancelFunc // ends ctx, and with it the Connects and Pings under way
 	waiters sync.Pool          // of *waiter[C]
 
 	mu        sync.Mutex // guards all below; never held across I/O, a hook, the log or a wait
@@ -38,25 +39,25 @@ type Pool[C any] struct {
 	max       int        // MaxOpen, or what Resize made of it
 	free      []*slot[C] // without connection
 	queue     queue[C]
-	exhausted bool   // the queue is not empty, and no slot is idle that nobody reported by match
-	arrivals  uint64 // waiters so far
-	epoch     uint64 // Resets so far
-	running   int    // goroutines of the pool
-	changed   chan struct{}
 	expiry    *time.Timer // for the oldest waiter's AcquireTimeout
 	expirySet bool
 
-	dialing  context.Context    // of the Connects of this epoch
-	endDials context.CancelFunc // ends dialing
+	connects    context.Context    // of the Connects of this epoch
+	endConnects context.CancelFunc // ends connects
+	epoch       uint64             // Resets so far
+	attempts    []*attempt[C]      // Connects under way
+	outage      outage
+	retry       *time.Timer // connects again when the outage allows it
 
-	open, connecting, checking, closing int // open includes checking
-	told                                int // of connecting: those whose failure was told already
-	aside                               int // of connecting: replacements, those whose failure was told, those older than Reset
-	asked                               int // of checking: those for waiters; the others are keepalives
+	pinging   int // Pings under way, each of a connection that is held
+	asked     int // of pinging: those for waiters; the others are keepalives
+	suspicion suspicion
+	closing   int // Closes under way that count against MaxOpen
+	keeper    keeper
 
-	dial   dialState
-	keeper keeper[C]
-	total  counters
+	running int           // goroutines of the pool
+	changed chan struct{} // closed at the next change that await may wait for
+	total   counters
 }
 
 // closedGate is the gate of a closed pool: more than any number of waiters.
@@ -68,8 +69,8 @@ const closedGate = 1 << 30
 // name (pool_max_open=20&pool_keepalive=30s), whatever cfg says, and are kept
 // from the driver.
 //
-// Its errors are about an unknown driver, a wrong DSN, or wrong settings. A
-// driver whose connections are no C shows at the first connect.
+// Its errors are about an unknown driver, a wrong DSN, or wrong settings. If the
+// driver's connections do not implement C, the first connect fails.
 func Open[C any](name, dsn string, cfg Config) (*Pool[C], error) {
 	rest, errPool := cfg.CutDSN(dsn)
 	connector, err := driver.OpenConnector(name, rest)
@@ -102,10 +103,11 @@ func New[C any](connector driver.Connector, cfg Config) (*Pool[C], error) {
 	p := &Pool[C]{cfg: cfg, newConn: connector.Connect, start: time.Now(), log: cfg.Logger.WithValues("pool", cfg.Name)}
 	p.slots.Store(new([]*slot[C]))
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.dialing, p.endDials = context.WithCancel(p.ctx)
+	p.connects, p.endConnects = context.WithCancel(p.ctx)
+	p.outage.backoff = cfg.Backoff
 	p.keeper.every, p.keeper.calm = cfg.sweepIntervals()
 	p.mu.Lock()
-	p.limitLocked(cfg.MaxOpen)
+	p.setMaxLocked(cfg.MaxOpen)
 	p.fillLocked()
 	p.mu.Unlock()
 	return p, nil
@@ -165,9 +167,10 @@ func (p *Pool[C]) await(ctx context.Context, ok func() bool) error {
 }
 
 // Ready blocks until MinIdle connections are open, in use or not, or as many as
-// MaxOpen allows after a Resize, and returns nil then. It returns an [AcquireError] when ctx ends first, when a connect
-// fails for good (driver.IsPermanent), and when the pool is closed. With a
-// MinIdle of zero it returns at once.
+// MaxOpen allows after a Resize, and returns nil then. It returns an
+// [AcquireError] when ctx ends first, when a connect fails permanently
+// (driver.IsPermanent), and when the pool is closed. With a MinIdle of zero it
+// returns at once.
 func (p *Pool[C]) Ready(ctx context.Context) error {
 	began := p.now()
 	var cause error
@@ -175,10 +178,10 @@ func (p *Pool[C]) Ready(ctx context.Context) error {
 		switch {
 		case p.closed:
 			cause = ErrClosed
-		case p.open >= min(p.cfg.MinIdle, p.max):
+		case p.openLocked() >= min(p.cfg.MinIdle, p.max):
 			cause = nil
-		case p.dial.permanent:
-			cause = connectFailure{p.dial.lastErr}
+		case p.outage.permanent:
+			cause = connectFailure{p.outage.err}
 		default:
 			return false
 		}
@@ -204,38 +207,49 @@ func (p *Pool[C]) Resize(n int) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.limitLocked(n)
+	p.setMaxLocked(n)
 	p.trimLocked()
 	p.serveLocked()
 	p.changedLocked() // Ready may wait for fewer now
 	return nil
 }
 
-// trimLocked retires what is open beyond max: idle connections first. What is
-// being connected is looked at when it is there.
+// setMaxLocked sets MaxOpen to n.
+func (p *Pool[C]) setMaxLocked(n int) {
+	c := &p.cfg
+	p.max = n
+	p.simple.Store(c.OnRelease == nil && c.MaxUses == 0 && (c.MaxIdle == 0 || c.MaxIdle >= n) && !c.checksEveryUse())
+}
+
+// trimLocked retires the connections beyond max: idle ones first, then those
+// that are held, then leased ones. Connects under way are looked at when they
+// end.
 func (p *Pool[C]) trimLocked() {
-	excess := p.open - p.max
+	excess := p.openLocked() - p.max
 	for _, s := range *p.slots.Load() {
-		if w := s.load(); w.has(retire) && (w.phase() == leased || w.phase() == checking) {
+		if w := s.load(); w.has(retire) && (w.phase() == leased || w.phase() == held) {
 			excess-- // on its way out already
 		}
 	}
-	for excess > 0 { // again, for one that was leased in the first pass may be idle in the last
-		for _, from := range []phase{idle, checking, leased} {
-			for _, s := range *p.slots.Load() {
-				if w := s.load(); excess > 0 && w.phase() == from && !w.has(retire) && p.retireLocked(s, ErrResized) {
-					excess--
-				}
-			}
+	for excess > 0 { // again, because a lease may have ended since its phase was tried
+		for _, from := range []phase{idle, held, leased} {
+			excess -= p.retireSomeLocked(excess, from)
 		}
 	}
 }
 
-// limitLocked sets MaxOpen to n.
-func (p *Pool[C]) limitLocked(n int) {
-	c := &p.cfg
-	p.max = n
-	p.simple.Store(c.OnRelease == nil && c.MaxUses == 0 && (c.MaxIdle == 0 || c.MaxIdle >= n) && !c.checksEveryUse())
+// retireSomeLocked retires up to n connections in the phase from, and returns
+// how many.
+func (p *Pool[C]) retireSomeLocked(n int, from phase) (retired int) {
+	for _, s := range *p.slots.Load() {
+		if retired >= n {
+			break
+		}
+		if w := s.load(); w.phase() == from && !w.has(retire) && p.retireLocked(s, tooMany) {
+			retired++
+		}
+	}
+	return retired
 }
 
 // Reset evicts every connection, without blocking: idle ones now, leased ones
@@ -246,12 +260,11 @@ func (p *Pool[C]) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.epoch++
-	p.endDials()
-	p.dialing, p.endDials = context.WithCancel(p.ctx)
-	p.aside = p.connecting // nobody counts on them
-	p.dial = dialState{timer: p.dial.timer}
+	p.endConnects()
+	p.connects, p.endConnects = context.WithCancel(p.ctx)
+	p.outage = outage{backoff: p.cfg.Backoff}
 	for _, s := range *p.slots.Load() {
-		p.retireLocked(s, ErrReset)
+		p.retireLocked(s, outOfDate)
 	}
 	p.serveLocked()
 }

@@ -15,50 +15,56 @@ const (
 	connecting              // Connect is under way
 	idle                    // open, nobody's
 	leased                  // open, a holder's
-	checking                // open, the pool's own: pinged, or on its way back
+	held                    // open, the pool's own: pinged, or on its way back
 	closing                 // Close is under way
 	phases     = iota
 )
 
 func (p phase) String() string {
-	return [phases]string{"free", "connecting", "idle", "leased", "checking", "closing"}[p]
+	return [phases]string{"free", "connecting", "idle", "leased", "held", "closing"}[p]
 }
 
 // moves has, for each phase, a bit for each phase that may follow it.
 var moves = [phases]uint8{
 	free:       1 << connecting,
-	connecting: 1<<checking | 1<<closing | 1<<free,
-	idle:       1<<leased | 1<<checking,
-	leased:     1<<idle | 1<<checking | 1<<closing,
-	checking:   1<<idle | 1<<leased | 1<<closing | 1<<free,
+	connecting: 1<<held | 1<<closing | 1<<free,
+	idle:       1<<leased | 1<<held,
+	leased:     1<<idle | 1<<held | 1<<closing,
+	held:       1<<idle | 1<<leased | 1<<closing | 1<<free,
 	closing:    1 << free,
 }
 
 // word is the whole state of a slot: its generation, what its connection can
-// do, three flags and its phase. The generation grows with each connection and
-// with each lease, so the word of an ended lease never comes again.
+// do, flags and its phase. The generation grows with each connection and with
+// each lease, so the word of an ended lease never comes again.
 //
-//	63 … 9       8    7      6       5          4       3      2 1 0
-//	generation   cut  pings  resets  validates  retire  stale  phase
+//	63 … 11     10      9       8    7      6       5          4       3      2 1 0
+//	generation  parked  listed  cut  pings  resets  validates  retire  stale  phase
 type word uint64
 
 const (
 	phaseBits word = 7
-	stale     word = 1 << 3 // idle for so long that it needs a check before use
-	retire    word = 1 << 4 // close it when its lease or its check ends
-	validates word = 1 << 5 // the connection is a driver.Validator
-	resets    word = 1 << 6 // the connection is a driver.SessionResetter
-	pings     word = 1 << 7 // the connection is a driver.Pinger
-	cut       word = 1 << 8 // Shutdown closed it under its holder
-	oneGen    word = 1 << 9
+	stale     word = 1 << 3  // idle for so long that it needs a check before use
+	retire    word = 1 << 4  // close it when its lease or its check ends
+	validates word = 1 << 5  // the connection is a driver.Validator
+	resets    word = 1 << 6  // the connection is a driver.SessionResetter
+	pings     word = 1 << 7  // the connection is a driver.Pinger
+	cut       word = 1 << 8  // Shutdown closed it under its holder
+	listed    word = 1 << 9  // its bit in Pool.list is set
+	parked    word = 1 << 10 // leased for so long that no waiter may count on it
+	oneGen    word = 1 << 11
+
+	// loose are the flags that change while a lease lasts.
+	loose = retire | listed | parked
 )
 
 func (w word) phase() phase    { return phase(w & phaseBits) }
 func (w word) gen() uint64     { return uint64(w / oneGen) }
 func (w word) has(f word) bool { return w&f != 0 }
 
-// to returns w in the phase ph, of the same generation, with stale taken off.
-func (w word) to(ph phase) word { return w&^(phaseBits|stale) | word(ph) }
+// to returns w in the phase ph, of the same generation, with stale and parked
+// taken off.
+func (w word) to(ph phase) word { return w&^(phaseBits|stale|parked) | word(ph) }
 
 // next is to, one generation on.
 func (w word) next(ph phase) word { return w.to(ph) + oneGen }
@@ -66,25 +72,28 @@ func (w word) next(ph phase) word { return w.to(ph) + oneGen }
 // is reports whether the phase of w is ph and neither stale nor retire is up.
 func (w word) is(ph phase) bool { return w&(phaseBits|stale|retire) == word(ph) }
 
+// isLease reports whether w is the state of the lease that began with l.
+func (w word) isLease(l word) bool { return w&^loose == l&^loose }
+
 // slot is the place of one connection. Slots are made as the pool grows and
 // live as long as the pool.
 type slot[C any] struct {
 	state atomic.Uint64 // a word; changed by move alone
 
 	// Set while connecting, cleared while closing; in the phases between they
-	// belong to whoever moved the slot into leased or checking.
+	// belong to whoever moved the slot into leased or held.
 	conn   C
 	raw    driver.Conn
 	born   uint64 // generation of the connection before its first lease
 	rested bool   // it was idle before that
 
-	why error // reason for retire; guarded by Pool.mu
+	why cause // for retire; guarded by Pool.mu
 
 	pool      *Pool[C]
 	expires   atomic.Int64 // end of its lifetime on the pool's clock; 0 = never
 	checkedAt atomic.Int64 // last successful check on the pool's clock
-	index     int          // in Pool.slots and keeper.seen
-	_         [24]byte     // to 128 bytes for an interface C, so that neighbours share no cache line
+	index     int          // in Pool.slots, Pool.list and keeper.seen
+	_         [40]byte     // to 128 bytes for an interface C, so that neighbours share no cache line
 }
 
 // load returns the state of s.
@@ -140,17 +149,17 @@ func (s *slot[C]) claim() (word, bool) {
 	return to, s.move(w, to)
 }
 
-// grab takes a leased connection back from the lease with the word w. It
-// reports false if that lease has ended. The slot is then checking, and the
+// grab takes a leased connection back from the lease with the word l. It
+// reports false if that lease has ended. The slot is then held, and the
 // caller's.
-func (s *slot[C]) grab(w word) (word, bool) {
+func (s *slot[C]) grab(l word) (word, bool) {
 	for {
 		now := s.load()
-		if now&^retire != w {
+		if !now.isLease(l) {
 			return 0, false
 		}
-		if s.move(now, now.to(checking)) {
-			return now.to(checking), true
+		if s.move(now, now.to(held)) {
+			return now.to(held), true
 		}
 	}
 }
@@ -176,5 +185,5 @@ func (s *slot[C]) fill(raw driver.Conn, c C) word {
 // empty forgets the connection of s.
 func (s *slot[C]) empty() {
 	var none C
-	s.raw, s.conn, s.why = nil, none, nil
+	s.raw, s.conn = nil, none
 }

@@ -63,32 +63,12 @@ type counters struct {
 	closes   Closes
 }
 
-// closed counts one close.
-func (c *counters) closed(why error) {
-	n := &c.closes.Bad
-	switch why { // not by errors.Is: why may be the holder's, and mu is held
-	case ErrInvalid:
-		n = &c.closes.Invalid
-	case ErrMaxIdle, ErrMaxIdleTime:
-		n = &c.closes.Idle
-	case ErrMaxLifetime:
-		n = &c.closes.Lifetime
-	case ErrMaxUses:
-		n = &c.closes.Uses
-	case ErrReset, ErrResized:
-		n = &c.closes.Reset
-	case ErrClosed:
-		n = &c.closes.Shutdown
-	}
-	*n++
-}
-
 // Stats returns how the pool stands. It counts the connections one by one.
 func (p *Pool[C]) Stats() Stats {
 	p.mu.Lock()
 	t := p.total
 	s := Stats{
-		MaxOpen: p.max, Connecting: p.connecting, Closing: p.closing, Waiting: p.queue.len,
+		MaxOpen: p.max, Connecting: len(p.attempts), Closing: p.closing, Waiting: p.queue.len,
 		Waits: t.waits, WaitTime: t.waited, Timeouts: t.timeouts, Canceled: t.canceled, Rejected: t.rejected,
 		Connects: t.connects, ConnectFailures: t.connectFailures, ConnectTime: t.connecting,
 		Pings: t.pings, PingFailures: t.pingFailures, PingTime: t.pinging,
@@ -99,7 +79,7 @@ func (p *Pool[C]) Stats() Stats {
 		w := slot.load()
 		gens += w.gen()
 		switch w.phase() {
-		case idle, checking:
+		case idle, held:
 			s.Idle++
 		case leased:
 			s.Leased++
@@ -115,6 +95,17 @@ func (p *Pool[C]) Stats() Stats {
 func (p *Pool[C]) count(ph phase) (n int) {
 	for _, s := range *p.slots.Load() {
 		if s.load().phase() == ph {
+			n++
+		}
+	}
+	return n
+}
+
+// idleLocked returns the number of idle slots. All of them are listed.
+func (p *Pool[C]) idleLocked() (n int) {
+	slots := *p.slots.Load()
+	for i := p.list.next(0); i >= 0; i = p.list.next(i + 1) {
+		if slots[i].load().phase() == idle {
 			n++
 		}
 	}

@@ -1,12 +1,10 @@
 package pool
 
-import (
-	"time"
-)
+import "time"
 
 // waiter is a caller of Acquire in the queue. It is settled exactly once,
-// under Pool.mu: by deliver, by fail, or by its own leaving. Whoever takes it
-// out of the queue settles it.
+// under Pool.mu: with a lease, with an error, or by its own leaving. Whoever
+// takes it out of the queue settles it.
 type waiter[C any] struct {
 	next, prev *waiter[C]
 	queued     bool          // in the queue; guarded by Pool.mu
@@ -20,14 +18,30 @@ type waiter[C any] struct {
 	ready chan struct{} // holds one; reused with the waiter
 }
 
+// settle gives w, which is out of the queue, its lease or its error.
+func (w *waiter[C]) settle(l Lease[C], err error) {
+	w.lease, w.err = l, err
+	w.ready <- struct{}{} // holds one, so this never blocks
+}
+
+// take empties a settled waiter, so that it keeps no connection alive.
+func (w *waiter[C]) take() (Lease[C], error) {
+	l, err := w.lease, w.err
+	w.lease, w.err = Lease[C]{}, nil
+	return l, err
+}
+
 // queue is the waiters in order of arrival, the oldest at head.
 type queue[C any] struct {
 	head, tail *waiter[C]
 	len        int
+	arrivals   uint64 // waiters so far
 }
 
 // pushBack adds w as the youngest.
 func (q *queue[C]) pushBack(w *waiter[C]) {
+	q.arrivals++
+	w.order = q.arrivals
 	w.prev, w.next, w.queued = q.tail, nil, true
 	if q.tail == nil {
 		q.head = w

@@ -8,7 +8,7 @@ const busyPause = 10 * time.Millisecond
 
 // keeper looks after connections that nobody uses. It has no goroutine of its
 // own: a timer runs sweep. Guarded by Pool.mu, but for seen.
-type keeper[C any] struct {
+type keeper struct {
 	every  time.Duration // between sweeps while connections are in use; 0 = nothing to do
 	calm   time.Duration // between sweeps while unmarked ones are idle; 0 = nothing to do
 	timer  *time.Timer
@@ -16,11 +16,8 @@ type keeper[C any] struct {
 	active bool          // sweep is running
 	woken  bool          // a sweep was asked for meanwhile
 
-	leased int  // seen by the last sweep, less those closed since
-	owed   int  // replacements of connections that had to go first
-	doubt  bool // a check failed, and nothing has succeeded since
-
-	lastSuspicion time.Duration
+	leased int // seen by the last sweep, less those closed since
+	owed   int // replacements of connections that had to go first
 
 	seen []seen // by slot.index; only sweep uses it
 }
@@ -124,7 +121,7 @@ func (p *Pool[C]) look() round[C] {
 		case idle:
 			r.idle++
 			p.lookAtIdle(&r, s, w, &k.seen[i])
-		case leased, checking:
+		case leased, held:
 			r.awake = true
 			if w.phase() == leased {
 				r.leased++
@@ -148,16 +145,17 @@ func (p *Pool[C]) lookAtIdle(r *round[C], s *slot[C], w word, v *seen) {
 	if p.lookAtAge(r, s, w) {
 		return
 	}
-	if p.cfg.MaxIdleTime >= 0 && r.due(v.idleSince+p.cfg.MaxIdleTime) {
-		r.unused = append(r.unused, found[C]{s, w})
+	f := found[C]{s, w}
+	if p.cfg.MaxIdleTime >= 0 {
+		r.unused = r.collect(r.unused, f, v.idleSince+p.cfg.MaxIdleTime)
 	}
-	if p.cfg.KeepAlive > 0 && w.has(pings) && r.due(v.pingAt) {
-		r.pings = append(r.pings, found[C]{s, w})
+	if p.cfg.KeepAlive > 0 && w.has(pings) {
+		r.pings = r.collect(r.pings, f, v.pingAt)
 	}
 	switch {
 	case w.has(stale):
 	case p.cfg.ValidateAfter < everyUse || !w.has(pings):
-		r.due(r.now + p.keeper.calm) // it may be used meanwhile, and nobody would know
+		r.dueAt(r.now + p.keeper.calm) // it may be used meanwhile, and nobody would know
 	case r.now-v.fresh()+p.keeper.every >= p.cfg.ValidateAfter: // it may have been idle for one interval more than was seen
 		r.awake = !s.flag(w, stale) || r.awake // else it is in use since s was looked at
 	default:
@@ -166,25 +164,30 @@ func (p *Pool[C]) lookAtIdle(r *round[C], s *slot[C], w word, v *seen) {
 }
 
 // lookAtAge reports whether the connection of s has passed its lifetime, and
-// finds it due then.
+// collects it then.
 func (p *Pool[C]) lookAtAge(r *round[C], s *slot[C], w word) bool {
 	end := time.Duration(s.expires.Load())
-	if end == 0 || w.has(retire) || !r.due(end) {
+	if end == 0 || w.has(retire) {
 		return false
 	}
-	r.old = append(r.old, found[C]{s, w})
-	return true
+	r.old = r.collect(r.old, found[C]{s, w}, end)
+	return end <= r.now
 }
 
-// due reports whether the time t has come, and else notes when it will.
-func (r *round[C]) due(t time.Duration) bool {
+// collect adds f to list if the time t has come, else has a sweep come at t.
+func (r *round[C]) collect(list []found[C], f found[C], t time.Duration) []found[C] {
 	if t <= r.now {
-		return true
+		return append(list, f)
 	}
+	r.dueAt(t)
+	return list
+}
+
+// dueAt has the next sweep come at the time t, unless one comes before.
+func (r *round[C]) dueAt(t time.Duration) {
 	if r.next < 0 || t < r.next {
 		r.next = t
 	}
-	return false
 }
 
 // planLocked sets the next sweep: soon while connections are in use, else when
@@ -194,7 +197,7 @@ func (p *Pool[C]) planLocked(r *round[C]) {
 	every := p.keeper.every
 	gap := max(time.Millisecond, min(64*r.took, every))
 	if r.awake || p.keeper.woken {
-		r.due(r.now + every)
+		r.dueAt(r.now + every)
 	} else {
 		gap = max(gap, every/16)
 	}
@@ -208,7 +211,7 @@ func (p *Pool[C]) planLocked(r *round[C]) {
 // it is still as it was.
 func (f found[C]) takeLocked() bool {
 	w := f.slot.load()
-	return w.phase() == idle && w.gen() == f.word.gen() && f.slot.move(w, w.to(checking))
+	return w.phase() == idle && w.gen() == f.word.gen() && f.slot.move(w, w.to(held))
 }
 
 // replaceOldLocked retires the connections past their lifetime. Where there is
@@ -222,17 +225,17 @@ func (p *Pool[C]) replaceOldLocked(r *round[C]) {
 		}
 		room := p.occupiedLocked() < p.max
 		switch {
-		case p.dial.permanent: // none but callers may start an attempt
-			r.due(r.now + permanentPause)
+		case p.outage.permanent: // none but callers may start an attempt
+			r.dueAt(r.now + permanentPause)
 			continue
-		case r.now < p.dial.startsAt(), room && !p.mayConnectLocked(): // a pause, or MaxConnecting are under way
-			r.due(max(r.now+busyPause, p.dial.startsAt()))
+		case r.now < p.outage.startsAt(), room && !p.mayConnectLocked(): // a pause, or MaxConnecting are under way
+			r.dueAt(max(r.now+busyPause, p.outage.startsAt()))
 			continue
 		}
 		s.expires.Store(0)
 		if room {
 			p.startConnectLocked(s)
-		} else if p.retireLocked(s, ErrMaxLifetime) {
+		} else if p.retireLocked(s, tooOld) {
 			p.keeper.owed++
 		}
 	}
@@ -247,7 +250,7 @@ func (p *Pool[C]) closeUnusedLocked(r *round[C]) {
 		}
 		if f.takeLocked() {
 			r.idle--
-			p.closeLocked(f.slot, ErrMaxIdleTime)
+			p.closeLocked(f.slot, because(idleTooLong))
 		}
 	}
 }
@@ -255,10 +258,10 @@ func (p *Pool[C]) closeUnusedLocked(r *round[C]) {
 // pingLocked starts the keepalives that are due. It leaves half of the idle
 // connections to callers; the rest has its turn in the next sweep.
 func (p *Pool[C]) pingLocked(r *round[C]) {
-	n := max((r.idle+1)/2, 1) - p.checking
+	n := max((r.idle+1)/2, 1) - p.pinging
 	for _, f := range r.pings {
 		if n <= 0 {
-			r.due(r.now + busyPause)
+			r.dueAt(r.now + busyPause)
 			return
 		}
 		if f.takeLocked() {

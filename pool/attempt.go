@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/hotline-go/hotline/driver"
@@ -15,50 +16,36 @@ import (
 // goes on without it.
 const grace = 100 * time.Millisecond
 
-// attempt is one Connect under way.
+// attempt is one Connect under way, a member of Pool.attempts. Guarded by
+// Pool.mu.
 type attempt[C any] struct {
 	slot  *slot[C]
 	began time.Duration
 	order uint64 // waiters that came no later have waited through all of it
 	epoch uint64 // Pool.epoch when it began
-
-	ended bool // guarded by Pool.mu, as the next two
-	told  bool // its failure, before its end
-	aside bool // nobody counts on it
+	late  bool   // its failure was reported before its end, because that did not come
 
 	// The connection that this one replaces, by slot and birth, or nil.
 	old     *slot[C]
 	oldBorn uint64
 }
 
+// serves reports whether waiters may count on a, in the epoch given: it is no
+// replacement, from no time before a Reset, and not late.
+func (a *attempt[C]) serves(epoch uint64) bool { return a.old == nil && a.epoch == epoch && !a.late }
+
 // startConnectLocked starts a Connect. old is the slot of the connection that
 // the new one replaces, or nil.
 func (p *Pool[C]) startConnectLocked(old *slot[C]) {
-	a := &attempt[C]{slot: p.takeFreeLocked(), began: p.now(), order: p.arrivals, epoch: p.epoch, old: old}
+	a := &attempt[C]{slot: p.takeFreeLocked(), began: p.now(), order: p.queue.arrivals, epoch: p.epoch, old: old}
 	if old != nil {
 		a.oldBorn = old.born
-		p.setAsideLocked(a)
 	}
-	if d := &p.dial; d.failures > 0 {
-		d.until = a.began + p.cfg.Backoff.delay(d.failures)
-		if d.permanent {
-			d.until = a.began + permanentPause
-		}
-		d.failures++
-	}
+	p.outage.starting(a.began)
 	p.keeper.owed = max(p.keeper.owed-1, 0)
-	p.connecting++
-	ctx := p.dialing
+	p.attempts = append(p.attempts, a)
+	ctx := p.connects
 	p.goLocked(func() { p.connect(ctx, a) })
-}
-
-// setAsideLocked takes an attempt out of those that callers count on. It may
-// still serve one.
-func (p *Pool[C]) setAsideLocked(a *attempt[C]) {
-	if !a.aside && a.epoch == p.epoch {
-		a.aside = true
-		p.aside++
-	}
 }
 
 // takeFreeLocked returns a slot that is connecting from now on.
@@ -71,6 +58,7 @@ func (p *Pool[C]) takeFreeLocked() *slot[C] {
 		s = &slot[C]{pool: p, index: len(all)}
 		all = append(all, s) // beyond the length that readers have
 		p.slots.Store(&all)
+		p.list.grow(len(all))
 	}
 	s.settle(connecting)
 	return s
@@ -82,6 +70,7 @@ func (p *Pool[C]) freeLocked(s *slot[C]) {
 		s.empty()
 	}
 	s.settle(free)
+	p.unlistLocked(s)
 	p.free = append(p.free, s)
 }
 
@@ -128,17 +117,15 @@ func as[C any](raw driver.Conn) (C, error) {
 	return c, nil
 }
 
-// connectOverdue tells the failure of an attempt whose driver does not obey its
-// context. Its slot stays taken, because the server may count the connection.
+// connectOverdue reports the failure of an attempt whose driver does not obey
+// its context. Its slot stays taken, because the server may count the connection.
 func (p *Pool[C]) connectOverdue(a *attempt[C]) {
 	failed := classify(fmt.Errorf("the driver has not returned from Connect %v after the ConnectTimeout of %v: %w",
 		grace, p.cfg.ConnectTimeout, context.DeadlineExceeded))
 	p.mu.Lock()
-	late := !a.ended && !p.closed
+	late := slices.Contains(p.attempts, a) && !p.closed
 	if late {
-		a.told = true
-		p.told++
-		p.setAsideLocked(a)
+		a.late = true
 		p.connectFailedLocked(a, failed)
 		p.fillLocked()
 	}
@@ -154,30 +141,17 @@ func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 	failed := classify(err)
 	err = failed.err
 	p.mu.Lock()
-	a.ended = true
-	p.connecting--
-	if a.aside || a.epoch != p.epoch {
-		p.aside--
-	}
-	if a.told {
-		p.told--
-	}
+	i := slices.Index(p.attempts, a)
+	p.attempts = slices.Delete(p.attempts, i, i+1)
 	p.total.connects++
 	p.total.connecting += took
-	ended := p.closed || a.epoch != p.epoch // by the pool
-	if old := a.old; old != nil && old.born == a.oldBorn {
-		if err == nil {
-			p.retireLocked(old, ErrMaxLifetime) // first, so that the new one is not surplus to MaxIdle
-		} else {
-			old.expires.Store(int64(p.now())) // it lives on until another attempt succeeds
-			p.wakeKeeperLocked()
-		}
-	}
+	p.replacedLocked(a, err)
+	called := p.closed || a.epoch != p.epoch // off, by the pool
 	if err != nil {
-		if !p.closed && !a.told {
+		if !p.closed && !a.late {
 			p.connectFailedLocked(a, failed)
 		}
-		p.refuseLocked(a.slot, raw, err)
+		p.abandonLocked(a.slot, raw, err)
 	} else {
 		p.openedLocked(a, raw, c)
 	}
@@ -186,51 +160,72 @@ func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 	switch {
 	case err == nil:
 		p.log.V(1).Info("connected", "took", took)
-	case !ended:
+	case !called:
 		p.log.Error(err, "connect failed", append(stack(err), "took", took)...)
 	}
 }
 
-// refuseLocked frees the slot of a failed attempt, once the connection is
-// closed that it left, if any.
-func (p *Pool[C]) refuseLocked(s *slot[C], raw driver.Conn, why error) {
+// replacedLocked retires the connection that a was to replace, or keeps it for
+// longer where a failed.
+func (p *Pool[C]) replacedLocked(a *attempt[C], err error) {
+	old := a.old
+	if old == nil || old.born != a.oldBorn {
+		return
+	}
+	if err == nil {
+		p.retireLocked(old, tooOld) // before the new one comes, which must not be surplus to MaxIdle
+		return
+	}
+	old.expires.Store(int64(p.now())) // it lives on until another attempt succeeds
+	p.wakeKeeperLocked()
+}
+
+// connectFailedLocked tells the outage and the waiters of a failed attempt.
+func (p *Pool[C]) connectFailedLocked(a *attempt[C], f failure) {
+	p.total.connectFailures++
+	if a.epoch != p.epoch {
+		return // it tried what Reset has made an end of
+	}
+	p.outage.failed(p.now(), a.order, f)
+	p.failWaitersLocked(p.outage.permanent)
+}
+
+// abandonLocked frees the slot of a failed attempt, once the connection that it
+// left, if any, is closed.
+func (p *Pool[C]) abandonLocked(s *slot[C], raw driver.Conn, err error) {
 	if raw == nil {
 		p.freeLocked(s)
 		return
 	}
 	s.raw = raw
-	p.open++ // closeLocked takes it off again
-	p.closeLocked(s, why)
+	p.closeLocked(s, reason{bad, err})
 }
 
 // openedLocked takes a new connection into the pool.
 func (p *Pool[C]) openedLocked(a *attempt[C], raw driver.Conn, c C) {
 	s := a.slot
 	p.total.opened++
-	p.open++
+	now := p.now()
 	if a.epoch == p.epoch {
-		p.dial = p.dial.succeeded(p.now())
-		p.keeper.doubt = false
+		p.outage.succeeded(now)
+		p.suspicion.doubt = false
 	}
 	from := s.load()
 	w := s.fill(raw, c)
-	now := p.now()
 	s.checkedAt.Store(int64(now))
 	s.expires.Store(0)
 	if life := p.cfg.lifetime(); life > 0 {
 		s.expires.Store(int64(now + life))
 	}
 	s.rested = p.queue.len == 0
-	s.move(from, w.next(checking))
+	s.move(from, w.next(held))
+	var why cause
 	switch {
-	case p.closed:
-		p.closeLocked(s, ErrClosed)
 	case a.epoch != p.epoch:
-		p.closeLocked(s, ErrReset)
-	case p.open > p.max:
-		p.closeLocked(s, ErrResized)
-	default:
-		p.putBackLocked(s, nil, true)
-		p.wakeKeeperLocked()
+		why = outOfDate
+	case p.openLocked() > p.max:
+		why = tooMany
 	}
+	p.putBackLocked(s, because(why), true)
+	p.wakeKeeperLocked()
 }
