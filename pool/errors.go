@@ -68,8 +68,7 @@ type AcquireError struct {
 
 	Waited time.Duration
 
-	// How the pool stood, just after the wait.
-	MaxOpen, Open, Idle, Leased, Connecting, Closing, Waiting int
+	Gauges // how the pool stood, just after the wait
 
 	failed bool          // Cause is Connect; the two may be of a type that can't be compared
 	next   time.Duration // if failed: until the next attempt
@@ -98,14 +97,11 @@ func (e *AcquireError) Error() string {
 // acquireError is the error of an Acquire that began at began.
 func (p *Pool[C]) acquireError(ctx context.Context, cause error, began time.Duration) *AcquireError {
 	p.mu.Lock()
-	e := &AcquireError{
-		Pool: p.cfg.Name, Cause: cause, Connect: p.outage.err, Waited: p.now() - began,
-		MaxOpen: p.max, Open: p.openLocked(), Connecting: len(p.attempts), Closing: p.closing, Waiting: p.queue.len,
-	}
+	e := &AcquireError{Pool: p.cfg.Name, Cause: cause, Connect: p.outage.err, Waited: p.now() - began, Gauges: p.gaugesLocked()}
 	e.next = p.outage.startsAt() - p.now()
+	pinging := p.pinging
 	p.mu.Unlock()
-	e.Leased = min(p.count(leased), e.Open)
-	e.Idle = e.Open - e.Leased
+	e.setIdle(p.count(idle) + pinging) // without mu: many may fail at a time
 	if failed, ok := cause.(connectFailure); ok {
 		e.Cause, e.Connect, e.failed = failed.error, failed.error, true
 	}

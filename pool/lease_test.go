@@ -63,7 +63,7 @@ func TestPoolForgetsAHijackedConnection(t *testing.T) {
 		p.Reset() // which it outlives
 		c := l.Hijack()
 		s := p.Stats()
-		assert.Equal(t, pool.Stats{MaxOpen: 1, Acquires: 1, Hijacked: 1, Connects: 1, Waits: 1}, s)
+		assert.Equal(t, pool.Stats{Gauges: pool.Gauges{MaxOpen: 1, Limit: 1}, Acquires: 1, Hijacked: 1, Connects: 1, Waits: 1}, s)
 
 		start(t.Context(), p).wantLease(t).Release() // its slot is free
 		advance(time.Hour)

@@ -92,8 +92,10 @@ func (m *machine) checkStats(t *rapid.T) {
 	closes := s.Closed
 	s.WaitTime, s.ConnectTime, s.PingTime = 0, 0, 0
 	assert.Equal(t, pool.Stats{
-		MaxOpen: m.watch.limit, Open: n.Open - s.Closing, Idle: n.Open - s.Closing - len(m.leases), Leased: len(m.leases),
-		Connecting: n.Connecting, Closing: s.Closing, Waiting: len(m.callers),
+		Gauges: pool.Gauges{
+			MaxOpen: m.watch.limit, Limit: m.watch.limit, Open: n.Open - s.Closing, Idle: n.Open - s.Closing - len(m.leases), Leased: len(m.leases),
+			Connecting: n.Connecting, Closing: s.Closing, Waiting: len(m.callers),
+		},
 		Acquires: m.acquired, Timeouts: m.timeouts, Rejected: m.rejected,
 		Connects: int64(n.Connects - n.Connecting), Pings: int64(n.Pings - m.watch.pinging), Hijacked: m.hijacked,
 		Closed: closes,

@@ -16,7 +16,7 @@ import (
 var allowed = map[phase][]phase{
 	free:       {connecting},
 	connecting: {held, closing, free},
-	held:   {idle, leased, closing, free},
+	held:       {idle, leased, closing, free},
 	idle:       {leased, held},
 	leased:     {idle, held, closing},
 	closing:    {free},

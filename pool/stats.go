@@ -2,17 +2,21 @@ package pool
 
 import "time"
 
-// Stats is how a pool stands, and what it has done so far.
-type Stats struct {
-	// Gauges: the state at the time of the call. Connections being pinged
-	// count as idle.
-	MaxOpen    int // the limit
+// Gauges is how a pool stands at one moment.
+type Gauges struct {
+	MaxOpen    int // the setting, or what Resize made of it
+	Limit      int // the number that counts: MaxOpen, or less while the server is full
 	Open       int // Idle + Leased
-	Idle       int
-	Leased     int
+	Idle       int // unused; connections being pinged count as well
+	Leased     int // in use, until Release has returned
 	Connecting int
 	Closing    int
 	Waiting    int // callers in the queue
+}
+
+// Stats is how a pool stands, and what it has done so far.
+type Stats struct {
+	Gauges
 
 	// Counters: since the pool was opened.
 	Acquires int64         // leases given
@@ -66,29 +70,41 @@ type counters struct {
 // Stats returns how the pool stands. It counts the connections one by one.
 func (p *Pool[C]) Stats() Stats {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	t := p.total
 	s := Stats{
-		MaxOpen: p.max, Connecting: len(p.attempts), Closing: p.closing, Waiting: p.queue.len,
-		Waits: t.waits, WaitTime: t.waited, Timeouts: t.timeouts, Canceled: t.canceled, Rejected: t.rejected,
+		Gauges: p.gaugesLocked(),
+		Waits:  t.waits, WaitTime: t.waited, Timeouts: t.timeouts, Canceled: t.canceled, Rejected: t.rejected,
 		Connects: t.connects, ConnectFailures: t.connectFailures, ConnectTime: t.connecting,
 		Pings: t.pings, PingFailures: t.pingFailures, PingTime: t.pinging,
 		Hijacked: t.hijacked, Closed: t.closes,
 	}
-	var gens uint64
+	unused, leases := p.pinging, uint64(0)
 	for _, slot := range *p.slots.Load() {
 		w := slot.load()
-		gens += w.gen()
-		switch w.phase() {
-		case idle, held:
-			s.Idle++
-		case leased:
-			s.Leased++
+		leases += w.gen()
+		if w.phase() == idle {
+			unused++
 		}
 	}
-	p.mu.Unlock()
-	s.Open = s.Idle + s.Leased
-	s.Acquires = int64(gens - t.opened - t.unserved)
+	s.setIdle(unused)
+	s.Acquires = int64(leases - t.opened - t.unserved)
 	return s
+}
+
+// gaugesLocked returns the gauges that cost no count of slots, with all
+// connections leased until setIdle is called.
+func (p *Pool[C]) gaugesLocked() Gauges {
+	open := p.openLocked()
+	return Gauges{
+		MaxOpen: p.max, Limit: p.max, Open: open, Leased: open, Connecting: len(p.attempts), Closing: p.closing, Waiting: p.queue.len,
+	}
+}
+
+// setIdle says how many of the open connections are idle.
+func (g *Gauges) setIdle(n int) {
+	g.Idle = min(n, g.Open)
+	g.Leased = g.Open - g.Idle
 }
 
 // count returns the number of slots in the phase ph.

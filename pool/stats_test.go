@@ -24,10 +24,10 @@ func wantStats(t *testing.T, p *pool.Pool[*conn], want pool.Stats) {
 func TestStatsFollowAConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{})
-		want := pool.Stats{MaxOpen: 10}
+		want := pool.Stats{Gauges: pool.Gauges{MaxOpen: 10, Limit: 10}}
 		wantStats(t, p, want)
 		require.NoError(t, p.Resize(1))
-		want.MaxOpen = 1
+		want.MaxOpen, want.Limit = 1, 1
 		wantStats(t, p, want)
 		f.Next(drivertest.Connect, 1, drivertest.Delay(2*time.Second))
 		first := start(t.Context(), p)
@@ -87,7 +87,7 @@ func TestStatsCountTheTimeOfFailedWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, p := openFake(t, pool.Config{MaxOpen: 1, AcquireTimeout: 5 * time.Second, MaxWaiters: 2})
 		l := acquire(t, p)
-		want := pool.Stats{MaxOpen: 1, Open: 1, Leased: 1, Acquires: 1, Waits: 1, Connects: 1}
+		want := pool.Stats{Gauges: pool.Gauges{MaxOpen: 1, Limit: 1, Open: 1, Leased: 1}, Acquires: 1, Waits: 1, Connects: 1}
 		wantStats(t, p, want)
 
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
