@@ -44,8 +44,10 @@
 //	class      made by      asked by       the pool                       package retry
 //	bad        ErrBadConn   IsBad          discards the connection        repeats
 //	permanent  Permanent    IsPermanent    stops dialing on its own       gives up
+//	full       Full         IsFull         lets callers wait for a lease  waits as long
 //	throttled  Throttled    RetryAfter     makes a pause before dialing   waits as long
 //	unsent     SafeToRetry  SafeToRetry    -                              repeats
 //
+// Full is about capacity and permanent about failure; no error is both.
 // Each question is answered through any wrapping, errors.Join included.
 package driver

@@ -30,10 +30,10 @@ func Permanent(err error) error {
 }
 
 // IsPermanent reports whether err, or an error that it wraps, was marked by
-// [Permanent].
+// [Permanent]. An error that is [IsFull] is never permanent.
 func IsPermanent(err error) bool {
-	var p *permanentError
-	return errors.As(err, &p)
+	permanent, _ := ask(err, isPermanent)
+	return permanent && !IsFull(err)
 }
 
 type permanentError struct{ err error }
@@ -48,26 +48,80 @@ func Throttled(err error, after time.Duration) error {
 	if err == nil {
 		return nil
 	}
-	return &throttledError{err, max(after, 0)}
+	return &pausedError{err: err, after: max(after, 0)}
 }
 
-// RetryAfter reports whether err was marked by [Throttled], and the pause that
-// the server asked for. Zero means that it named no length.
+// Full marks err as an answer of a server that has no room for one more
+// connection: of this account, of this client, or of anybody. It is returned
+// by Connect, and it is no failure: the server works, and there is room again
+// when a connection is closed.
+//
+// after is how long to wait before asking for one more. Zero or less means
+// that the server named no length. Full returns nil for nil. The message stays
+// that of err.
+//
+// A server that has room but wants less traffic is [Throttled] instead.
+func Full(err error, after time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	return &pausedError{err: err, after: max(after, 0), full: true}
+}
+
+// IsFull reports whether err, or an error that it wraps, was marked by [Full].
+//
+// The outer mark wins where one error is both full and permanent: Permanent
+// around Full is permanent, Full around Permanent is full. Of joined errors,
+// one that is full makes all of them full, since another attempt may succeed.
+// Throttled changes neither.
+func IsFull(err error) bool {
+	full, _ := ask(err, isFull)
+	return full
+}
+
+// RetryAfter reports whether err was marked by [Throttled] or [Full], and the
+// pause that the server asked for. Zero means that it named no length. The
+// outer mark wins.
 func RetryAfter(err error) (time.Duration, bool) {
-	var t *throttledError
-	if errors.As(err, &t) {
-		return t.after, true
+	var p *pausedError
+	if errors.As(err, &p) {
+		return p.after, true
 	}
 	return 0, false
 }
 
-type throttledError struct {
+// pausedError is an error marked by Throttled or Full.
+type pausedError struct {
 	err   error
 	after time.Duration
+	full  bool
 }
 
-func (e *throttledError) Error() string { return e.err.Error() }
-func (e *throttledError) Unwrap() error { return e.err }
+func (e *pausedError) Error() string { return e.err.Error() }
+func (e *pausedError) Unwrap() error { return e.err }
+
+// isFull and isPermanent are questions for ask. Each mark answers both, so
+// that the outer one counts.
+
+func isFull(err error) (full, known bool) {
+	switch e := err.(type) {
+	case *permanentError:
+		return false, true
+	case *pausedError:
+		return e.full, e.full
+	}
+	return false, false
+}
+
+func isPermanent(err error) (permanent, known bool) {
+	switch e := err.(type) {
+	case *permanentError:
+		return true, true
+	case *pausedError:
+		return false, e.full
+	}
+	return false, false
+}
 
 // IsBad reports whether a connection whose use ended with err must be
 // discarded. It is true for [ErrBadConn] (that of database/sql as well), for

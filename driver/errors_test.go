@@ -75,13 +75,83 @@ func TestOuterThrottledWins(t *testing.T) {
 	assert.Equal(t, time.Second, after)
 }
 
+func TestFullIsFoundThroughAnyWrapping(t *testing.T) {
+	for name, wrap := range wrappings {
+		if name == "permanent" {
+			continue // see TestOuterOfFullAndPermanentWins
+		}
+		assert.True(t, driver.IsFull(wrap(driver.Full(errNo, time.Minute))), name)
+		assert.False(t, driver.IsFull(wrap(errNo)), name)
+		if name != "throttled" {
+			after, ok := driver.RetryAfter(wrap(driver.Full(errNo, time.Minute)))
+			assert.True(t, ok, name)
+			assert.Equal(t, time.Minute, after, name)
+		}
+	}
+	assert.False(t, driver.IsFull(nil))
+}
+
+func TestFullWithoutALengthIsZero(t *testing.T) {
+	for _, after := range []time.Duration{0, -time.Second} {
+		got, ok := driver.RetryAfter(driver.Full(errNo, after))
+		assert.True(t, ok)
+		assert.Zero(t, got)
+	}
+}
+
+// No error is both full and permanent.
+func TestOuterOfFullAndPermanentWins(t *testing.T) {
+	full := func(err error) error { return driver.Full(err, time.Minute) }
+	wrap := func(err error) error { return fmt.Errorf("connect: %w", err) }
+	for _, tc := range []struct {
+		name string
+		err  error
+		full bool
+	}{
+		{"full around permanent", full(driver.Permanent(errNo)), true},
+		{"permanent around full", driver.Permanent(full(errNo)), false},
+		{"full around permanent, wrapped", wrap(full(wrap(driver.Permanent(errNo)))), true},
+		{"permanent around full, wrapped", wrap(driver.Permanent(wrap(full(errNo)))), false},
+		{"full around throttled around permanent", full(driver.Throttled(driver.Permanent(errNo), 0)), true},
+		{"throttled around full around permanent", driver.Throttled(full(driver.Permanent(errNo)), 0), true},
+		{"throttled around permanent around full", driver.Throttled(driver.Permanent(full(errNo)), 0), false},
+		{"joined, permanent first", errors.Join(driver.Permanent(errNo), full(errNo)), true},
+		{"joined, full first", errors.Join(full(errNo), driver.Permanent(errNo)), true},
+		{"full around joined", full(errors.Join(errNo, driver.Permanent(errNo))), true},
+		{"permanent around joined", driver.Permanent(errors.Join(errNo, full(errNo))), false},
+	} {
+		assert.Equal(t, tc.full, driver.IsFull(tc.err), "IsFull, %s", tc.name)
+		assert.Equal(t, !tc.full, driver.IsPermanent(tc.err), "IsPermanent, %s", tc.name)
+	}
+}
+
+func TestOuterPauseWins(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		err  error
+		want time.Duration
+		full bool
+	}{
+		{"full around throttled", driver.Full(driver.Throttled(errNo, time.Minute), time.Second), time.Second, true},
+		{"full of no length around throttled", driver.Full(driver.Throttled(errNo, time.Minute), 0), 0, true},
+		{"throttled around full", driver.Throttled(driver.Full(errNo, time.Minute), time.Second), time.Second, true},
+		{"throttled alone", driver.Throttled(errNo, time.Second), time.Second, false},
+	} {
+		after, ok := driver.RetryAfter(tc.err)
+		assert.True(t, ok, tc.name)
+		assert.Equal(t, tc.want, after, tc.name)
+		assert.Equal(t, tc.full, driver.IsFull(tc.err), tc.name)
+	}
+}
+
 func TestMarksKeepMessageAndCause(t *testing.T) {
-	for _, err := range []error{driver.Permanent(errNo), driver.Throttled(errNo, 0)} {
+	for _, err := range []error{driver.Permanent(errNo), driver.Throttled(errNo, 0), driver.Full(errNo, 0)} {
 		assert.EqualError(t, err, errNo.Error())
 		assert.ErrorIs(t, err, errNo)
 	}
 	assert.NoError(t, driver.Permanent(nil))
 	assert.NoError(t, driver.Throttled(nil, time.Second))
+	assert.NoError(t, driver.Full(nil, time.Second))
 	both := driver.Permanent(driver.Throttled(errNo, time.Second))
 	_, throttled := driver.RetryAfter(both)
 	assert.True(t, driver.IsPermanent(both) && throttled)
@@ -184,4 +254,12 @@ func TestSafeToRetryNeedsAllJoinedAnswers(t *testing.T) {
 	assert.True(t, driver.SafeToRetry(errors.Join(safe, errNo)), "errNo has no answer")
 	assert.False(t, driver.SafeToRetry(errors.Join(safe, unsafe)))
 	assert.False(t, driver.SafeToRetry(errors.Join(fmt.Errorf("b: %w", unsafe), driver.ErrBadConn)))
+}
+
+func TestFullKeepsOtherClasses(t *testing.T) {
+	for _, err := range []error{driver.ErrBadConn, answer{bad: true, safe: true, error: errNo}} {
+		assert.True(t, driver.IsBad(driver.Full(err, 0)))
+		assert.True(t, driver.SafeToRetry(driver.Full(err, 0)))
+	}
+	assert.False(t, driver.IsBad(driver.Full(errNo, 0)) || driver.SafeToRetry(driver.Full(errNo, 0)))
 }

@@ -20,7 +20,9 @@ func withoutSecrets(name, dsn string, err error) error {
 	if IsPermanent(err) {
 		hidden = Permanent(hidden)
 	}
-	if after, ok := RetryAfter(err); ok {
+	if after, ok := RetryAfter(err); ok && IsFull(err) {
+		hidden = Full(hidden, after)
+	} else if ok {
 		hidden = Throttled(hidden, after)
 	}
 	return hidden

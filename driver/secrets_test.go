@@ -133,6 +133,22 @@ func TestAHiddenErrorKeepsItsClasses(t *testing.T) {
 			after, ok := driver.RetryAfter(err)
 			assert.True(t, ok)
 			assert.Equal(t, time.Minute, after)
+			assert.False(t, driver.IsFull(err))
+		}},
+		"full": {fmt.Errorf("greet: %w", driver.Full(errParse, time.Minute)), func(t *testing.T, err error) {
+			after, _ := driver.RetryAfter(err)
+			assert.Equal(t, time.Minute, after)
+			assert.True(t, driver.IsFull(err))
+		}},
+		"full around permanent": {driver.Full(driver.Permanent(errParse), 0), func(t *testing.T, err error) {
+			assert.True(t, driver.IsFull(err))
+			assert.False(t, driver.IsPermanent(err))
+		}},
+		"permanent around full": {driver.Permanent(driver.Full(errParse, time.Minute)), func(t *testing.T, err error) {
+			after, _ := driver.RetryAfter(err)
+			assert.Equal(t, time.Minute, after)
+			assert.True(t, driver.IsPermanent(err))
+			assert.False(t, driver.IsFull(err))
 		}},
 		"safe to retry": {answer{safe: true, error: errParse}, func(t *testing.T, err error) {
 			assert.True(t, driver.SafeToRetry(err))

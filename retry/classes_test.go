@@ -57,6 +57,8 @@ func TestSafeToldApart(t *testing.T) {
 		{"TLS alert", tls.AlertError(42), false},
 		{"throttled", driver.Throttled(errBusy, 1), false},
 		{"throttled before anything was sent", driver.Throttled(driver.ErrBadConn, 1), true},
+		{"full", driver.Full(errBusy, 1), false},
+		{"full before anything was sent", driver.Full(driver.ErrBadConn, 1), true},
 		{"any other", errBusy, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -50,9 +50,10 @@
 //	before attempt   2          3          4          5
 //	wait, in ms      0 … 100    0 … 200    0 … 400    0 … 800
 //
-// A pause that the peer asked for by [driver.Throttled] is added to that, up to
-// MaxThrottle. Any BackOff of github.com/cenkalti/backoff/v5 can take the place
-// of these waits; see Policy.Backoff.
+// A pause that the peer asked for by [driver.Throttled] or [driver.Full] is
+// added to that, up to MaxThrottle. Any BackOff of
+// github.com/cenkalti/backoff/v5 can take the place of these waits; see
+// Policy.Backoff.
 //
 // # Limits
 //

@@ -60,7 +60,8 @@ type Policy struct {
 	MaxElapsed time.Duration
 
 	// MaxThrottle is the longest pause made because a peer asked for it by
-	// [driver.Throttled]. Zero means one minute. Negative means no limit.
+	// [driver.Throttled] or [driver.Full]. Zero means one minute. Negative
+	// means no limit.
 	MaxThrottle time.Duration
 
 	// RetryIf reports whether an attempt that ended with err may be repeated.

@@ -157,6 +157,17 @@ func TestPauseThatTheServerAskedForAtConnect(t *testing.T) {
 	})
 }
 
+func TestFullServerIsAskedAgainAfterThePauseItNamed(t *testing.T) {
+	withPool(t, pool.Config{}, func(t *testing.T, fake *drivertest.Fake, p *fakePool) {
+		full := driver.Full(driver.Permanent(errors.New("too many connections")), 20*time.Second)
+		fake.Next(drivertest.Connect, 1, drivertest.Fail(full))
+		start := time.Now()
+		require.NoError(t, retry.Policy{}.Do(t.Context(), use(p)))
+		assert.GreaterOrEqual(t, time.Since(start), 20*time.Second)
+		assert.Equal(t, 2, fake.Counts().Connects)
+	})
+}
+
 func TestEndOfTheContextInTheQueueEndsTheRun(t *testing.T) {
 	withPool(t, pool.Config{MaxOpen: 1}, func(t *testing.T, _ *drivertest.Fake, p *fakePool) {
 		l, err := p.Acquire(t.Context())

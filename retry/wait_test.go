@@ -216,6 +216,7 @@ func TestPauseThatThePeerAskedFor(t *testing.T) {
 		{"capped by default", retry.Policy{Interval: -1}, throttled(time.Hour), time.Minute},
 		{"capped by MaxThrottle", retry.Policy{Interval: -1, MaxThrottle: 5 * time.Second}, throttled(time.Hour), 5 * time.Second},
 		{"without a cap", retry.Policy{Interval: -1, MaxThrottle: -1}, throttled(time.Hour), time.Hour},
+		{"of a full server", retry.Policy{Interval: -1}, driver.Full(driver.ErrBadConn, 30*time.Second), 30 * time.Second},
 		{"wrapped", retry.Policy{Interval: -1}, errors.Join(errBusy, throttled(time.Second)), time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
