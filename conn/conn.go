@@ -45,6 +45,7 @@ var (
 	_ driver.Binder          = (*Conn)(nil)
 	_ driver.Validator       = (*Conn)(nil)
 	_ driver.SessionResetter = (*Conn)(nil)
+	_ driver.Receiver        = (*Conn)(nil)
 )
 
 // New wraps nc, which belongs to the Conn from now on: nobody else reads,
@@ -127,7 +128,8 @@ func (c *Conn) Write(b []byte) (int, error) {
 func (c *Conn) Sent() int64 { return c.sent.Load() }
 
 // Received returns how many bytes Read has returned since the last
-// [Conn.ResetSession], or since New.
+// [Conn.ResetSession], or since New. So what was read before New, in
+// a handshake, does not count. It implements [driver.Receiver].
 func (c *Conn) Received() int64 { return c.received.Load() }
 
 // LocalAddr returns the local address of the wrapped connection.

@@ -13,8 +13,10 @@
 //		return conn.New(nc), nil
 //	}
 //
-// Wrap a connection once, on the outside: dial, encrypt, then New. A TLS
-// connection needs nothing else; see [Conn.Check].
+// Wrap a connection once, on the outside: dial, encrypt, log in, then New. A TLS
+// connection needs nothing else; see [Conn.Check]. A driver that logs in on the
+// Conn calls [Conn.ResetSession] after it, so that [Conn.Sent] and
+// [Conn.Received] are zero when Connect returns.
 //
 // # States
 //

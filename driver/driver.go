@@ -39,7 +39,7 @@ type Connector interface {
 // Conn is a connection. One goroutine uses it at a time.
 //
 // What else it can do, it says by implementing [Pinger], [SessionResetter],
-// [Validator] or [Binder].
+// [Validator], [Binder] or [Receiver].
 type Conn interface {
 	// Close ends the connection. It may come from another goroutine than the
 	// one that uses the connection, and then unblocks its I/O. A second Close
@@ -91,6 +91,19 @@ type Binder interface {
 	// after it, the end of ctx does nothing. Binds nest: a Ping that binds its
 	// own context may be called under the Bind of Pool.Do, and both are obeyed.
 	Bind(ctx context.Context) (unbind func())
+}
+
+// Receiver is implemented by a [Conn] that counts what its peer sends. It helps
+// the pool to find useless connections: those that come up and are bad at their
+// first use without a word from the peer, as behind a proxy that accepts every
+// connection and then closes it.
+type Receiver interface {
+	// Received returns how much came from the peer since Connect returned, or
+	// since the last ResetSession: in bytes, in answers, or in any other unit.
+	// It is zero when Connect returns and after ResetSession, and more after an
+	// answer of the peer. It looks at local state alone, never blocks, and may
+	// be called from any goroutine, also after Close.
+	Received() int64
 }
 
 // Advice is what a [Connector] knows about the needs of its protocol. Each

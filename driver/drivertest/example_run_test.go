@@ -121,7 +121,7 @@ func (c *Depot) login(ctx context.Context, user, password string) error {
 	case !c.IsValid(): // ctx has ended behind the answer, or there is more than that
 		return cmp.Or(c.Err(), conn.ErrUnread)
 	}
-	return nil
+	return c.Conn.ResetSession(ctx) // what was sent and received so far doesn't count
 }
 
 // Count returns how many of an item there are in the selected depot.

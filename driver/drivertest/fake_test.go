@@ -237,6 +237,25 @@ func TestUseErrorBreaksTheConnectionOnlyIfBad(t *testing.T) {
 	assert.ErrorIs(t, c.ResetSession(t.Context()), driver.ErrBadConn)
 }
 
+func TestReceivedCountsRoundTripsSinceTheReset(t *testing.T) {
+	f := drivertest.NewFake(t)
+	c := connect[*drivertest.FakeConn](t, f)
+	var received driver.Receiver = c
+	assert.Zero(t, received.Received())
+	require.NoError(t, c.Use())
+	require.NoError(t, c.Ping(t.Context()))
+	assert.True(t, c.IsValid())
+	f.Next(drivertest.Use, 1, drivertest.Fail(errScripted))
+	require.Error(t, c.Use())
+	assert.EqualValues(t, 2, received.Received(), "the answers")
+	require.NoError(t, c.ResetSession(t.Context()))
+	assert.Zero(t, received.Received())
+	c.Kill()
+	require.Error(t, c.Use())
+	require.NoError(t, c.Close())
+	assert.Zero(t, received.Received())
+}
+
 func TestResetAndValidAndCloseAreScripted(t *testing.T) {
 	f := drivertest.NewFake(t)
 	c := connect[*drivertest.FakeConn](t, f)
@@ -307,7 +326,8 @@ func TestBareConnectionsHaveNoOptionalInterface(t *testing.T) {
 	_, resets := c.(driver.SessionResetter)
 	_, validates := c.(driver.Validator)
 	_, binds := c.(driver.Binder)
-	assert.False(t, pings || resets || validates || binds)
+	_, receives := c.(driver.Receiver)
+	assert.False(t, pings || resets || validates || binds || receives)
 	bare := c.(*drivertest.BareConn)
 	assert.NoError(t, bare.Use())
 	assert.NoError(t, bare.Close())

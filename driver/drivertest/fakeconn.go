@@ -12,8 +12,8 @@ import (
 )
 
 // FakeConn is a connection of a [Fake]. It is a [driver.Pinger],
-// a [driver.SessionResetter] and a [driver.Validator]; see [Bare] and [Bound]
-// for less and for more.
+// a [driver.SessionResetter], a [driver.Validator] and a [driver.Receiver]; see
+// [Bare] and [Bound] for less and for more.
 type FakeConn struct {
 	// ID is the number of the Connect that made the connection, from 1.
 	ID int
@@ -27,6 +27,8 @@ type FakeConn struct {
 	uses   int
 	users  atomic.Int32 // calls under way
 	broken atomic.Bool  // a call failed in a way that ends the connection
+
+	received atomic.Int64 // round trips since Connect or ResetSession that succeeded
 
 	bound context.Context // of Bind, nil when not bound
 
@@ -49,6 +51,10 @@ func (c *FakeConn) Use() error {
 // connection may ask.
 func (c *FakeConn) Uses() int { return c.uses }
 
+// Received implements [driver.Receiver]. It returns how many calls of Use and
+// Ping have succeeded since Connect or the last ResetSession.
+func (c *FakeConn) Received() int64 { return c.received.Load() }
+
 // Ping is the round trip of [driver.Pinger].
 func (c *FakeConn) Ping(ctx context.Context) error {
 	err := c.roundTrip(ctx, Ping)
@@ -63,6 +69,7 @@ func (c *FakeConn) Ping(ctx context.Context) error {
 func (c *FakeConn) ResetSession(ctx context.Context) error {
 	c.enter(ResetSession)
 	defer c.leave()
+	c.received.Store(0)
 	switch {
 	case c.bound != nil:
 		c.fake.violation(c, "ResetSession without unbind")
@@ -170,6 +177,9 @@ func (c *FakeConn) roundTrip(ctx context.Context, op Op) error {
 	}
 	if err == nil {
 		err = c.state(ctx) // it may have ended in the meantime
+	}
+	if err == nil {
+		c.received.Add(1)
 	}
 	if driver.IsBad(err) {
 		c.broken.Store(true)

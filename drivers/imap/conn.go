@@ -38,6 +38,9 @@ type Conn struct {
 	moves      int   // commands sent that lead to another place
 	arrived    int   // the last of them that was answered
 	sentBefore int64 // bytes sent before the lease
+
+	receivedBefore int64 // bytes received before the lease
+	answersBefore  int64 // wire.answers before the lease
 }
 
 // home is the state in which Connect returns a connection.
@@ -51,6 +54,7 @@ var (
 	_ driver.SessionResetter = (*Conn)(nil)
 	_ driver.Validator       = (*Conn)(nil)
 	_ driver.Binder          = (*Conn)(nil)
+	_ driver.Receiver        = (*Conn)(nil)
 )
 
 // newConn starts the client on nc.
@@ -215,11 +219,24 @@ func (c *Conn) tidy(ctx context.Context) error {
 	return err
 }
 
-// startCount makes the next lease begin with nothing sent.
+// startCount makes the next lease begin with nothing sent and received.
 func (c *Conn) startCount() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sentBefore = c.conn.Sent()
+	c.receivedBefore, c.answersBefore = c.conn.Received(), c.wire.answers.Load()
+}
+
+// Received returns how many bytes came from the server since Connect returned,
+// or since the last ResetSession. It is zero until there is a whole line that is
+// not a farewell: a server that only says BYE has answered nothing.
+func (c *Conn) Received() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.wire.answers.Load() == c.answersBefore {
+		return 0
+	}
+	return c.conn.Received() - c.receivedBefore
 }
 
 // goHome selects the mailbox of the Config, or none.

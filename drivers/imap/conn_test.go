@@ -98,6 +98,48 @@ func TestAFarewellIsInTheError(t *testing.T) {
 	assert.ErrorContains(t, err, "Disconnected for inactivity.")
 }
 
+func TestReceivedCountsFromTheBeginningOfALease(t *testing.T) {
+	_, server := mailbox(t, message(1000))
+	c := dial(t, plainDSN(server.Addr(), "/INBOX?tls=none"))
+	var received driver.Receiver = c
+	assert.Zero(t, received.Received(), "greeting, login and SELECT belong to Connect")
+	_, err := c.Fetch(goimap.SeqSetNum(1), body).Collect()
+	require.NoError(t, err)
+	assert.Greater(t, received.Received(), int64(1000))
+	_, err = c.Select("INBOX", nil).Wait()
+	require.NoError(t, err)
+	require.NoError(t, c.Unselect().Wait())
+	require.NoError(t, c.ResetSession(soon(t)))
+	assert.Zero(t, received.Received(), "the SELECT of a reset belongs to the reset")
+	require.NoError(t, c.Ping(soon(t)))
+	assert.Positive(t, received.Received())
+}
+
+func TestAFarewellAloneIsNothingReceived(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		answers []string
+		want    bool
+	}{
+		{"no word", []string{"HANG UP"}, false},
+		{"a farewell", []string{"* BYE Too many connections\r\n", "HANG UP"}, false},
+		{"an answer and a farewell", []string{"TAG OK done\r\n* BYE Server shutting down\r\n", "HANG UP"}, true},
+		{"news and a farewell", []string{"* 1 EXISTS\r\n", "* BYE Server shutting down\r\n", "HANG UP"}, true},
+		{"a farewell that is not the end", []string{"* BYE\r\nTAG OK done\r\n", "HANG UP"}, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			greeting := []string{"* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: NOOP"}
+			c := dial(t, plainDSN(script(t, append(greeting, tc.answers...)...), "?tls=none"))
+			_ = c.Noop().Wait()
+			within(t, "the end", func() {
+				for c.IsValid() {
+				}
+			})
+			assert.Equal(t, tc.want, c.Received() > 0)
+		})
+	}
+}
+
 func TestNothingSentIsSafeToRetry(t *testing.T) {
 	_, server := mailbox(t)
 	c := dial(t, plainDSN(server.Addr(), "?tls=none"))

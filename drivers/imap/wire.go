@@ -39,6 +39,7 @@ type wire struct {
 
 	received lines                      // for the goroutine that reads
 	farewell atomic.Pointer[imap.Error] // the last line that was read, if it is a BYE
+	answers  atomic.Int64               // lines that were read, except BYE
 
 	mu   sync.Mutex // guards head
 	head []byte     // the beginning of what was read
@@ -84,6 +85,8 @@ func (w *wire) hear(line string, inside, login bool) {
 	var bye *imap.Error
 	if text, ok := cutPrefixFold(line, "* BYE"); ok && !inside {
 		bye = status(imap.StatusResponseTypeBye, text)
+	} else {
+		w.answers.Add(1)
 	}
 	w.farewell.Store(bye)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hotline-go/hotline/conn"
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/drivers/tcp"
 	"github.com/hotline-go/hotline/internal/memnet"
@@ -216,6 +217,31 @@ func TestNothingRunsOnWhenConnectHasFailed(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 		assert.False(t, c.closing.Load())
 	})
+}
+
+func TestWhatAHandshakeReadsIsNotReceived(t *testing.T) {
+	for name, handshake := range map[string]func(context.Context, net.Conn) (net.Conn, error){
+		"on the socket": func(_ context.Context, c net.Conn) (net.Conn, error) {
+			wantEcho(t, c)
+			return c, nil
+		},
+		"on a conn.Conn": func(_ context.Context, c net.Conn) (net.Conn, error) {
+			counted := conn.New(c)
+			wantEcho(t, counted)
+			return counted, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := connect(t, tcp.Config{Address: serve(t, "tcp", echo), Handshake: handshake})
+			require.NoError(t, err)
+			var received driver.Receiver = c
+			assert.Zero(t, received.Received())
+			wantEcho(t, c)
+			assert.EqualValues(t, 5, received.Received())
+			require.NoError(t, c.ResetSession(t.Context()))
+			assert.Zero(t, received.Received())
+		})
+	}
 }
 
 func TestAFailingHandshakeClosesTheSocket(t *testing.T) {

@@ -1,7 +1,9 @@
 package tls_test
 
 import (
+	"context"
 	stdtls "crypto/tls"
+	"net"
 	"os"
 	"testing"
 	"time"
@@ -24,6 +26,29 @@ func resumes(t *testing.T, connector driver.Connector) bool {
 	require.NoError(t, err)
 	wantEcho(t, c)
 	return c.ConnectionState().DidResume
+}
+
+func TestWhatAHandshakeReadsIsNotReceived(t *testing.T) {
+	for version, number := range versions {
+		t.Run("TLS "+version, func(t *testing.T) {
+			ca := testcert.NewCA()
+			server := ca.ServerConfig()
+			server.MaxVersion = number
+			_, config := secure(t, ca, server, echo)
+			config.Handshake = func(_ context.Context, c net.Conn) (net.Conn, error) {
+				wantEcho(t, c)
+				return c, nil
+			}
+			c, err := connect(t, config)
+			require.NoError(t, err)
+			var received driver.Receiver = c
+			assert.Zero(t, received.Received())
+			wantEcho(t, c)
+			assert.EqualValues(t, 5, received.Received(), "without what is TLS")
+			require.NoError(t, c.ResetSession(t.Context()))
+			assert.Zero(t, received.Received())
+		})
+	}
 }
 
 func TestTheSecondConnectResumesTheSession(t *testing.T) {
