@@ -53,6 +53,8 @@
 //		fake.Down(errors.New("no route to host")) // an outage begins
 //		...
 //		fake.Up() // and ends
+//		...
+//		fake.Room(4, 0) // the server takes four connections at most
 //	}
 //
 // Where the program wants connections with methods of its protocol, it opens

@@ -38,6 +38,8 @@ type Fake struct {
 	scripted [ops]atomic.Bool // whether scripts[op] was ever set
 
 	mu         sync.Mutex // guards the fields below; never held while a Step runs
+	room       *room      // nil: any number of connections
+	refusing   int        // calls of Connect under way that found no room
 	scripts    [ops]script
 	dsns       []string
 	conns      []*FakeConn // connecting, open and closing, by ID
@@ -116,6 +118,34 @@ func (f *Fake) KillAll() {
 	}
 }
 
+// room is how many connections the server takes.
+type room struct {
+	n     int
+	after time.Duration
+}
+
+// Room limits the server to n connections from now on. Those that are
+// connecting, open or closing count; those over the limit stay open. A Connect
+// that begins when there are n already fails with [driver.Full] and the hint
+// after, and does not count. The script of [Connect] is played first, so
+// a [Delay] delays the refusal too. A negative n takes the limit away.
+func (f *Fake) Room(n int, after time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.room = &room{n, after}
+	if n < 0 {
+		f.room = nil
+	}
+}
+
+// admitLocked takes c in, or notes why there is no room for it.
+func (f *Fake) admitLocked(c *FakeConn) {
+	if r := f.room; r != nil && f.counts.Connecting+f.counts.Open-f.refusing > r.n {
+		c.full = driver.Full(fmt.Errorf("the server has no room for more than %d connections", r.n), r.after)
+		f.refusing++
+	}
+}
+
 // Down begins an outage: all connections die, and from now on each Connect
 // fails with err.
 func (f *Fake) Down(err error) {
@@ -165,6 +195,9 @@ func (f *Fake) Connect(ctx context.Context) (driver.Conn, error) {
 	if err == nil && c.isKilled() {
 		err = io.EOF
 	}
+	if err == nil {
+		err = c.full
+	}
 	if err != nil {
 		return nil, fmt.Errorf("drivertest: connect: %w", err)
 	}
@@ -190,6 +223,7 @@ func (f *Fake) accept() *FakeConn {
 		closed: make(chan struct{}),
 		killed: make(chan struct{}),
 	}
+	f.admitLocked(c)
 	f.conns = append(f.conns, c)
 	return c
 }
@@ -199,6 +233,9 @@ func (f *Fake) settle(c *FakeConn, connected bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.counts.Connecting--
+	if c.full != nil {
+		f.refusing--
+	}
 	if !connected {
 		f.forgetLocked(c)
 		return

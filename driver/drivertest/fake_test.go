@@ -208,6 +208,89 @@ func TestOutageKillsAllAndFailsConnects(t *testing.T) {
 	})
 }
 
+func TestRoomIsWhatConnectingOpenAndClosingTakeUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := drivertest.NewFake(t)
+		f.Room(2, time.Minute)
+		open := connect[*drivertest.FakeConn](t, f)
+		gate := make(chan struct{})
+		f.Next(drivertest.Connect, 1, drivertest.HangUntil(gate))
+		connected := make(chan error, 1)
+		go func() {
+			_, err := f.Connect(t.Context())
+			connected <- err
+		}()
+		synctest.Wait()
+		wantFull := func(when string) {
+			t.Helper()
+			c, err := f.Connect(t.Context())
+			assert.Nil(t, c, when)
+			assert.True(t, driver.IsFull(err), "%s: %v", when, err)
+			after, _ := driver.RetryAfter(err)
+			assert.Equal(t, time.Minute, after, when)
+		}
+		wantFull("one is connecting")
+		wantFull("those that found no room don't count")
+		close(gate)
+		require.NoError(t, <-connected)
+		wantFull("both are open")
+
+		closing := make(chan struct{})
+		f.Next(drivertest.Close, 1, drivertest.StallUntil(closing))
+		go open.Close()
+		synctest.Wait()
+		wantFull("one is closing")
+		close(closing)
+		synctest.Wait()
+		connect[*drivertest.FakeConn](t, f)
+		assert.Equal(t, drivertest.Counts{Connects: 7, Connected: 3, Open: 2, Peak: 3, Closes: 1}, f.Counts())
+	})
+}
+
+func TestRoomChangesAtAnyTime(t *testing.T) {
+	f := drivertest.NewFake(t)
+	c := connect[*drivertest.FakeConn](t, f)
+	f.Room(0, 0)
+	_, err := f.Connect(t.Context())
+	assert.EqualError(t, err, "drivertest: connect: the server has no room for more than 0 connections")
+	assert.NoError(t, c.Use(), "those that are open stay")
+	f.Room(2, 0)
+	connect[*drivertest.FakeConn](t, f)
+	f.Room(-1, 0)
+	connect[*drivertest.FakeConn](t, f)
+	assert.Equal(t, 3, f.Counts().Open)
+}
+
+func TestARefusalTakesAsLongAsTheScriptSays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := drivertest.NewFake(t)
+		f.Room(1, 0)
+		c := connect[*drivertest.FakeConn](t, f)
+		f.Next(drivertest.Connect, 1, drivertest.Delay(time.Second))
+		f.Next(drivertest.Connect, 1, drivertest.Fail(errScripted))
+		f.Next(drivertest.Connect, 1, drivertest.Panic("script"))
+		start := time.Now()
+		refused := make(chan error, 1)
+		go func() {
+			_, err := f.Connect(t.Context())
+			refused <- err
+		}()
+		synctest.Wait()
+		require.NoError(t, c.Close())
+		_, err := f.Connect(t.Context())
+		assert.ErrorIs(t, err, errScripted)
+		assert.PanicsWithValue(t, "script", func() { f.Connect(t.Context()) })
+		connect[*drivertest.FakeConn](t, f) // there is room, while one is still being refused
+		assert.True(t, driver.IsFull(<-refused))
+		assert.Equal(t, time.Second, time.Since(start))
+
+		f.Next(drivertest.Connect, 1, drivertest.Panic("script"))
+		assert.PanicsWithValue(t, "script", func() { f.Connect(t.Context()) })
+		_, err = f.Connect(t.Context())
+		assert.True(t, driver.IsFull(err), "also after a panic of one that was to be refused")
+	})
+}
+
 func TestCloseAndKillUnblockAHangingUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := drivertest.NewFake(t)

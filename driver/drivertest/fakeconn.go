@@ -21,6 +21,7 @@ type FakeConn struct {
 	fake   *Fake
 	closed chan struct{} // closed by the first Close
 	killed chan struct{} // closed by Kill
+	full   error         // what Connect returns because the server has no room; nil if it has
 
 	// uses is a plain int on purpose: two users whom nothing orders are
 	// a data race on it, which -race reports.

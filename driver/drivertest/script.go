@@ -37,8 +37,8 @@ func (op Op) String() string { return opNames[op] }
 // c.ID, or that fails every third time.
 type Step func(ctx context.Context, c *FakeConn) error
 
-// Fail returns err. Mark err with [driver.Permanent] or [driver.Throttled] to
-// script such a server.
+// Fail returns err. Mark err with [driver.Permanent], [driver.Throttled] or
+// [driver.Full] to script such a server; see also [Fake.Room].
 func Fail(err error) Step {
 	return func(context.Context, *FakeConn) error { return err }
 }
