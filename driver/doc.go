@@ -32,7 +32,7 @@
 //     that is under way.
 //   - Connect, Ping and ResetSession return soon after their ctx ends, with
 //     nothing left open or running when they fail.
-//   - IsValid and Bind do no I/O and never wait for the peer.
+//   - IsValid, Bind and Received do no I/O and never wait for the peer.
 //   - Close is bounded: a farewell to a peer that does not answer may take
 //     a second or two, not for ever. It leaves no goroutine and no socket.
 //   - [ErrBadConn] is returned only where the peer did nothing of what was

@@ -30,6 +30,9 @@ type Connector interface {
 	// in, as the protocol wants it. It returns soon after ctx ends, and leaves
 	// nothing open when it fails. ctx bounds Connect alone, not the life of
 	// the connection.
+	//
+	// If the server has no room for one more connection, the error is [Full],
+	// and the next Connect asks the server again.
 	Connect(ctx context.Context) (Conn, error)
 
 	// Driver returns the driver that the Connector belongs to.

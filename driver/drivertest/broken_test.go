@@ -49,13 +49,14 @@ func breaks(wrap func(testing.TB, *plainConn) driver.Conn) func(testing.TB, *pla
 // patched is a plainConn with other methods, where they are not nil.
 type patched struct {
 	*plainConn
-	patchedAsk    func(request, want string) error
-	patchedClose  func() error
-	patchedPing   func(context.Context) error
-	patchedReset  func(context.Context) error
-	patchedValid  func() bool
-	patchedBind   func(context.Context) func()
-	patchedString string
+	patchedAsk      func(request, want string) error
+	patchedClose    func() error
+	patchedPing     func(context.Context) error
+	patchedReset    func(context.Context) error
+	patchedValid    func() bool
+	patchedBind     func(context.Context) func()
+	patchedReceived func() int64
+	patchedString   string
 }
 
 func (p *patched) ask(request, want string) error {
@@ -98,6 +99,13 @@ func (p *patched) Bind(ctx context.Context) func() {
 		return p.patchedBind(ctx)
 	}
 	return p.plainConn.Bind(ctx)
+}
+
+func (p *patched) Received() int64 {
+	if p.patchedReceived != nil {
+		return p.patchedReceived()
+	}
+	return p.plainConn.Received()
 }
 
 func (p *patched) String() string { return p.patchedString }
@@ -148,10 +156,62 @@ var brokenDrivers = []broken{
 				return nil, err
 			}
 			c := newPlainConn(inner)
-			if err := c.askWithin(ctx, "LOGIN "+user+" "+password, "OK"); err != nil {
+			if err := c.login(ctx); err != nil {
 				return nil, err
 			}
 			return c, nil
+		}}
+	}},
+	{"FailedConnectLeavesNothing", "socket of a full server", func(t testing.TB, p *plainConnector) driver.Connector {
+		return &connector{p, func(ctx context.Context) (driver.Conn, error) {
+			inner, err := p.dial(ctx)
+			if err != nil {
+				return nil, err
+			}
+			c := newPlainConn(inner)
+			if err := c.login(ctx); err != nil {
+				if !driver.IsFull(err) {
+					c.Close()
+				}
+				return nil, err
+			}
+			return c, nil
+		}}
+	}},
+	{"FullServerIsFull", "calls it permanent", func(_ testing.TB, p *plainConnector) driver.Connector {
+		return onError(p, driver.Permanent)
+	}},
+	{"FullServerIsFull", "takes it for an outage", func(_ testing.TB, p *plainConnector) driver.Connector {
+		return onError(p, func(err error) error { return fmt.Errorf("no login: %v", err) })
+	}},
+	{"FullServerIsFull", "takes it for a wish to slow down", func(_ testing.TB, p *plainConnector) driver.Connector {
+		return onError(p, func(err error) error { return driver.Throttled(errors.New(err.Error()), time.Second) })
+	}},
+	{"FullServerIsFull", "takes it for a yes", func(_ testing.TB, p *plainConnector) driver.Connector {
+		return &connector{p, func(ctx context.Context) (driver.Conn, error) {
+			inner, err := p.dial(ctx)
+			if err != nil {
+				return nil, err
+			}
+			c := newPlainConn(inner)
+			if err := c.login(ctx); err != nil && !driver.IsFull(err) {
+				c.Close()
+				return nil, err
+			}
+			return c, nil
+		}}
+	}},
+	{"FullServerIsFull", "never asks again", func(_ testing.TB, p *plainConnector) driver.Connector {
+		var full atomic.Pointer[error]
+		return &connector{p, func(ctx context.Context) (driver.Conn, error) {
+			if before := full.Load(); before != nil {
+				return nil, *before
+			}
+			c, err := p.Connect(ctx)
+			if driver.IsFull(err) {
+				full.Store(&err)
+			}
+			return c, err
 		}}
 	}},
 	{"FailedConnectLeavesNothing", "goroutine", func(t testing.TB, p *plainConnector) driver.Connector {
@@ -317,6 +377,7 @@ var brokenDrivers = []broken{
 	{"ResetSessionCleansUp", "keeps the state", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
 		return &patched{plainConn: c, patchedReset: func(ctx context.Context) error {
 			c.SetDeadline(time.Time{})
+			defer c.received.Store(0)
 			return c.Ping(ctx)
 		}}
 	})},
@@ -396,6 +457,38 @@ var brokenDrivers = []broken{
 			}
 		}}
 	})},
+	{"LocalCallsNeverWait", "Received asks the peer", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedReceived: func() int64 {
+			before := c.Received()
+			if c.IsValid() {
+				c.ask("PING", "PONG")
+			}
+			return before
+		}}
+	})},
+	{"ReceivedCountsAnswers", "counts the login", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		c.received.Store(3)
+		return c
+	})},
+	{"ReceivedCountsAnswers", "counts the last lease", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedReset: func(ctx context.Context) error {
+			before := c.Received()
+			err := c.ResetSession(ctx)
+			c.received.Store(before)
+			return err
+		}}
+	})},
+	{"ReceivedCountsAnswers", "counts nothing", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedReceived: func() int64 { return 0 }}
+	})},
+	{"ReceivedCountsAnswers", "is of no use after Close", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedReceived: func() int64 {
+			if c.closed.Load() {
+				panic("closed")
+			}
+			return c.Received()
+		}}
+	})},
 	{"ErrBadConnMeansNothingWasDone", "calls all bad", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
 		return &patched{plainConn: c, patchedAsk: func(request, want string) error {
 			if err := c.ask(request, want); err != nil {
@@ -459,6 +552,17 @@ var brokenDrivers = []broken{
 	{"SecretsStaySecret", "in String", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
 		return &patched{plainConn: c, patchedString: "depot with " + password}
 	})},
+}
+
+// onError is p, with the errors of a full server as change makes them.
+func onError(p *plainConnector, change func(error) error) driver.Connector {
+	return &connector{p, func(ctx context.Context) (driver.Conn, error) {
+		c, err := p.Connect(ctx)
+		if driver.IsFull(err) {
+			err = change(err)
+		}
+		return c, err
+	}}
 }
 
 // typedNil is a connection also where there is none.

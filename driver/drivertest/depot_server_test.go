@@ -5,30 +5,46 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 )
 
-// What the server of serveDepot wants to hear.
+// What a depotServer wants to hear.
 const (
 	user     = "ada"
 	password = "p4ss w0rd"
 )
 
-// serveDepot is a server of goods in depots. Each request is a line, and so is
+// depotServer is a server of goods in depots. Each request is a line, and so is
 // each answer. A connection logs in first; it may select a depot, whose goods
 // are then counted.
 //
-//	LOGIN user password -> OK, or DENIED as for all that comes before a login
+//	LOGIN user password -> OK, or FULL, or DENIED as for all that comes before a login
 //	SELECT depot -> OK      SELECTED -> depot      RESET -> OK
 //	COUNT item -> number    PING -> PONG           QUIT -> BYE
-func serveDepot(c net.Conn) {
+type depotServer struct{ full atomic.Bool }
+
+// fill makes s full until makeRoom is called.
+func (s *depotServer) fill() (makeRoom func()) {
+	s.full.Store(true)
+	return func() { s.full.Store(false) }
+}
+
+// serveDepot serves c as a depotServer that is never full.
+func serveDepot(c net.Conn) { new(depotServer).serve(c) }
+
+// serve serves c.
+func (s *depotServer) serve(c net.Conn) {
 	loggedIn, selected := false, ""
 	for lines := bufio.NewScanner(c); lines.Scan(); {
 		verb, arg, _ := strings.Cut(lines.Text(), " ")
-		if verb == "LOGIN" {
+		full := verb == "LOGIN" && s.full.Load()
+		if verb == "LOGIN" && !full {
 			loggedIn = arg == user+" "+password
 		}
 		answer := "OK"
 		switch {
+		case full:
+			answer = "FULL"
 		case !loggedIn:
 			answer = "DENIED"
 		case verb == "PING":

@@ -37,12 +37,14 @@ func depotSubject(t testing.TB) drivertest.Subject {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var server depotServer
 	return drivertest.Subject{
 		Connector: connector,
-		Server:    drivertest.Serve(t, ln, drivertest.Each(serveDepot)),
+		Server:    drivertest.Serve(t, ln, drivertest.Each(server.serve)),
 		Exchange:  func(c driver.Conn) error { return c.(*Depot).expect("PONG", "PING") },
 		Spoil:     func(c driver.Conn) error { return c.(*Depot).Select("north") },
 		Fresh:     func(c driver.Conn) error { return c.(*Depot).expect("", "SELECTED") },
+		Fill:      server.fill,
 		Secrets:   []string{"p4ss w0rd"},
 	}
 }
@@ -108,7 +110,8 @@ type Depot struct {
 }
 
 // login makes an error permanent that the same password would bring again: the
-// pool then stops dialing on its own, which could lock the account.
+// pool then stops dialing on its own, which could lock the account. A server
+// that has no room is another matter: the pool then waits for some.
 func (c *Depot) login(ctx context.Context, user, password string) error {
 	unbind := c.Bind(ctx)
 	answer, err := c.ask("LOGIN " + user + " " + password)
@@ -116,6 +119,8 @@ func (c *Depot) login(ctx context.Context, user, password string) error {
 	switch {
 	case err != nil:
 		return err
+	case answer == "FULL":
+		return driver.Full(errors.New("the server has no room for one more connection"), 0)
 	case answer != "OK":
 		return driver.Permanent(errors.New("the server refused user or password"))
 	case !c.IsValid(): // ctx has ended behind the answer, or there is more than that

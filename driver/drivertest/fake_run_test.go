@@ -20,6 +20,10 @@ func TestFakePassesTheSuite(t *testing.T) {
 			Connector: fake,
 			Server:    fakeServer{fake},
 			Exchange:  func(c driver.Conn) error { return c.(*drivertest.BoundConn).Use() },
+			Fill: func() func() {
+				fake.Room(fake.Counts().Open, 0)
+				return func() { fake.Room(-1, 0) }
+			},
 		}
 	})
 }

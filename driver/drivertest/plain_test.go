@@ -19,7 +19,7 @@ import (
 	"github.com/hotline-go/hotline/internal/memnet"
 )
 
-// plainConnector connects to the server of serveDepot, on net.Conn alone. It,
+// plainConnector connects to a depotServer, on net.Conn alone. It,
 // and its connections, obey every rule; brokenDrivers break one each.
 type plainConnector struct {
 	dial func(context.Context) (net.Conn, error)
@@ -41,7 +41,7 @@ func (p *plainConnector) login(dialCtx, ctx context.Context) (*plainConn, error)
 		return nil, err
 	}
 	c := newPlainConn(inner)
-	if err := c.askWithin(ctx, "LOGIN "+user+" "+password, "OK"); err != nil {
+	if err := c.login(ctx); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -54,14 +54,29 @@ func (plainDriver) Open(string) (driver.Conn, error) { return nil, errors.New("u
 
 type plainConn struct {
 	net.Conn
-	in     *bufio.Reader
-	broken atomic.Bool
-	closed atomic.Bool
+	in       *bufio.Reader
+	broken   atomic.Bool
+	closed   atomic.Bool
+	received atomic.Int64
 }
 
 func newPlainConn(inner net.Conn) *plainConn {
 	return &plainConn{Conn: inner, in: bufio.NewReader(inner)}
 }
+
+func (c *plainConn) login(ctx context.Context) error {
+	err := c.askWithin(ctx, "LOGIN "+user+" "+password, "OK")
+	if errors.Is(err, answerError("FULL")) {
+		err = driver.Full(err, 0)
+	}
+	c.received.Store(0)
+	return err
+}
+
+// answerError is an answer that was not wanted.
+type answerError string
+
+func (e answerError) Error() string { return fmt.Sprintf("depot: unexpected answer %q", string(e)) }
 
 // ask makes one request. An I/O error breaks the connection.
 func (c *plainConn) ask(request, want string) error {
@@ -74,8 +89,9 @@ func (c *plainConn) ask(request, want string) error {
 		c.broken.Store(true)
 		return err
 	}
+	c.received.Add(int64(len(answer)))
 	if answer = strings.TrimSpace(answer); answer != want {
-		return fmt.Errorf("depot: answer %q, want %q", answer, want)
+		return answerError(answer)
 	}
 	return nil
 }
@@ -89,11 +105,14 @@ func (c *plainConn) askWithin(ctx context.Context, request, want string) error {
 }
 
 func (c *plainConn) Ping(ctx context.Context) error { return c.askWithin(ctx, "PING", "PONG") }
+func (c *plainConn) Received() int64                { return c.received.Load() }
 func (c *plainConn) IsValid() bool                  { return !c.broken.Load() && !c.closed.Load() }
 
 func (c *plainConn) ResetSession(ctx context.Context) error {
 	c.SetDeadline(time.Time{})
-	return c.askWithin(ctx, "RESET", "OK")
+	err := c.askWithin(ctx, "RESET", "OK")
+	c.received.Store(0)
+	return err
 }
 
 func (c *plainConn) Bind(ctx context.Context) (unbind func()) {
@@ -120,12 +139,14 @@ func (c *plainConn) Close() error {
 func plainSubject(t testing.TB, ln net.Listener, dial func(context.Context) (net.Conn, error),
 	wrap func(testing.TB, *plainConnector) driver.Connector) drivertest.Subject {
 	good := &plainConnector{dial}
+	var server depotServer
 	s := drivertest.Subject{
 		Connector: good,
-		Server:    drivertest.Serve(t, ln, drivertest.Each(serveDepot)),
+		Server:    drivertest.Serve(t, ln, drivertest.Each(server.serve)),
 		Exchange:  func(c driver.Conn) error { return c.(asker).ask("PING", "PONG") },
 		Spoil:     func(c driver.Conn) error { return c.(asker).ask("SELECT inbox", "OK") },
 		Fresh:     func(c driver.Conn) error { return c.(asker).ask("SELECTED", "") },
+		Fill:      server.fill,
 		Secrets:   []string{password},
 		BadDSN:    "depot://" + user + ":" + url.PathEscape(password) + "%zz@h",
 	}

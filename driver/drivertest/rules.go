@@ -42,6 +42,10 @@ var rules = []rule{
 		"Any number of goroutines may use it at a time.",
 		connectorIsConcurrent,
 	}, {
+		"FullServerIsFull", "Connect",
+		"If the server has no room for one more connection, the error is [Full], and the next Connect asks the server again.",
+		fullServerIsFull,
+	}, {
 		"SecondCloseIsHarmless", "Close",
 		"A second Close does no harm.",
 		secondCloseIsHarmless,
@@ -65,8 +69,8 @@ var rules = []rule{
 		pingEnds, "Ping", returnSoon,
 		pingEndsWithItsContext,
 	}, {
-		"LocalCallsNeverWait", "IsValid and Bind",
-		"IsValid and Bind do no I/O and never wait for the peer.",
+		"LocalCallsNeverWait", "IsValid, Bind and Received",
+		"IsValid, Bind and Received do no I/O and never wait for the peer.",
 		localCallsNeverWait,
 	}, {
 		"ClosedIsInvalid", "IsValid", validIsHonest,
@@ -97,6 +101,10 @@ var rules = []rule{
 		"BindsNest", "Bind",
 		"Binds nest: a Ping that binds its own context may be called under the Bind of Pool.Do, and both are obeyed.",
 		bindsNest,
+	}, {
+		"ReceivedCountsAnswers", "Received",
+		"It is zero when Connect returns and after ResetSession, and more after an answer of the peer.",
+		receivedCountsAnswers,
 	}, {
 		"ErrBadConnMeansNothingWasDone", "ErrBadConn",
 		"After bytes were sent, return the I/O error itself.",

@@ -123,8 +123,9 @@ func localCallsNeverWait(p *probe) {
 	conn := p.connect()
 	v, validates := conn.(driver.Validator)
 	b, binds := conn.(driver.Binder)
-	if !validates && !binds {
-		p.Skip("the connection is neither a driver.Validator nor a driver.Binder")
+	r, receives := conn.(driver.Receiver)
+	if !validates && !binds && !receives {
+		p.Skip("the connection is not a driver.Validator, a driver.Binder or a driver.Receiver")
 	}
 	p.Server.Silence()
 	if validates && !p.isValid(v) {
@@ -136,6 +137,19 @@ func localCallsNeverWait(p *probe) {
 			return nil
 		}))
 	}
+	if receives {
+		p.received(r)
+	}
+}
+
+// received is r.Received, which fails the rule if it blocks.
+func (p *probe) received(r driver.Receiver) (n int64) {
+	p.Helper()
+	p.must(p.start("Received", func() error {
+		n = r.Received()
+		return nil
+	}))
+	return n
 }
 
 // isValid is v.IsValid, which fails the rule if it blocks.

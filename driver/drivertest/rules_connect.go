@@ -88,6 +88,17 @@ func (p *probe) awaitOpenOr(c *call, n int) {
 }
 
 func failedConnectLeavesNothing(p *probe) {
+	if p.Fill != nil {
+		makeRoom := p.Fill()
+		conn, c := p.startConnect(context.Background())
+		if err := p.should(c, connectEnds); err == nil {
+			p.close(*conn) // see FullServerIsFull
+		} else {
+			p.nothingLeft(*conn, err)
+		}
+		makeRoom()
+	}
+
 	p.Server.Silence()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -122,6 +133,32 @@ func (p *probe) nothingLeft(conn driver.Conn, err error) {
 	defer cancel()
 	if p.Server.AwaitOpen(ctx, 0) != nil {
 		p.failf("Connect failed with %v and left its connection to the server open", err)
+	}
+}
+
+func fullServerIsFull(p *probe) {
+	if p.Fill == nil {
+		p.Skip("there is no Fill")
+	}
+	p.connect()
+	makeRoom := p.Fill()
+	for range 2 {
+		conn, c := p.startConnect(context.Background())
+		switch err := p.should(c, connectEnds); {
+		case err == nil && p.twice(*conn):
+			p.Skipf("two Connects returned the same connection; see %s", basic)
+		case err == nil:
+			p.failf("Connect succeeded although the server was full")
+		case driver.IsPermanent(err):
+			p.failf("Connect = %v on a full server; it is driver.IsPermanent, as if there would never be room", err)
+		case !driver.IsFull(err):
+			p.failf("Connect = %v on a full server; it is not driver.IsFull", err)
+		}
+	}
+	makeRoom()
+	conn, c := p.startConnect(context.Background())
+	if err := p.should(c, connectEnds); err != nil || *conn == nil {
+		p.failf("Connect = %v, %v when the server had room again, want a connection", *conn, err)
 	}
 }
 

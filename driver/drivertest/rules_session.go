@@ -180,6 +180,33 @@ func (p *probe) unbindLate(conn driver.Conn) driver.Conn {
 	return conn
 }
 
+func receivedCountsAnswers(p *probe) {
+	if p.Exchange == nil {
+		p.Skip("there is no Exchange") // a Ping may ask for no answer
+	}
+	conn := p.connectUnused()
+	r := needs[driver.Receiver](p, conn)
+	for _, before := range []string{"Connect", "ResetSession"} {
+		if n := p.received(r); n != 0 {
+			p.failf("Received() = %d after %s, want 0", n, before)
+		}
+		if err := p.should(p.startExchange(conn), basic); err != nil {
+			p.Skipf("the first request failed: %v; see %s", err, basic)
+		}
+		if n := p.received(r); n <= 0 {
+			p.failf("Received() = %d after an answer, want more than 0", n)
+		}
+		if _, resets := conn.(driver.SessionResetter); !resets {
+			break
+		}
+		if err := p.should(p.startReset(p.Context(), conn), resetEnds); err != nil {
+			p.Skipf("ResetSession of a healthy connection: %v; see ResetSessionCleansUp", err)
+		}
+	}
+	p.close(conn)
+	p.received(r)
+}
+
 func errBadConnMeansNothingWasDone(p *probe) {
 	if p.Exchange == nil {
 		p.Skip("there is no Exchange")

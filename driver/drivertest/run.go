@@ -36,6 +36,11 @@ type Subject struct {
 	// Required with Spoil.
 	Fresh func(driver.Conn) error
 
+	// Fill makes Server full: it keeps the connections it has, and tells each
+	// new one, in the words of its protocol, that there is no room. makeRoom
+	// ends that. Nil means that Server is never full.
+	Fill func() (makeRoom func())
+
 	// Secrets are the parts of the DSN that nobody may see.
 	Secrets []string
 
