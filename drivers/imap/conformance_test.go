@@ -6,6 +6,7 @@ import (
 	"net"
 	"testing"
 
+	goimap "github.com/emersion/go-imap/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hotline-go/hotline/driver"
@@ -40,6 +41,10 @@ func TestTheDriverKeepsTheContract(t *testing.T) {
 							return fmt.Errorf("selected: %q, want %q", at, config.Mailbox)
 						}
 						return nil
+					},
+					Fill: func() func() {
+						mail.Refuse(&goimap.Error{Type: goimap.StatusResponseTypeNo, Code: goimap.ResponseCodeLimit, Text: "no more of them"})
+						return func() { mail.Refuse(nil) }
 					},
 					Secrets: []string{password, login},
 				}

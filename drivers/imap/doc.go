@@ -100,10 +100,17 @@
 //
 // Of a failed Connect, driver.Permanent marks what the server will say again: a
 // wrong password or token, no way to log in, no such mailbox, a certificate
-// that is not good. driver.Throttled marks what sounds like too many
-// connections or commands, with the pause that the server has named (five
-// minutes at most), or one second for a full account and 30 for others. That
-// goes for commands as well.
+// that is not good.
+//
+// driver.Full marks the answer of a server that has no room for one more
+// connection: the codes LIMIT and INUSE before the end of the login, and texts
+// such as "Too many open connections" at any time. The pause is one second.
+// Courier closes the connection without a word where others say that they are
+// full; that looks like an outage.
+//
+// driver.Throttled marks the answer of a server that wants fewer requests or
+// logins, also to a command. The pause is the one that the server has named,
+// five minutes at most, or 30 seconds.
 //
 // A server that is being stopped may refuse a good password: Dovecot does. So
 // the first refusal of what was accepted before is driver.Throttled. For two

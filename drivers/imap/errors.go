@@ -26,7 +26,7 @@ func (c *Conn) explain(op string, err error) error {
 	}
 	var answer *imap.Error
 	if errors.As(err, &answer) {
-		return slowed(fmt.Errorf("imap: %s on %s: %w", op, c.address, c.wire.hush(err)), answer)
+		return marked(fmt.Errorf("imap: %s on %s: %w", op, c.address, c.wire.hush(err)), answer, !c.wire.welcome.Load())
 	}
 	why := c.conn.Err()
 	if why == nil {
@@ -43,14 +43,18 @@ func (c *Conn) explain(op string, err error) error {
 	}
 	err = &lostError{op: op, address: c.address, err: err, unsent: c.sentNothing()}
 	if bye != nil {
-		err = slowed(err, bye)
+		err = marked(err, bye, !c.wire.welcome.Load())
 	}
 	return err
 }
 
-// slowed marks err if the answer in it wants a pause.
-func slowed(err error, answer *imap.Error) error {
-	if pause, ok := throttled(answer); ok {
+// marked marks err if answer, which is in it, says that the server is full or
+// wants a pause. atDoor is whether we are not logged in yet.
+func marked(err error, answer *imap.Error, atDoor bool) error {
+	switch isFull, pause, ok := load(answer, atDoor); {
+	case isFull:
+		return driver.Full(err, pause)
+	case ok:
 		return driver.Throttled(err, pause)
 	}
 	return err
@@ -99,9 +103,7 @@ func atLogin(err error) error {
 		return err
 	}
 	switch answer.Code {
-	case imap.ResponseCodeLimit:
-		return driver.Throttled(err, limitPause)
-	case imap.ResponseCodeUnavailable, imap.ResponseCodeInUse:
+	case imap.ResponseCodeUnavailable:
 		return driver.Throttled(err, 0)
 	case imap.ResponseCodeServerBug:
 		return err
@@ -115,11 +117,17 @@ func atLogin(err error) error {
 // overLimits is what Gmail says to those that want too much of it.
 const overLimits = "exceeded command or bandwidth limits"
 
-// full are the words of servers whose account has all its connections, and
-// busy of those that want less of us. They stand in answers with any code:
-// Gmail's has ALERT or OVERQUOTA, those of Cyrus and Exchange have none.
+// The words of servers. They stand in answers with any code: Gmail's has ALERT
+// or OVERQUOTA, those of Cyrus and Exchange have none.
 var (
-	full = []string{"too many open connections", "maximum number of connections"}
+	// full matches what servers say that have no room for one more connection.
+	full = regexp.MustCompile(`too many (?:\S+ ){0,3}(?:connections|sessions)\b|maximum (?:\S+ ){0,4}connections?\b|` +
+		`connections? (?:limit|queue full)|exceeded (?:\S+ ){0,5}connections\b`)
+
+	// paced matches what makes of that a wish to come more slowly.
+	paced = regexp.MustCompile(`rate limit|throttled|suggested backoff|per (?:second|minute|hour|day)\b|attempts|` + overLimits)
+
+	// busy are the words of servers that want less of us.
 	busy = []string{"too many", "throttled", "rate limit", "try again later", "authenticated but not connected", overLimits}
 )
 
@@ -130,34 +138,39 @@ var aboutNames = []imap.ResponseCode{
 	imap.ResponseCodeCannot, imap.ResponseCodeOverQuota, imap.ResponseCodeBadCharset,
 }
 
-// throttled reports whether the server wants a pause, and how long.
-func throttled(e *imap.Error) (pause time.Duration, ok bool) {
+// load reads from an answer whether the server is full, or else whether it wants
+// a pause, and how long to wait. atDoor is as for marked: at a login, LIMIT and
+// INUSE are about the connection; later they are about a command.
+func load(e *imap.Error, atDoor bool) (isFull bool, pause time.Duration, ok bool) {
 	text := strings.ToLower(e.Text)
 	has := func(words string) bool { return strings.Contains(text, words) }
 	if slices.Contains(aboutNames, e.Code) && !has(overLimits) {
-		return 0, false
+		return false, 0, false
 	}
-	isBusy := e.Code == "THROTTLED" || slices.ContainsFunc(busy, has)
-	if slices.ContainsFunc(full, has) || isBusy && e.Code == imap.ResponseCodeLimit {
-		return limitPause, true
-	}
-	if !isBusy {
-		return 0, false
+	noRoom := atDoor && (e.Code == imap.ResponseCodeLimit || e.Code == imap.ResponseCodeInUse)
+	isPaced := paced.MatchString(text)
+	switch {
+	case !isPaced && (noRoom || full.MatchString(text)):
+		return true, limitPause, true
+	case !noRoom && e.Code != "THROTTLED" && !slices.ContainsFunc(busy, has):
+		return false, 0, false
+	case !isPaced && e.Code == imap.ResponseCodeLimit:
+		return false, limitPause, true
 	}
 	if m := suggested.FindStringSubmatch(text); m != nil {
 		if n, err := strconv.ParseInt(m[1], 10, 32); err == nil {
-			return min(time.Duration(n)*time.Millisecond, longestPause), true
+			return false, min(time.Duration(n)*time.Millisecond, longestPause), true
 		}
 	}
-	return defaultPause, true
+	return false, defaultPause, true
 }
 
 // suggested is how Exchange names the length of the pause.
 var suggested = regexp.MustCompile(`suggested backoff time: (\d+) milliseconds`)
 
 const (
-	// limitPause is for a full account: what fills it may be connections of
-	// our own that are just closing.
+	// limitPause is for a full server: what fills it may be connections of our
+	// own that are just closing.
 	limitPause = time.Second
 	// defaultPause is for servers that name no length: they count by minutes.
 	defaultPause = 30 * time.Second

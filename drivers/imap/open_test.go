@@ -24,8 +24,10 @@ func TestAServerThatDoesNotWantUs(t *testing.T) {
 	type class struct {
 		permanent, throttled bool
 		pause                time.Duration
+		full                 bool
 	}
-	transient, permanent := class{}, class{permanent: true}
+	transient, permanent, full := class{}, class{permanent: true}, class{throttled: true, pause: time.Second, full: true}
+	throttled := func(pause time.Duration) class { return class{throttled: true, pause: pause} }
 	for _, tc := range []struct {
 		name  string
 		lines []string
@@ -35,12 +37,14 @@ func TestAServerThatDoesNotWantUs(t *testing.T) {
 	}{
 		{"says BYE", []string{"* BYE Server shutting down.\r\n"}, "?tls=none", transient, "BYE Server shutting down."},
 		{"says BYE before STARTTLS", []string{"* BYE Server shutting down.\r\n"}, "", transient, "BYE Server shutting down."},
-		{"is full at the greeting", []string{"* BYE Too many connections from your IP\r\n"}, "?tls=none", class{false, true, 30 * time.Second}, "Too many"},
-		{"is full before STARTTLS", []string{"* BYE [ALERT] Too many connections\r\n"}, "", class{false, true, 30 * time.Second}, "Too many"},
+		{"is full at the greeting", []string{"* BYE Too many connections from your IP\r\n"}, "?tls=none", full, "Too many"},
+		{"is full before STARTTLS", []string{"* BYE [ALERT] Too many connections\r\n"}, "", full, "Too many"},
 		{"has no STARTTLS", []string{"* OK hi\r\n", "C: STARTTLS", "TAG BAD what?\r\n"}, "", permanent, `it says "BAD what?"; tls=none would go without`},
-		{"is full at STARTTLS", []string{"* OK hi\r\n", "C: STARTTLS", "* BYE Too many connections\r\n", "HANG UP"}, "", class{false, true, 30 * time.Second}, "Too many"},
+		{"is full at STARTTLS", []string{"* OK hi\r\n", "C: STARTTLS", "* BYE Too many connections\r\n", "HANG UP"}, "", full, "Too many"},
 		{"shuts down at STARTTLS", []string{"* OK hi\r\n", "C: STARTTLS", "* BYE Server shutting down.\r\n", "HANG UP"}, "", transient, "BYE Server shutting down."},
-		{"has no STARTTLS for now", []string{"* OK hi\r\n", "C: STARTTLS", "TAG NO [UNAVAILABLE] later\r\n"}, "", class{false, true, 0}, "[UNAVAILABLE]"},
+		{"has no STARTTLS for now", []string{"* OK hi\r\n", "C: STARTTLS", "TAG NO [UNAVAILABLE] later\r\n"}, "", throttled(0), "[UNAVAILABLE]"},
+		{"has no STARTTLS left", []string{"* OK hi\r\n", "C: STARTTLS", "TAG NO [LIMIT] later\r\n"}, "", full, "[LIMIT]"},
+		{"is in use at the greeting", []string{"* BYE [INUSE] later\r\n"}, "?tls=none", full, "[INUSE]"},
 		{"is in between", []string{"* OK hi\r\n", "C: STARTTLS", "TAG OK begin\r\nT1 OK [CAPABILITY] injected\r\n"}, "", permanent, "somebody may be in between"},
 		{"logs us in before STARTTLS", []string{"* PREAUTH hi\r\n"}, "", permanent, "somebody may be in between"},
 		{"is a POP server", []string{"+OK POP3 ready\r\n"}, "?tls=none", permanent, `does not speak IMAP on this port, it begins with "+OK POP3 ready"`},
@@ -53,20 +57,21 @@ func TestAServerThatDoesNotWantUs(t *testing.T) {
 		{"has no end of capabilities", login1("* CAPABILITY " + strings.Repeat("X ", 1<<20)), "?tls=none", transient, "more than 65536 bytes before the login was done"},
 		{"has no end of a literal", login1("* LIST () \"/\" {1000000}\r\n" + strings.Repeat("x", 1000000)), "?tls=none", transient, "more than 65536 bytes before the login was done"},
 		{"is talkative", []string{strings.Repeat("x", 100) + "\r\n"}, "?tls=none", permanent, `it begins with "` + strings.Repeat("x", 40) + `"`},
-		{"has no LOGIN left", login1("TAG NO [LIMIT] Maximum number of connections from user+IP exceeded"), "?tls=none", class{false, true, time.Second}, "[LIMIT]"},
-		{"is Cyrus and full", login1("TAG NO Too many open connections (3 of 3 for ada@example.org)"), "?tls=none", class{false, true, time.Second}, "Too many"},
-		{"is an old Dovecot and full", login1("TAG NO [ALERT] Maximum number of connections from user+IP exceeded"), "?tls=none", class{false, true, time.Second}, "Maximum"},
-		{"is Gmail and full", login1("TAG NO [ALERT] Too many simultaneous connections. (Failure)"), "?tls=none", class{false, true, 30 * time.Second}, "[ALERT]"},
+		{"has no LOGIN left", login1("TAG NO [LIMIT] Maximum number of connections from user+IP exceeded"), "?tls=none", full, "[LIMIT]"},
+		{"is Cyrus and full", login1("TAG NO Too many open connections (3 of 3 for ada@example.org)"), "?tls=none", full, "Too many"},
+		{"is an old Dovecot and full", login1("TAG NO [ALERT] Maximum number of connections from user+IP exceeded"), "?tls=none", full, "Maximum"},
+		{"is Gmail and full", login1("TAG NO [ALERT] Too many simultaneous connections. (Failure)"), "?tls=none", full, "[ALERT]"},
 		{"is Gmail and has had enough", login1("TAG NO [ALERT] Account exceeded command or bandwidth limits. (Failure)"), "?tls=none",
-			class{false, true, 30 * time.Second}, "[ALERT]"},
-		{"is not there for now", login1("TAG NO [UNAVAILABLE] Temporary authentication failure."), "?tls=none", class{false, true, 0}, "[UNAVAILABLE]"},
+			throttled(30 * time.Second), "[ALERT]"},
+		{"is not there for now", login1("TAG NO [UNAVAILABLE] Temporary authentication failure."), "?tls=none", throttled(0), "[UNAVAILABLE]"},
 		{"has a bug", login1("TAG NO [SERVERBUG] Internal error"), "?tls=none", transient, "[SERVERBUG]"},
 		{"is Exchange and busy", login1("TAG BAD Request is throttled. Suggested Backoff Time: 92415 milliseconds"), "?tls=none",
-			class{false, true, 92415 * time.Millisecond}, "BAD (hidden"},
+			throttled(92415 * time.Millisecond), "BAD (hidden"},
 		{"is Exchange and exaggerates", login1("TAG BAD Request is throttled. Suggested Backoff Time: 9999999 milliseconds"), "?tls=none",
-			class{false, true, 5 * time.Minute}, "BAD (hidden"},
+			throttled(5 * time.Minute), "BAD (hidden"},
 		{"knows no such user", login1("TAG NO [AUTHENTICATIONFAILED] no"), "?tls=none", permanent, "[AUTHENTICATIONFAILED]"},
 		{"gives no reason", login1("TAG NO LOGIN failed."), "?tls=none", permanent, "LOGIN failed."},
+		{"is in use, and hangs up in the login", login1("* BYE [INUSE] later\r\n", "HANG UP"), "?tls=none", full, "BYE"},
 		{"hangs up in the login", login1("* BYE Autologout; idle for too long\r\n", "HANG UP"), "?tls=none", transient, "BYE Autologout"},
 		{"has no such mailbox", login1("TAG OK [CAPABILITY IMAP4rev1] in\r\n", "C: SELECT", "TAG NO [NONEXISTENT] Unknown mailbox"), "/Missing?tls=none", permanent,
 			`mailbox "Missing"`},
@@ -74,21 +79,21 @@ func TestAServerThatDoesNotWantUs(t *testing.T) {
 			"/Too%20many%20news?tls=none", permanent, "[NONEXISTENT]"},
 		{"has the mailbox in use", login1("TAG OK [CAPABILITY IMAP4rev1] in\r\n", "C: SELECT", "TAG NO [INUSE] locked"), "/INBOX?tls=none", transient, "[INUSE]"},
 		{"shuts down at SELECT", login1(welcome, "C: SELECT", "* BYE Server shutting down.\r\n", "HANG UP"), "/INBOX?tls=none", transient, "BYE Server shutting down."},
-		{"is full at SELECT", login1(welcome, "C: SELECT", "* BYE Too many connections\r\n", "HANG UP"), "/INBOX?tls=none", class{false, true, 30 * time.Second}, "Too many"},
+		{"is full at SELECT", login1(welcome, "C: SELECT", "* BYE Too many connections\r\n", "HANG UP"), "/INBOX?tls=none", full, "Too many"},
 		{"does not ENABLE what it has", login1(canUTF8, "C: ENABLE", "TAG BAD what?"), "?tls=none&enable=UTF8%3DACCEPT", permanent, "ENABLE"},
 		{"cannot ENABLE now", login1(canUTF8, "C: ENABLE", "TAG NO [UNAVAILABLE] later"), "?tls=none&enable=UTF8%3DACCEPT", transient, "[UNAVAILABLE]"},
-		{"is busy at ENABLE", login1(canUTF8, "C: ENABLE", "TAG NO [THROTTLED] later"), "?tls=none&enable=UTF8%3DACCEPT", class{false, true, 30 * time.Second}, "[THROTTLED]"},
+		{"is busy at ENABLE", login1(canUTF8, "C: ENABLE", "TAG NO [THROTTLED] later"), "?tls=none&enable=UTF8%3DACCEPT", throttled(30 * time.Second), "[THROTTLED]"},
 		{"shuts down at ENABLE", login1(canUTF8, "C: ENABLE", "* BYE Server shutting down.\r\n", "HANG UP"), "?tls=none&enable=UTF8%3DACCEPT", transient, "BYE Server shutting down."},
 		{"hangs up at ENABLE", login1(canUTF8, "C: ENABLE", "HANG UP"), "?tls=none&enable=UTF8%3DACCEPT", transient, "ENABLE"},
 		{"is Exchange and has given up", login1("TAG OK [CAPABILITY IMAP4rev1 ID] in\r\n", "C: ID",
-			"TAG BAD User is authenticated but not connected."), "?tls=none", class{false, true, 30 * time.Second}, "not connected"},
+			"TAG BAD User is authenticated but not connected."), "?tls=none", throttled(30 * time.Second), "not connected"},
 		{"tells no capabilities", []string{"* OK hi\r\n", "C: CAPABILITY", "TAG BAD what?\r\n"}, "?tls=none", transient, "does not tell its capabilities"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := tryDial(t, plainDSN(script(t, append(tc.lines, "\r\n")...), tc.query))
 			require.ErrorContains(t, err, tc.text)
 			pause, throttled := driver.RetryAfter(err)
-			assert.Equal(t, tc.want, class{driver.IsPermanent(err), throttled, pause}, "%v", err)
+			assert.Equal(t, tc.want, class{driver.IsPermanent(err), throttled, pause, driver.IsFull(err)}, "%v", err)
 			assert.NotContains(t, err.Error(), password)
 		})
 	}

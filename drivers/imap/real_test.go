@@ -103,6 +103,7 @@ func TestRealServersAreFull(t *testing.T) {
 		pause, ok := driver.RetryAfter(err)
 		assert.True(t, ok)
 		assert.Equal(t, time.Second, pause)
+		assert.True(t, driver.IsFull(err))
 		assert.False(t, driver.IsPermanent(err))
 		open[0].Close()
 		require.Eventually(t, func() bool {

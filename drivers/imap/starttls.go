@@ -84,7 +84,7 @@ func noStartTLS(answer string) error {
 
 // refused is the error of an answer that comes before the login.
 func refused(op string, answer *imap.Error) error {
-	return atLogin(slowed(fmt.Errorf("imap: %s: %w", op, answer), answer))
+	return atLogin(marked(fmt.Errorf("imap: %s: %w", op, answer), answer, true))
 }
 
 // readLine returns the next line, without its end.
