@@ -62,8 +62,12 @@ type Config struct {
 	// TLS, logs in. It returns c, or a connection over c whose Close closes
 	// c too; one that encodes or buffers the bytes of c must have a method
 	// NetConn() net.Conn that returns c, as a tls.Conn has. When ctx ends or
-	// Handshake fails, c is closed; deadlines are cleared behind it. An error
-	// marked by driver.Permanent keeps a pool from trying again on its own.
+	// Handshake fails, c is closed; deadlines are cleared behind it.
+	//
+	// Connect keeps the class of its error. One marked by driver.Permanent
+	// keeps a pool from trying again on its own. Where the server says that it
+	// has no room for one more connection, return driver.Full: a pool then
+	// waits for its own connections instead.
 	Handshake func(ctx context.Context, c net.Conn) (net.Conn, error)
 
 	// Dial, if not nil, takes the place of net.Dialer. It is given Network and

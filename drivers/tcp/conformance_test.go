@@ -48,7 +48,12 @@ func TestTheDriverKeepsTheContract(t *testing.T) {
 			return c, ask(c, "LOGIN ada p4ssword", "OK")
 		}
 		server := &testserver.Ping{User: "ada", Password: "p4ssword"}
-		return subject(t, listenTCP(t), server.Serve, config)
+		s := subject(t, listenTCP(t), server.Serve, config)
+		s.Fill = func() func() {
+			server.SetFull(true)
+			return func() { server.SetFull(false) }
+		}
+		return s
 	})
 	run("TLS in the handshake", func(t testing.TB, config tcp.Config) drivertest.Subject {
 		ca := testcert.NewCA()
@@ -89,8 +94,11 @@ func ask(c net.Conn, line, want string) error {
 		return err
 	}
 	answer, err := bufio.NewReader(c).ReadString('\n')
-	if err == nil && answer != want+"\n" {
-		err = errors.New("unexpected answer")
+	switch {
+	case err != nil || answer == want+"\n":
+		return err
+	case answer == "FULL\n":
+		return driver.Full(errors.New("the server is full"), 0)
 	}
-	return err
+	return errors.New("unexpected answer")
 }

@@ -269,6 +269,33 @@ func TestAFailingHandshakeClosesTheSocket(t *testing.T) {
 	}
 }
 
+func TestTheClassOfAHandshakeErrorSurvives(t *testing.T) {
+	errLogin := errors.New("421 too many connections")
+	for name, tc := range map[string]struct {
+		err                        error
+		full, permanent, throttled bool
+	}{
+		"full":      {driver.Full(errLogin, time.Minute), true, false, true},
+		"throttled": {driver.Throttled(errLogin, time.Minute), false, false, true},
+		"permanent": {driver.Permanent(errLogin), false, true, false},
+		"none":      {errLogin, false, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var nw memnet.Network
+			silent(t, &nw, "server:1")
+			_, err := connect(t, tcp.Config{Address: "server:1", Dial: nw.DialContext,
+				Handshake: func(context.Context, net.Conn) (net.Conn, error) { return nil, tc.err }})
+			require.EqualError(t, err, "tcp: handshake with server:1: 421 too many connections")
+			after, throttled := driver.RetryAfter(err)
+			assert.Equal(t, tc.full, driver.IsFull(err))
+			assert.Equal(t, tc.permanent, driver.IsPermanent(err))
+			assert.Equal(t, tc.throttled, throttled)
+			assert.Equal(t, tc.throttled, after == time.Minute)
+			assert.Zero(t, nw.Stats().Open)
+		})
+	}
+}
+
 func TestAPanickingHandshakeClosesTheSocket(t *testing.T) {
 	var nw memnet.Network
 	silent(t, &nw, "server:1")

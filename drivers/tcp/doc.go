@@ -60,7 +60,8 @@
 //
 // An error of Connect names the address, and wraps the cause. None is
 // permanent, save a proxy that refuses the user and password, or a Handshake
-// that says so: what is down now may be up later. That goes for "no such host"
+// that says so; a Handshake also says whether the server is full, by
+// driver.Full. What is down now may be up later. That goes for "no such host"
 // as well. A VPN that is down, or a record that is not yet made, looks just
 // like a wrong name.
 //

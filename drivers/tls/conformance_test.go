@@ -53,7 +53,13 @@ func TestTheDriverKeepsTheContract(t *testing.T) {
 		config.Handshake = func(_ context.Context, c net.Conn) (net.Conn, error) {
 			return c, ask(c, "LOGIN ada p4ssword", "OK")
 		}
-		return subject(t, listenTCP(t), ca.ServerConfig(), &testserver.Ping{User: "ada", Password: "p4ssword"}, config)
+		server := &testserver.Ping{User: "ada", Password: "p4ssword"}
+		s := subject(t, listenTCP(t), ca.ServerConfig(), server, config)
+		s.Fill = func() func() {
+			server.SetFull(true)
+			return func() { server.SetFull(false) }
+		}
+		return s
 	})
 }
 
@@ -75,8 +81,11 @@ func ask(c net.Conn, line, want string) error {
 		return err
 	}
 	answer, err := bufio.NewReader(c).ReadString('\n')
-	if err == nil && answer != want+"\n" {
-		err = errors.New("unexpected answer")
+	switch {
+	case err != nil || answer == want+"\n":
+		return err
+	case answer == "FULL\n":
+		return driver.Full(errors.New("the server is full"), 0)
 	}
-	return err
+	return errors.New("unexpected answer")
 }

@@ -59,7 +59,8 @@
 // which certificate is concerned: an unknown authority, a wrong name, an
 // expired certificate, a pin that does not fit, a client certificate that the
 // server refuses, no common version or protocol, a peer that does not speak
-// TLS. Refused connections, resets and timeouts are not.
+// TLS. Refused connections, resets and timeouts are not. The error of
+// a Handshake of your own keeps its class, such as driver.Full.
 //
 // A TLS 1.3 server judges the client's certificate after the handshake is over
 // for the client. Where it asks for one, Connect therefore waits for the first

@@ -13,13 +13,13 @@ import (
 // Ping is a protocol of lines, each answered by one line. Lines end with a
 // newline; a carriage return before it is ignored.
 //
-//	LOGIN user password   OK
+//	LOGIN user password   OK, or FULL
 //	PING                  PONG
 //	ECHO text             text
 //	QUIT                  BYE, and the connection is closed
 //
 // Whatever else comes in is answered by a line that begins with ERR, and after
-// a wrong password the connection is closed.
+// a wrong password or FULL the connection is closed.
 //
 // The zero Ping serves everybody at once. The fields must not be changed while
 // it serves.
@@ -32,7 +32,12 @@ type Ping struct {
 	Delay, LoginDelay time.Duration
 
 	requests atomic.Int64
+	full     atomic.Bool
 }
+
+// SetFull makes each LOGIN fail with FULL, or ends that. Those who are logged
+// in stay.
+func (p *Ping) SetFull(full bool) { p.full.Store(full) }
 
 // Requests returns how many times PING and ECHO were asked for by somebody who
 // may.
@@ -76,6 +81,8 @@ func (p *Ping) talk(c net.Conn, stop <-chan struct{}) {
 func (p *Ping) answer(line string, known *bool) (reply string, delay time.Duration, last bool) {
 	verb, text, _ := strings.Cut(line, " ")
 	switch {
+	case verb == "LOGIN" && p.full.Load():
+		return "FULL", p.LoginDelay, true
 	case verb == "LOGIN":
 		*known = p.User == "" || text == p.User+" "+p.Password
 		if !*known {

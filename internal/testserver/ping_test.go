@@ -50,6 +50,20 @@ func TestPingHangsUpAfterAWrongLogin(t *testing.T) {
 	}
 }
 
+func TestPingThatIsFullTakesNoMoreLogins(t *testing.T) {
+	ping := &testserver.Ping{User: "ada", Password: "secret"}
+	s := start(t, ping.Serve)
+	before := dial(t, s)
+	before.ask("LOGIN ada secret", "OK")
+	ping.SetFull(true)
+	c := dial(t, s)
+	c.ask("LOGIN ada secret", "FULL")
+	c.wantEnd(io.EOF)
+	before.ask("PING", "PONG")
+	ping.SetFull(false)
+	dial(t, s).ask("LOGIN ada secret", "OK")
+}
+
 func TestPingWithoutAUserTakesAnyLogin(t *testing.T) {
 	c := dial(t, start(t, new(testserver.Ping).Serve))
 	c.ask("LOGIN ada secret", "OK")
