@@ -67,9 +67,9 @@ type SessionResetter interface {
 	// ResetSession puts the connection back into the state in which Connect
 	// returned it. It is called before a connection that was in use or idle is
 	// handed out. It returns an error that is [IsBad] if the peer is known to
-	// have closed the connection. After any error the connection is discarded;
-	// one that is [IsBad] makes the pool try the next connection, any other
-	// goes to the caller of Acquire as well.
+	// have closed the connection. After any error the pool discards the
+	// connection and tries the next one. An error that is [IsBad] also makes it
+	// check the other idle connections before their next use.
 	ResetSession(ctx context.Context) error
 }
 

@@ -12,17 +12,25 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// grace is how long a Connect or a Ping may overrun its context before the pool
-// goes on without it.
-const grace = 100 * time.Millisecond
+const (
+	// grace is how long a Connect or a Ping may overrun its context before the
+	// pool goes on without it.
+	grace = 100 * time.Millisecond
+
+	// leastHang is the least time after which a Connect may count as hanging:
+	// between quick ones, twice as long means nothing.
+	leastHang = 50 * time.Millisecond
+)
 
 // attempt is one Connect under way, a member of Pool.attempts. Guarded by
 // Pool.mu.
 type attempt[C any] struct {
 	slot  *slot[C]
 	began time.Duration
+	seq   uint64 // of its start
 	order uint64 // waiters that came no later have waited through all of it
 	epoch uint64 // Pool.epoch when it began
+	probe bool   // it tries whether a full server has room again
 	late  bool   // its failure was reported before its end, because that did not come
 
 	// The connection that this one replaces, by slot and birth, or nil.
@@ -30,22 +38,71 @@ type attempt[C any] struct {
 	oldBorn uint64
 }
 
-// serves reports whether waiters may count on a, in the epoch given: it is no
-// replacement, from no time before a Reset, and not late.
-func (a *attempt[C]) serves(epoch uint64) bool { return a.old == nil && a.epoch == epoch && !a.late }
+// success is the last Connect that worked.
+type success struct {
+	took    time.Duration
+	started uint64 // Pool.started at its end
+}
+
+// hangsAt is when a counts as hanging, so that others are started in its place:
+// when it has taken a quarter of ConnectTimeout, or twice as long as a Connect
+// that has succeeded since a began.
+func (p *Pool[C]) hangsAt(a *attempt[C]) time.Duration {
+	after := p.cfg.ConnectTimeout / 4
+	if a.seq <= p.lastSuccess.started {
+		after = min(after, max(2*p.lastSuccess.took, leastHang))
+	}
+	return a.began + after
+}
+
+// hangs reports whether a hangs at the time now.
+func (p *Pool[C]) hangs(a *attempt[C], now time.Duration) bool { return now >= p.hangsAt(a) }
 
 // startConnectLocked starts a Connect. old is the slot of the connection that
 // the new one replaces, or nil.
 func (p *Pool[C]) startConnectLocked(old *slot[C]) {
-	a := &attempt[C]{slot: p.takeFreeLocked(), began: p.now(), order: p.queue.arrivals, epoch: p.epoch, old: old}
+	now := p.now()
+	probe := p.outage.starting(now, p.occupiedLocked())
+	p.stepBeyondLocked(now)
+	p.started++
+	a := &attempt[C]{
+		slot: p.takeFreeLocked(), began: now, seq: p.started, order: p.queue.arrivals, epoch: p.epoch, probe: probe, old: old,
+	}
 	if old != nil {
 		a.oldBorn = old.born
 	}
-	p.outage.starting(a.began)
-	p.keeper.owed = max(p.keeper.owed-1, 0)
 	p.attempts = append(p.attempts, a)
-	ctx := p.connects
-	p.goLocked(func() { p.connect(ctx, a) })
+	p.sweepAtLocked(p.hangsAt(a))
+	ctx, cancel := p.connectContextLocked(old == nil)
+	p.goLocked(func() {
+		defer cancel()
+		p.connect(ctx, a)
+	})
+}
+
+// connectContextLocked returns the context of one Connect. It has the values of
+// the Acquire that it is for, if any: of the caller who has just joined the
+// queue, else of the oldest in it.
+func (p *Pool[C]) connectContextLocked(forWaiter bool) (context.Context, context.CancelFunc) {
+	w := p.joining
+	if w == nil || !w.queued {
+		w = p.queue.head
+	}
+	if w == nil || !forWaiter {
+		return context.WithTimeout(p.connects, p.cfg.ConnectTimeout)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), p.cfg.ConnectTimeout)
+	stop := context.AfterFunc(p.connects, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// stepBeyondLocked takes a step of the pace beyond MaxConnecting, or ends it.
+func (p *Pool[C]) stepBeyondLocked(now time.Duration) {
+	if coming, hanging := p.connectingLocked(); coming+hanging < p.cfg.MaxConnecting {
+		p.beyond = pace{}
+		return
+	}
+	p.beyond.step(now, p.cfg.Backoff)
 }
 
 // takeFreeLocked returns a slot that is connecting from now on.
@@ -78,8 +135,6 @@ func (p *Pool[C]) freeLocked(s *slot[C]) {
 // and OnConnect do, which is soon after ConnectTimeout or the end of ctx.
 func (p *Pool[C]) connect(ctx context.Context, a *attempt[C]) {
 	timeout := p.cfg.ConnectTimeout
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	overdue := time.AfterFunc(timeout+grace, func() { p.connectOverdue(a) })
 	defer overdue.Stop()
 	var raw driver.Conn
@@ -111,7 +166,7 @@ func as[C any](raw driver.Conn) (C, error) {
 		return c, driver.Permanent(errors.New("the driver returned neither a connection nor an error"))
 	}
 	if !ok {
-		return c, driver.Permanent(fmt.Errorf("the driver's connection is a %T, which is no %v: open the pool for what the driver returns",
+		return c, driver.Permanent(fmt.Errorf("the driver's connection is a %T, not a %v: open the pool for the type that the driver returns",
 			raw, reflect.TypeFor[C]()))
 	}
 	return c, nil
@@ -127,7 +182,7 @@ func (p *Pool[C]) connectOverdue(a *attempt[C]) {
 	if late {
 		a.late = true
 		p.connectFailedLocked(a, failed)
-		p.fillLocked()
+		p.serveLocked()
 	}
 	p.mu.Unlock()
 	if late {
@@ -141,27 +196,35 @@ func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 	failed := classify(err)
 	err = failed.err
 	p.mu.Lock()
-	i := slices.Index(p.attempts, a)
-	p.attempts = slices.Delete(p.attempts, i, i+1)
 	p.total.connects++
 	p.total.connecting += took
 	p.replacedLocked(a, err)
 	called := p.closed || a.epoch != p.epoch // off, by the pool
+	limit := p.outage.atMost(p.max)
+	if err != nil && !p.closed && !a.late {
+		p.connectFailedLocked(a, failed)
+	}
+	i := slices.Index(p.attempts, a)
+	p.attempts = slices.Delete(p.attempts, i, i+1)
 	if err != nil {
-		if !p.closed && !a.late {
-			p.connectFailedLocked(a, failed)
-		}
 		p.abandonLocked(a.slot, raw, err)
 	} else {
 		p.openedLocked(a, raw, c)
 	}
+	changed := p.outage.atMost(p.max)
 	p.serveLocked()
 	p.mu.Unlock()
 	switch {
 	case err == nil:
 		p.log.V(1).Info("connected", "took", took)
-	case !called:
+		if changed != limit {
+			p.log.Info("the server takes more connections again", "limit", changed)
+		}
+	case called:
+	case !failed.full:
 		p.log.Error(err, "connect failed", append(stack(err), "took", took)...)
+	case changed != limit:
+		p.log.Info("the server is full", "limit", changed, "error", err)
 	}
 }
 
@@ -186,8 +249,8 @@ func (p *Pool[C]) connectFailedLocked(a *attempt[C], f failure) {
 	if a.epoch != p.epoch {
 		return // it tried what Reset has made an end of
 	}
-	p.outage.failed(p.now(), a.order, f)
-	p.failWaitersLocked(p.outage.permanent)
+	p.outage.failed(p.now(), a.order, f, p.openLocked()+p.closing)
+	p.simplifyLocked() // the server was down, so no connection was useless
 }
 
 // abandonLocked frees the slot of a failed attempt, once the connection that it
@@ -198,7 +261,7 @@ func (p *Pool[C]) abandonLocked(s *slot[C], raw driver.Conn, err error) {
 		return
 	}
 	s.raw = raw
-	p.closeLocked(s, reason{bad, err})
+	p.closeLocked(s, reason{cause: bad, err: err})
 }
 
 // openedLocked takes a new connection into the pool.
@@ -207,17 +270,17 @@ func (p *Pool[C]) openedLocked(a *attempt[C], raw driver.Conn, c C) {
 	p.total.opened++
 	now := p.now()
 	if a.epoch == p.epoch {
-		p.outage.succeeded(now)
-		p.suspicion.doubt = false
+		p.succeededLocked(a, now)
 	}
 	from := s.load()
-	w := s.fill(raw, c)
+	w := s.install(raw, c)
+	s.birth = &birth{now, a.seq, a.order}
 	s.checkedAt.Store(int64(now))
 	s.expires.Store(0)
 	if life := p.cfg.lifetime(); life > 0 {
 		s.expires.Store(int64(now + life))
 	}
-	s.rested = p.queue.len == 0
+	s.rested = false
 	s.move(from, w.next(held))
 	var why cause
 	switch {
@@ -226,6 +289,28 @@ func (p *Pool[C]) openedLocked(a *attempt[C], raw driver.Conn, c C) {
 	case p.openLocked() > p.max:
 		why = tooMany
 	}
-	p.putBackLocked(s, because(why), true)
+	if why == 0 && p.outage.useless > 1 && w.has(pings) && !p.closed {
+		p.checkLocked(s, p.queue.len > 0) // before it is given to anybody
+	} else {
+		p.putBackLocked(s, because(why), true)
+	}
 	p.wakeKeeperLocked()
+	if p.keeper.behind {
+		p.sweepAtLocked(now + busyPause)
+	}
+}
+
+// succeededLocked tells the outage of an attempt that worked, and finds those
+// that hang.
+func (p *Pool[C]) succeededLocked(a *attempt[C], now time.Duration) {
+	p.outage.succeeded(now, p.openLocked(), p.max, a.probe)
+	p.suspicion.doubt = false
+	if a.old == nil {
+		p.keeper.owed = max(p.keeper.owed-1, 0)
+	}
+	p.lastSuccess = success{now - a.began, p.started}
+	p.beyond = pace{}
+	for _, b := range p.attempts {
+		p.sweepAtLocked(p.hangsAt(b)) // which fills the pool
+	}
 }

@@ -87,7 +87,7 @@ func TestHungConnectDoesNotHoldUpTheBackoff(t *testing.T) {
 		f.Next(drivertest.Connect, 1, drivertest.Fail(errScripted))
 		f.Always(drivertest.Connect, drivertest.Hang)
 		open[*conn](t, f, pool.Config{MinIdle: 4, ConnectTimeout: 10 * time.Second, MaxConnecting: 3})
-		advance(9 * time.Second)
+		advance(2 * time.Second)
 		assert.Equal(t, 3, f.Counts().Connecting, "as many as MaxConnecting allows")
 		assert.Equal(t, 4, f.Counts().Connects)
 	})

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// boundedContext ends with its parent or after limit, as a context of
-// context.WithTimeout does, but makes that context only when it is asked for
-// its deadline or its end. Most calls of ResetSession do no I/O and never ask,
-// and a timer for each would cost more than they do.
+// boundedContext ends with its parent or after limit, like a context of
+// context.WithTimeout. But it makes that context only when somebody asks for its
+// deadline or its end. Most calls of ResetSession do no I/O and never ask, and a
+// timer for each would cost more than the call itself.
 type boundedContext struct {
 	context.Context // the parent
 	limit           time.Duration
@@ -19,14 +19,14 @@ type boundedContext struct {
 	cancel context.CancelFunc
 }
 
-// made returns the inner context, nil if nobody asked for it.
+// made returns the inner context, or nil if nobody has asked for it.
 func (b *boundedContext) made() context.Context {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.inner
 }
 
-// make returns the inner context; its time starts at the first call.
+// make returns the inner context. Its time starts at the first call.
 func (b *boundedContext) make() context.Context {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -46,8 +46,8 @@ func (b *boundedContext) Err() error {
 	return b.Context.Err()
 }
 
-// Value asks the inner context where there is one, so that package context
-// finds its own and starts no goroutine to watch this one.
+// Value asks the inner context if there is one. Then package context finds a
+// context of its own there, and starts no goroutine to watch this one.
 func (b *boundedContext) Value(key any) any {
 	if c := b.made(); c != nil {
 		return c.Value(key)
@@ -55,7 +55,7 @@ func (b *boundedContext) Value(key any) any {
 	return b.Context.Value(key)
 }
 
-// release frees what the context holds. It ends the context for whoever kept
+// release frees the timer of the context. The context ends, even if somebody kept
 // it.
 func (b *boundedContext) release() {
 	b.mu.Lock()

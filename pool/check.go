@@ -10,19 +10,19 @@ import (
 )
 
 const (
-	// suspicionPause is the least time between two suspicions by discarded
-	// connections, so that a peer which drops one after another does not have
-	// all others pinged all the time.
+	// suspicionPause is the shortest time between two suspicions raised by
+	// discarded connections. Without it, a peer that drops one connection after
+	// another would have all others pinged all the time.
 	suspicionPause = time.Second
 
-	// maxSuspects bounds the checks that one failed check sets off at once.
+	// maxSuspects limits the checks that one failed check starts at once.
 	maxSuspects = 64
 )
 
-// suspicion is what deaths of connections say of the others. Guarded by Pool.mu.
+// suspicion is what dead connections say about the others. Guarded by Pool.mu.
 type suspicion struct {
 	doubt bool          // a check failed, and nothing has succeeded since
-	last  time.Duration // by a discarded connection; 0 = never
+	last  time.Duration // when a discarded connection last raised it; 0 = never
 }
 
 // due reports whether a connection discarded now may raise suspicion again.
@@ -35,22 +35,24 @@ func (p *Pool[C]) startCheckLocked(s *slot[C], w word) {
 	}
 }
 
-// checkLocked pings the connection of s, which is held, in the background.
-// asked says that it is for a waiter.
+// checkLocked pings the connection of s, which is held, in the background. asked
+// says that a waiter needs it.
 func (p *Pool[C]) checkLocked(s *slot[C], asked bool) {
 	p.pinging++
 	if asked {
 		p.asked++
 	}
-	c := &checkup[C]{slot: s, asked: asked, began: p.now()}
+	c := &checkup[C]{slot: s, raw: s.raw, asked: asked, began: p.now()}
+	if s.uses(s.load()) == 0 {
+		c.birth = s.birth
+	}
 	p.goLocked(func() { p.check(c) })
 }
 
-// check runs one Ping, in a goroutine of its own, and asks the driver whether
-// the connection is as it was. It ends when Ping does, which is soon after
-// PingTimeout or the end of the pool.
+// check runs one Ping, in a goroutine of its own, and asks the driver whether the
+// connection is still valid. It ends when Ping does, soon after PingTimeout or the
+// end of the pool.
 func (p *Pool[C]) check(c *checkup[C]) {
-	raw := c.slot.raw
 	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.PingTimeout)
 	defer cancel()
 	overdue := time.AfterFunc(p.cfg.PingTimeout+grace, func() {
@@ -64,23 +66,27 @@ func (p *Pool[C]) check(c *checkup[C]) {
 		}
 		p.checked(c, err)
 	}()
-	err = raw.(driver.Pinger).Ping(ctx)
-	if v, ok := raw.(driver.Validator); ok && err == nil && !v.IsValid() {
+	err = c.raw.(driver.Pinger).Ping(ctx)
+	if v, ok := c.raw.(driver.Validator); ok && err == nil && !v.IsValid() {
 		err = ErrInvalid
 	}
 }
 
-// checkup is one check, settled by its Ping or by the time.
+// checkup is one check. It is settled when Ping returns or is overdue.
 type checkup[C any] struct {
 	slot    *slot[C]
+	raw     driver.Conn // of slot, which may have another one once this is settled
+	birth   *birth      // of raw, if nobody has used it; else nil
 	asked   bool
 	began   time.Duration
 	settled bool // guarded by Pool.mu
 }
 
-// checked ends a check. A connection that failed it is closed, which unblocks
-// a Ping that does not obey its context.
+// checked ends a check. If the check failed, it closes the connection, which
+// unblocks a Ping that does not obey its context.
 func (p *Pool[C]) checked(c *checkup[C], err error) {
+	why := reason{cause: bad, err: &checkError{err}}
+	why.useless = err != nil && c.birth != nil && p.looksUseless(c.raw, c.birth, true)
 	p.mu.Lock()
 	if c.settled {
 		p.mu.Unlock()
@@ -100,15 +106,19 @@ func (p *Pool[C]) checked(c *checkup[C], err error) {
 		p.closeLocked(s, because(shutDown))
 	case err != nil:
 		p.total.pingFailures++
-		p.closeLocked(s, reason{bad, &checkError{err}})
+		if why.useless {
+			why.useless = p.wastedLocked(s, why.err)
+		}
+		p.closeLocked(s, why)
 		p.doubtLocked(c.began)
-		p.failWaitersLocked(p.hopelessLocked())
 		p.serveLocked()
 	default:
 		p.suspicion.doubt = false
 		s.checkedAt.Store(int64(now))
+		if c.birth != nil {
+			p.provedLocked(s)
+		}
 		p.putBackLocked(s, reason{}, true) // or closes it, if its time came meanwhile
-		p.failWaitersLocked(p.hopelessLocked())
 		p.wakeKeeperLocked()
 	}
 	p.mu.Unlock()
@@ -121,15 +131,15 @@ func (p *Pool[C]) checked(c *checkup[C], err error) {
 	}
 }
 
-// checkError is the reason of a close that follows a failed check.
+// checkError is the reason for a close after a failed check.
 type checkError struct{ err error }
 
 func (e *checkError) Error() string { return "pool: check failed: " + e.err.Error() }
 func (e *checkError) Unwrap() error { return e.err }
 
-// doubtLocked follows a failed check that began at the time since: what killed
-// that connection has probably killed others. All idle ones that have shown no
-// life since then are checked at once, and waiters get new ones meanwhile.
+// doubtLocked reacts to a failed check that began at the time since: whatever
+// killed that connection has probably killed others. It checks the idle ones that
+// have shown no sign of life since then. Meanwhile, waiters get new ones.
 func (p *Pool[C]) doubtLocked(since time.Duration) {
 	if p.suspicion.doubt {
 		return
@@ -150,7 +160,7 @@ func (p *Pool[C]) doubtLocked(since time.Duration) {
 	}
 }
 
-// suspectLocked follows a connection that its holder found dead: the idle ones
+// suspectLocked reacts to a connection that its holder found dead: the idle ones
 // are checked before their next use.
 func (p *Pool[C]) suspectLocked() {
 	now := p.now()
@@ -165,18 +175,18 @@ func (p *Pool[C]) suspectLocked() {
 	}
 }
 
-// Ping takes a connection and asks its peer for a sign of life, if the driver's
-// connections can (driver.Pinger). One that proves dead after earlier use says
-// nothing of the server: it is discarded, and the next is asked. Ping blocks as
-// Acquire does and then as long as PingTimeout, and returns an [*AcquireError]
-// or the error of the driver.
+// Ping acquires a connection and pings its peer, if the driver's connections can
+// do that (driver.Pinger). A dead connection that is not new says nothing about
+// the server: Ping discards it and tries the next one. Ping blocks as Acquire
+// does, and then for PingTimeout at most. It returns an [*AcquireError] or the
+// error of the driver.
 func (p *Pool[C]) Ping(ctx context.Context) error {
 	for {
 		l, err := p.Acquire(ctx)
 		if err != nil {
 			return err
 		}
-		first := l.isFirst()
+		first := l.isFresh()
 		err = p.pingLease(ctx, l)
 		if err == nil {
 			return nil

@@ -131,7 +131,11 @@ func connectFailed(t *testing.T, cfg pool.Config, err error, ago time.Duration) 
 	f, p := openFake(t, cfg)
 	l := acquire(t, p)
 	f.Next(drivertest.Connect, 1, drivertest.Fail(err))
-	start(t.Context(), p).wantError(t, errScripted)
+	c := start(t.Context(), p)
+	if !cfg.FailFast {
+		advance(4 * time.Second) // then nobody counts on l
+	}
+	c.wantError(t, errScripted)
 	l.Release()
 	advance(ago)
 	return f, p
@@ -171,9 +175,11 @@ func TestCallerWhoseOnlyConnectionFailsItsCheck(t *testing.T) {
 		f.Always(drivertest.Connect, drivertest.Fail(errScripted))
 		first := start(t.Context(), p)
 		p.Reset()
-		start(t.Context(), p).wantError(t, errScripted) // of a Connect of its own
+		second := start(t.Context(), p)
 		first.wantWaiting(t)
+		second.wantWaiting(t) // though its own Connect failed
 		advance(300 * time.Millisecond)
 		first.wantError(t, errScripted)
+		second.wantError(t, errScripted)
 	})
 }

@@ -10,13 +10,13 @@ import (
 )
 
 // closeTimeout is how long a Close of the driver may keep a slot, and how long
-// Close and Shutdown wait for what is under way. After that the pool goes on
-// as if it were done; a farewell to a dead peer takes less.
+// Close and Shutdown wait for the calls in progress. After that the pool goes on
+// as if they had returned. Saying goodbye to a dead peer takes less.
 const closeTimeout = 5 * time.Second
 
-// retireLocked closes the connection of s for the given reason: now if it is
-// idle, else when its lease or its check ends. It reports whether there was
-// one that is now on its way out.
+// retireLocked closes the connection of s because of why: now if it is idle, else
+// when its lease or its check ends. It reports whether s had a connection and
+// that will be closed.
 func (p *Pool[C]) retireLocked(s *slot[C], why cause) bool {
 	for {
 		switch w := s.load(); w.phase() {
@@ -40,24 +40,24 @@ func (p *Pool[C]) retireLocked(s *slot[C], why cause) bool {
 }
 
 // closeLocked closes the connection of s, which the caller owns, in the
-// background. Until that is done the slot counts against MaxOpen.
+// background. Until that is done, the slot counts against MaxOpen.
 func (p *Pool[C]) closeLocked(s *slot[C], why reason) {
 	s.settle(closing)
 	p.closeOwnedLocked(s, why)
 }
 
-// closeOwnedLocked is closeLocked for a slot that is closing already.
+// closeOwnedLocked is closeLocked for a slot that is already closing.
 func (p *Pool[C]) closeOwnedLocked(s *slot[C], why reason) {
 	p.closing++
 	p.changedLocked() // Shutdown may wait for this one
 	*p.total.closes.counter(why.cause)++
 	raw := s.raw
-	p.goLocked(func() { p.close(s, raw, why.err) })
+	p.goLocked(func() { p.close(s, raw, why) })
 }
 
 // close closes one connection, in a goroutine of its own. It ends when OnClose
 // and the driver's Close return.
-func (p *Pool[C]) close(s *slot[C], raw driver.Conn, why error) {
+func (p *Pool[C]) close(s *slot[C], raw driver.Conn, why reason) {
 	var once bool // guarded by mu
 	done := func() {
 		p.mu.Lock()
@@ -72,6 +72,9 @@ func (p *Pool[C]) close(s *slot[C], raw driver.Conn, why error) {
 		p.changedLocked()
 	}
 	overdue := time.AfterFunc(closeTimeout, done)
+	if why.useless {
+		p.log.Error(&uselessError{why.err}, "useless connection")
+	}
 	err := errExited
 	defer func() {
 		if v := recover(); v != nil {
@@ -79,24 +82,24 @@ func (p *Pool[C]) close(s *slot[C], raw driver.Conn, why error) {
 		}
 		overdue.Stop()
 		if err != nil {
-			p.log.V(1).Info("closed", append(stack(err), "reason", fmt.Sprint(why), "error", err)...) // fmt survives an Error that panics
+			p.log.V(1).Info("closed", append(stack(err), "reason", fmt.Sprint(why.err), "error", err)...) // fmt survives an Error that panics
 		} else {
-			p.log.V(1).Info("closed", "reason", fmt.Sprint(why))
+			p.log.V(1).Info("closed", "reason", fmt.Sprint(why.err))
 		}
 		done()
 	}()
 	defer func() { err = raw.Close() }() // also if OnClose panics
 	if p.cfg.OnClose != nil {
-		p.cfg.OnClose(raw, why)
+		p.cfg.OnClose(raw, why.err)
 	}
 }
 
-// Close closes the pool: callers of Acquire fail with ErrClosed, waiting ones
-// too, idle connections are closed now, leased ones when they are released, and
-// Connects under way are ended. It waits for all of that but the leases; a
-// driver that keeps it waiting for more than 5 seconds is reported as an error.
-// After the last lease has ended, no goroutine and no connection is left.
-// Closing again is no error.
+// Close closes the pool. Callers of Acquire fail with ErrClosed, including those
+// that are waiting. Idle connections are closed now, leased ones when they are
+// released, and Connects in progress are canceled. Close waits for all of that
+// except the leases. It returns an error if the driver keeps it waiting for more
+// than 5 seconds. After the last lease has ended, no goroutine and no connection
+// is left. Closing a closed pool is not an error.
 func (p *Pool[C]) Close() error {
 	p.beginClose()
 	if n := p.count(leased); n > 0 {
@@ -110,10 +113,10 @@ func (p *Pool[C]) Close() error {
 	return nil
 }
 
-// Shutdown is Close, and then waits for the leases. If ctx ends first it closes
-// their connections under the holders, whose I/O fails, and returns an error
-// that wraps that of ctx. In either case it waits up to 5 seconds more for the
-// driver, as Close does.
+// Shutdown is Close that also waits for the leases. If ctx ends first, it closes
+// their connections while they are in use, so that the holders' I/O fails, and
+// returns an error that wraps that of ctx. Either way, it then waits up to
+// 5 seconds for the driver, as Close does.
 func (p *Pool[C]) Shutdown(ctx context.Context) error {
 	p.beginClose()
 	err := p.await(ctx, func() bool { return p.openLocked() == 0 })
@@ -131,15 +134,15 @@ func (p *Pool[C]) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// stuck is the error of a pool that waits for its driver in vain.
+// stuck returns the error of a pool whose driver does not return.
 func (p *Pool[C]) stuck() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return fmt.Errorf("pool %q: the driver has not returned from %d calls of Connect and %d of Ping and Close for %v",
-		p.cfg.Name, len(p.attempts), p.running-len(p.attempts), closeTimeout)
+	return fmt.Errorf("pool %q: the driver is still running after %v: %d Connect, %d Ping or Close",
+		p.cfg.Name, closeTimeout, len(p.attempts), p.running-len(p.attempts))
 }
 
-// beginClose turns the pool off, once.
+// beginClose closes the pool without waiting. It does nothing the second time.
 func (p *Pool[C]) beginClose() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -163,8 +166,7 @@ func (p *Pool[C]) beginClose() {
 	p.changedLocked()
 }
 
-// sever closes the leased connections under their holders, and returns how
-// many.
+// sever closes the leased connections while they are in use, and returns how many.
 func (p *Pool[C]) sever() (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -97,7 +97,7 @@ func TestShutdownWaitsForTheLastLease(t *testing.T) {
 		err := p.Shutdown(ctx)
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.ErrorContains(t, err, "1 connections under their holders")
-		assert.ErrorContains(t, err, "1 of Ping and Close for 5s")
+		assert.ErrorContains(t, err, "still running after 5s: 0 Connect, 1 Ping or Close")
 		assert.Equal(t, 6*time.Second, time.Since(began))
 		l.Release()
 		advance(2 * time.Second)

@@ -13,79 +13,86 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// Config is what a pool may do. The zero value works. [New] copies it, checks
-// it once and reports all faults together.
+// Config has the settings of a pool. The zero value works. [New] copies it,
+// checks it once and reports all faults together.
 //
-// Where it says Advice, a field left at zero takes what the connector advises
-// ([driver.Advice]) before it takes its default.
+// "Advice" means that a zero field takes the value that the connector advises
+// ([driver.Advice]), if any, else its default.
 type Config struct {
-	// Name stands in logs, errors and metrics.
+	// Name appears in logs, errors and metrics.
 	// Empty means Advice, else the driver's name and the host, without secrets.
 	Name string
 
-	// MaxOpen bounds the connections of the pool as the server counts them:
+	// MaxOpen limits the connections of the pool as the server counts them:
 	// open, connecting and closing together.
-	// Zero means Advice, else 10.
+	// Zero means Advice, else 10. For no limit, use math.MaxInt.
 	MaxOpen int
 
-	// MinIdle is how many spare connections are kept ready, on top of those in
-	// use and up to MaxOpen, also without traffic. They are connected in the
-	// background from the start. Zero means none. Negative is an error.
+	// MinIdle is how many spare connections the pool keeps ready, on top of those
+	// in use and up to MaxOpen, even without traffic. It connects them in the
+	// background, beginning at once. Zero means none. Negative is an error.
 	MinIdle int
 
-	// MaxIdle is how many idle connections are kept; one more is closed when it
-	// is released. Zero means MaxOpen: let MaxIdleTime shrink the pool, because
-	// closing by number makes busy pools dial all the time. A lower number
-	// costs Release a count of the idle ones. Negative is an error.
+	// MaxIdle is how many idle connections the pool keeps; one more is closed when
+	// it is released. Zero means MaxOpen: it is better to let MaxIdleTime shrink
+	// the pool, because a low number makes a busy pool connect all the time, and
+	// makes Release count the idle connections. Negative means none.
 	MaxIdle int
 
 	// MaxWaiters is how many callers may wait for others to release. One more
-	// fails at once with ErrTooManyWaiters. A caller for whom a connection is
-	// being made does not count. Zero means no limit. Negative is an error.
+	// fails at once with ErrTooManyWaiters. Callers for whom there is room to
+	// connect, or a connection that is being checked, do not count.
+	// Zero means no limit. Negative means none: if all connections are in use and
+	// there is no room for one more, Acquire fails at once.
 	MaxWaiters int
 
-	// AcquireTimeout bounds the wait in Acquire, besides its ctx. One
+	// AcquireTimeout limits the wait in Acquire, in addition to its ctx. One
 	// ResetSession, of at most PingTimeout, and OnAcquire may follow.
-	// Zero means 30 seconds. Negative means ctx alone.
+	// Zero means 30 seconds. Negative means that only ctx limits the wait.
 	AcquireTimeout time.Duration
 
-	// ConnectTimeout bounds each Connect, OnConnect included, on a clock of its
-	// own: the end of a caller's ctx does not end a Connect.
+	// ConnectTimeout limits each Connect, including OnConnect. The end of a
+	// caller's ctx does not end a Connect. If one hangs, another is started long
+	// before that; see "When connecting fails" in the package doc.
 	// Zero means Advice, else 10 seconds. Negative is an error.
 	ConnectTimeout time.Duration
 
-	// MaxConnecting bounds the Connects under way at once, but for those that
-	// have outlived their ConnectTimeout. As many wrong passwords may be tried
-	// before the first answer is there.
+	// MaxConnecting limits the Connects in progress at once. Up to this many bad
+	// logins may be sent before the first is rejected. If some of them hang, others
+	// start in their place, at the pace of Backoff and never beyond MaxOpen.
 	// Zero means Advice, else 8. Negative is an error.
 	MaxConnecting int
 
-	// KeepAlive is how often an idle connection is pinged, less up to a tenth
-	// at random, so that connections of one age do not ping at one time. It
-	// wants a driver.Pinger.
+	// KeepAlive is how often an idle connection is pinged, less up to a tenth at
+	// random, so that connections of the same age are not pinged all at once. It
+	// needs a driver.Pinger.
 	// Zero means Advice, else off. Negative means off.
 	KeepAlive time.Duration
 
-	// PingTimeout bounds each Ping and each ResetSession.
+	// PingTimeout limits each Ping and each ResetSession.
 	// Zero means Advice, else 1 second. Negative is an error.
 	PingTimeout time.Duration
 
-	// ValidateAfter is how long a connection may go without use and without
-	// Ping before Acquire pings it. The pool looks at the clock a few times in
-	// that span rather than in each Release, so a check may come up to a
-	// quarter early. It wants a driver.Pinger.
+	// ValidateAfter is how long a connection may go without use and without a
+	// Ping before Acquire pings it. The pool reads the clock a few times in that
+	// span rather than in each Release, so a check may come up to a quarter of it
+	// early. After a pause of the process or the machine, the first of these looks
+	// comes within milliseconds or a quarter of the span; a caller who is faster
+	// gets an unchecked connection. It needs a driver.Pinger.
 	// Zero means 1 second. Less than 10 ms means before every use. Negative
 	// means never.
 	ValidateAfter time.Duration
 
-	// MaxIdleTime is how long a connection may sit unused before it is closed,
-	// as long as MinIdle are left.
-	// Zero means Advice, else 5 minutes. Negative means for ever.
+	// MaxIdleTime is how long a connection may be idle. The pool closes it before
+	// it has been idle for longer, unless that would leave fewer than MinIdle.
+	// Zero means Advice, else 5 minutes. Negative means no limit.
 	MaxIdleTime time.Duration
 
-	// MaxLifetime is how old a connection gets, plus a share of LifetimeJitter
-	// drawn once per connection. A replacement is connected before the old one
-	// goes, where MaxOpen allows; while that fails, the old one stays.
+	// MaxLifetime is the age at which a connection is replaced, plus a random part
+	// of LifetimeJitter, drawn once per connection. The replacement is connected
+	// before the old one is closed, where MaxOpen allows. A full pool closes no
+	// more than half of its connections at once for this. While connecting fails,
+	// old connections stay.
 	// Zero means Advice, else 30 minutes. Negative means no limit.
 	MaxLifetime time.Duration
 
@@ -97,51 +104,53 @@ type Config struct {
 	// Zero means no limit. Negative is an error.
 	MaxUses int
 
-	// Backoff is the pace of Connects while they fail, for the pool as a whole.
+	// Backoff is the pace of Connects while they fail, for the whole pool.
 	Backoff Backoff
 
-	// FailFast makes Acquire fail at once, with the last connect error, where
-	// it would have to wait for the backoff. It also makes Acquire fail at once
-	// with ErrSuspended after Resize(0).
+	// FailFast makes Acquire fail at once with the last connect error, instead of
+	// waiting for the backoff, or for a release after a failed Connect. It also
+	// makes Acquire fail at once with ErrSuspended after Resize(0).
 	FailFast bool
 
 	// BadConn reports whether an error returned to Do means that the connection
-	// must be discarded. Nil means driver.IsBad.
+	// is unusable, and so must be discarded. Nil means driver.IsBad.
 	BadConn func(error) bool
 
 	// The hooks get the driver's connection, which is always a C of the pool.
 	// OnConnect and OnClose must not call Close or Shutdown, which wait for them.
 	//
-	// OnConnect runs after each Connect, in a goroutine of the pool. An error
-	// counts as one of Connect, and closes the connection.
+	// OnConnect runs after each Connect, in a goroutine of the pool. Its ctx is
+	// that of Connect. An error counts as an error of Connect, and closes the
+	// connection.
 	OnConnect func(ctx context.Context, c driver.Conn) error
 
-	// OnAcquire runs before Acquire returns, in the caller's goroutine. An
-	// error discards the connection; if it is driver.IsBad, the next connection
-	// is tried, else Acquire returns it.
-	OnAcquire func(ctx context.Context, c driver.Conn) error
+	// OnAcquire runs before Acquire returns, in the caller's goroutine. info is
+	// that of Lease.Info. An error discards the connection. If it is driver.IsBad
+	// and the connection is not new, Acquire tries the next one; any other error
+	// it returns.
+	OnAcquire func(ctx context.Context, c driver.Conn, info Info) error
 
-	// OnRelease runs in Release, in the holder's goroutine. An error discards
-	// the connection, with the error as the reason.
+	// OnRelease runs in Release, in the holder's goroutine. An error discards the
+	// connection, and is the reason that OnClose gets.
 	OnRelease func(c driver.Conn) error
 
-	// OnClose runs before each Close, in a goroutine of the pool. reason says
-	// why: one of the Err values of this package or the error that made the
-	// connection bad.
+	// OnClose runs before each Close, in a goroutine of the pool. reason is one of
+	// the Err values of this package or the error that made the connection bad.
 	OnClose func(c driver.Conn, reason error)
 
-	// Logger gets connect failures as errors, a Close while connections are in
-	// use at V(0), connects and closes at V(1), pings at V(2). The zero Logger
-	// discards.
+	// Logger gets connect failures and useless connections as errors. V(0) is for
+	// a server that becomes full or has room again, and a Close of the pool while
+	// connections are in use, V(1) for connects and closes, V(2) for pings. The
+	// zero Logger discards everything.
 	Logger logr.Logger
 }
 
-// everyUse is the ValidateAfter below which the pool checks before every use
-// instead of watching the clock.
+// everyUse is the shortest ValidateAfter for which the pool watches the clock.
+// Below it, the pool checks connections before every use.
 const everyUse = 10 * time.Millisecond
 
-// withDefaults returns c with its zero fields filled in, from a and then from
-// the defaults, and no duration longer than forever.
+// withDefaults returns c with its zero fields filled in from a, or else from the
+// defaults, and with no duration longer than forever.
 func (c Config) withDefaults(a driver.Advice) Config {
 	or(&c.Name, a.Name)
 	or(&c.MaxOpen, a.MaxOpen, 10)
@@ -170,10 +179,11 @@ func (c Config) withDefaults(a driver.Advice) Config {
 	return c
 }
 
-// forever is what longer durations are cut to, so that no sum of them overflows.
+// forever is the longest duration; longer ones are cut to it, so that no sum
+// overflows.
 const forever = 50 * 365 * 24 * time.Hour
 
-// or sets *v, if it is zero, to the first of others that is not.
+// or sets *v, if it is zero, to the first of others that is not zero.
 func or[T comparable](v *T, others ...T) {
 	var zero T
 	for _, o := range others {
@@ -183,7 +193,7 @@ func or[T comparable](v *T, others ...T) {
 	}
 }
 
-// check reports all that is wrong with c, a Config with its defaults, at once.
+// check reports everything that is wrong with c, whose defaults are filled in.
 func (c Config) check() error {
 	var faults []error
 	want := func(ok bool, field string, value any, allowed string) {
@@ -194,9 +204,7 @@ func (c Config) check() error {
 	want(c.MaxOpen > 0, "MaxOpen", c.MaxOpen, "1 or more (0 means 10)")
 	want(c.MinIdle >= 0, "MinIdle", c.MinIdle, "0 or more")
 	want(c.MinIdle <= c.MaxOpen || c.MaxOpen < 1, "MinIdle", c.MinIdle, fmt.Sprintf("at most MaxOpen, which is %d", c.MaxOpen))
-	want(c.MaxIdle >= 0, "MaxIdle", c.MaxIdle, "0 or more (0 means MaxOpen)")
-	want(c.MaxIdle <= 0 || c.MaxIdle >= c.MinIdle, "MaxIdle", c.MaxIdle, fmt.Sprintf("at least MinIdle, which is %d", c.MinIdle))
-	want(c.MaxWaiters >= 0, "MaxWaiters", c.MaxWaiters, "0 or more (0 means no limit)")
+	want(c.maxIdle() < 0 || c.maxIdle() >= c.MinIdle, "MaxIdle", c.MaxIdle, fmt.Sprintf("at least MinIdle, which is %d (0 means MaxOpen, negative none)", c.MinIdle))
 	want(c.ConnectTimeout > 0, "ConnectTimeout", c.ConnectTimeout, "more than 0 (0 means 10s)")
 	want(c.MaxConnecting >= 0, "MaxConnecting", c.MaxConnecting, "0 or more (0 means 8)")
 	want(c.PingTimeout > 0, "PingTimeout", c.PingTimeout, "more than 0 (0 means 1s): a check must end")
@@ -220,50 +228,47 @@ func (c Config) lifetime() time.Duration {
 	return c.MaxLifetime + time.Duration(rand.Float64()*c.LifetimeJitter*float64(c.MaxLifetime))
 }
 
-// keepAlive draws the pause before the next ping of one connection. A hundredth
-// is left for the sweep, which may come late by every/16; see planLocked.
+// keepAlive draws the pause before the next ping of one connection. It leaves a
+// hundredth for the sweep, which may be up to every/16 late; see planLocked.
 func (c Config) keepAlive() time.Duration {
 	return c.KeepAlive - time.Duration((0.01+0.09*rand.Float64())*float64(c.KeepAlive))
 }
 
-// checksEveryUse reports whether ValidateAfter is too short for the clock of
-// the keeper.
+// maxIdle is how many idle connections are kept. Negative means no limit.
+func (c *Config) maxIdle() int {
+	switch {
+	case c.MaxIdle == 0:
+		return -1
+	case c.MaxIdle < 0:
+		return 0
+	}
+	return c.MaxIdle
+}
+
+// checksEveryUse reports whether ValidateAfter is too short for the keeper to
+// measure, so that connections are checked before every use.
 func (c *Config) checksEveryUse() bool {
 	return c.ValidateAfter >= 0 && c.ValidateAfter < everyUse
 }
 
-// sweepIntervals is how often the keeper looks, a fraction of the shortest time
-// that it has to tell: every while connections are in use, calm while they are
-// idle and not marked as stale. Zero means that there is nothing to tell.
-func (c *Config) sweepIntervals() (every, calm time.Duration) {
-	shortest := func(spans ...time.Duration) time.Duration {
-		d := time.Duration(0)
-		for _, span := range spans {
-			if span > 0 && (d == 0 || span < d) {
-				d = span
-			}
-		}
-		return d
-	}
-	calm = shortest(c.KeepAlive/8, c.MaxIdleTime/16, c.MaxLifetime/16)
-	every = calm
+// sweepInterval is how often the keeper sweeps while connections are in use: a
+// fraction of the shortest time that it has to measure.
+func (c *Config) sweepInterval() time.Duration {
+	spans := []time.Duration{parkedAfter / 3, c.KeepAlive / 8, c.MaxIdleTime / 16, c.MaxLifetime / 16}
 	if !c.checksEveryUse() {
-		every = shortest(calm, c.ValidateAfter/4)
+		spans = append(spans, c.ValidateAfter/4)
 	}
 	if c.MinIdle > 0 {
-		calm = shortest(calm, spareCheck)
-		every = shortest(every, spareCheck)
+		spans = append(spans, spareCheck)
 	}
-	return floor(every), floor(calm)
+	every := spans[0]
+	for _, span := range spans {
+		if span > 0 {
+			every = min(every, span)
+		}
+	}
+	return max(every, time.Millisecond)
 }
 
 // spareCheck is how often the keeper counts the spare connections.
 const spareCheck = 250 * time.Millisecond
-
-// floor keeps the keeper from looking more than once in a millisecond.
-func floor(d time.Duration) time.Duration {
-	if d == 0 {
-		return 0
-	}
-	return max(d, time.Millisecond)
-}

@@ -128,15 +128,17 @@ func TestStuckConnectDoesNotHoldUpOtherCallers(t *testing.T) {
 		first := start(ctx, p)
 		cancel()
 		first.wantError(t, context.Canceled)
-		advance(5 * time.Second)
+		advance(2 * time.Second)
 		early := start(t.Context(), p)
 		early.wantWaiting(t)
-
-		advance(5*time.Second + 100*time.Millisecond) // ConnectTimeout and the grace
-		log.want(t, `"msg"="connect failed" "error"="the driver has not returned from Connect 100ms after the ConnectTimeout of 10s`)
-		advance(120 * time.Millisecond) // the backoff
+		advance(600 * time.Millisecond) // a quarter of ConnectTimeout, and a sweep
 		early.wantLease(t)
-		start(t.Context(), p).wantLease(t)
+
+		advance(7500 * time.Millisecond) // ConnectTimeout and the grace
+		log.want(t, `"msg"="connect failed" "error"="the driver has not returned from Connect 100ms after the ConnectTimeout of 10s`)
+		late := start(t.Context(), p)
+		advance(120 * time.Millisecond) // the backoff
+		late.wantLease(t)
 		assert.Equal(t, 1, p.Stats().Connecting)
 
 		close(gate)

@@ -122,8 +122,7 @@ func TestFailedResetIsNotIgnored(t *testing.T) {
 		cfg  pool.Config
 		step drivertest.Step
 	}{
-		"ResetSession": {step: drivertest.Fail(errScripted)},
-		"OnAcquire": {cfg: pool.Config{OnAcquire: func(_ context.Context, c driver.Conn) error {
+		"OnAcquire": {cfg: pool.Config{OnAcquire: func(_ context.Context, c driver.Conn, _ pool.Info) error {
 			if c.(*conn).ID == 1 && c.(*conn).Uses() > 1 {
 				return errScripted
 			}
@@ -145,7 +144,7 @@ func TestFailedResetIsNotIgnored(t *testing.T) {
 	// Otherwise a hook that calls each connection bad would keep the pool
 	// connecting.
 	bubble(t, "of a new connection the caller gets the error", func(t *testing.T) {
-		f, p := openFake(t, pool.Config{OnAcquire: func(context.Context, driver.Conn) error { return driver.ErrBadConn }})
+		f, p := openFake(t, pool.Config{OnAcquire: func(context.Context, driver.Conn, pool.Info) error { return driver.ErrBadConn }})
 		start(t.Context(), p).wantError(t, driver.ErrBadConn)
 		assert.Equal(t, 1, f.Counts().Connects)
 		assert.Zero(t, f.Counts().Open)
@@ -177,10 +176,13 @@ func TestAcquireTimeoutEndsTheSearchAmongDeadConnections(t *testing.T) {
 		f.Wrap = func(c *conn) driver.Conn { return resettable{c} }
 		p := open[resettable](t, f, pool.Config{MaxOpen: 20, AcquireTimeout: 2500 * time.Millisecond})
 		fill(t, p, 20)
-		f.Always(drivertest.ResetSession, drivertest.Hang)
+		f.Always(drivertest.ResetSession, func(context.Context, *conn) error {
+			<-time.After(900 * time.Millisecond)
+			return errScripted
+		})
 		_, err := p.Acquire(context.Background())
 		e := wantAcquireError(t, err, pool.ErrTimeout)
-		assert.Equal(t, 3*time.Second, e.Waited, "with the PingTimeout of the last one")
+		assert.Equal(t, 2700*time.Millisecond, e.Waited, "with the ResetSession of the last one")
 		assert.EqualValues(t, 1, p.Stats().Timeouts)
 	})
 }

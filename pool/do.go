@@ -10,9 +10,10 @@ import (
 // error of Acquire, an [*AcquireError], or that of fn, unchanged.
 //
 // While fn runs, the end of ctx ends the connection's I/O, if the driver can do
-// that (driver.Binder). Afterwards the connection is pooled again, unless fn
-// returned an error that Config.BadConn calls bad or ctx has cut fn short, or
-// fn ended by a panic or runtime.Goexit, which go on.
+// that (driver.Binder). After fn, the connection is pooled again, except in three
+// cases: fn returned an error that Config.BadConn calls bad, fn returned an error
+// and ctx had ended, or fn ended by a panic or runtime.Goexit. Do does not stop
+// either of those.
 //
 // fn must not keep the connection.
 func (p *Pool[C]) Do(ctx context.Context, fn func(ctx context.Context, c C) error) error {

@@ -10,21 +10,22 @@ import (
 	"github.com/hotline-go/hotline/internal/dsn"
 )
 
-// prefix begins the DSN parameters that are the pool's.
+// prefix is the beginning of the DSN parameters for the pool.
 const prefix = "pool_"
 
 // params binds the DSN parameters of the pool to the fields of c, each under
-// the name of its field. check tells what is out of range; here only the form
-// is looked at.
+// the name of its field. It checks only the form of the values; Config.check
+// finds those that are out of range.
 func (c *Config) params() *dsn.Params {
 	var p dsn.Params
 	count := func(name string, v *int) { p.Int(prefix+name, v, 0, math.MaxInt) }
+	orNone := func(name string, v *int) { p.Int(prefix+name, v, -1, math.MaxInt) } // -1 = none
 	duration := func(name string, v *time.Duration) { p.Duration(prefix+name, v, math.MinInt64) }
 	p.String(prefix+"name", &c.Name)
 	count("max_open", &c.MaxOpen)
 	count("min_idle", &c.MinIdle)
-	count("max_idle", &c.MaxIdle)
-	count("max_waiters", &c.MaxWaiters)
+	orNone("max_idle", &c.MaxIdle)
+	orNone("max_waiters", &c.MaxWaiters)
 	duration("acquire_timeout", &c.AcquireTimeout)
 	duration("connect_timeout", &c.ConnectTimeout)
 	count("max_connecting", &c.MaxConnecting)
@@ -43,9 +44,9 @@ func (c *Config) params() *dsn.Params {
 	return &p
 }
 
-// CutDSN sets the fields of c that text has parameters for (pool_max_open=20),
-// as [Open] does, and returns text without them. It is for programs that make
-// the connector themselves, because a DSN can't carry all that it needs:
+// CutDSN sets the fields of c for which text has parameters (pool_max_open=20),
+// as [Open] does, and returns text without those parameters. It is for programs
+// that make the connector themselves, because it needs more than a DSN can carry:
 //
 //	rest, err := cfg.CutDSN(dsn)
 //	...
@@ -56,9 +57,8 @@ func (c *Config) params() *dsn.Params {
 //	...
 //	p, err := pool.New[*imap.Conn](connector, cfg)
 //
-// Its errors are about parameters that begin with pool_ and that there are none
-// of, and about values of the wrong form; rest is good all the same. What is
-// out of range is for [New] to find.
+// Its errors are about unknown pool_ parameters and about values of the wrong
+// form; rest is good even then. [New] finds values that are out of range.
 func (c *Config) CutDSN(text string) (rest string, err error) {
 	rest, values, err := dsn.Cut(text, prefix)
 	if err == nil {
@@ -70,8 +70,7 @@ func (c *Config) CutDSN(text string) (rest string, err error) {
 	return rest, err
 }
 
-// nameOf is the default name of a pool: the driver and, where it is known, the
-// host.
+// nameOf returns the default name of a pool: the driver and, if known, the host.
 func nameOf(driver, text string) string {
 	u, err := dsn.Parse(text)
 	switch {

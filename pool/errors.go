@@ -9,26 +9,27 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// What may end a wait in Acquire, besides the caller's context and a failed
-// connect. All of them come inside an [AcquireError].
+// Errors that end a wait in Acquire, in addition to those of the caller's context
+// and of Connect. All of them come inside an [AcquireError].
 var (
 	// ErrClosed says that the pool was closed. It is permanent: no retry helps.
-	// It is also the reason of closes that follow Close and Shutdown.
+	// Connections closed by Close and Shutdown have it as the reason.
 	ErrClosed = driver.Permanent(errors.New("pool: closed"))
 
-	// ErrTooManyWaiters says that MaxWaiters callers were waiting already.
+	// ErrTooManyWaiters says that MaxWaiters callers were already waiting.
 	ErrTooManyWaiters = errors.New("pool: too many waiters")
 
-	// ErrTimeout says that AcquireTimeout passed. It is a
-	// context.DeadlineExceeded as well.
+	// ErrTimeout says that AcquireTimeout passed. errors.Is also finds
+	// context.DeadlineExceeded in it.
 	ErrTimeout error = timeoutError{}
 
-	// ErrSuspended says that the pool is suspended, by Resize(0), and FailFast.
+	// ErrSuspended says that Resize(0) has suspended the pool. Only TryAcquire and
+	// pools with FailFast return it; other callers wait.
 	ErrSuspended = errors.New("pool: suspended")
 )
 
-// Why a connection was closed, as Config.OnClose and the log tell it, besides
-// the error that made it bad.
+// Reasons for closing a connection, as Config.OnClose and the log get them. If
+// the connection was bad, they get the error that made it bad instead.
 var (
 	ErrMaxIdle     = errors.New("pool: more idle connections than MaxIdle")
 	ErrMaxIdleTime = errors.New("pool: idle for MaxIdleTime")
@@ -50,29 +51,40 @@ func (timeoutError) Error() string        { return "pool: AcquireTimeout passed"
 func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 func (timeoutError) Timeout() bool        { return true }
 
-// AcquireError says why Acquire returned no connection. Nothing was sent, so
-// it is driver.SafeToRetry; and it is never about a connection that the caller
-// holds already, so it is not driver.IsBad.
+// ErrNoneIdle says that TryAcquire found no idle connection known to be alive. A
+// later call may find one. It is driver.SafeToRetry.
+var ErrNoneIdle error = noneIdleError{}
+
+// noneIdleError is ErrNoneIdle.
+type noneIdleError struct{}
+
+func (noneIdleError) Error() string     { return "pool: no idle connection" }
+func (noneIdleError) SafeToRetry() bool { return true }
+func (noneIdleError) BadConn() bool     { return false }
+
+// AcquireError says why Acquire returned no connection. The caller has sent
+// nothing, so it is driver.SafeToRetry. It is not driver.IsBad, because it is not
+// about a connection that the caller holds.
 type AcquireError struct {
 	Pool string // Config.Name
 
-	// Cause is what ended the wait: ErrClosed, ErrTooManyWaiters, ErrTimeout,
-	// ErrSuspended, an error of the context, of Connect, of ResetSession or of
-	// a hook.
+	// Cause is the error that ended the wait: ErrClosed, ErrTooManyWaiters,
+	// ErrTimeout, ErrSuspended, or an error of the context, of Connect or of a
+	// hook.
 	Cause error
 
-	// Connect is the error of the Connect that failed, if that is the Cause. If
-	// the Cause ended the wait, it is the last one since a success, or nil: it
-	// tells why there was no connection.
+	// Connect is the last connect error, which says why there was no connection. It
+	// is nil if a Connect has succeeded since, unless the server is full or wants a
+	// pause, and after an error of a hook. If connecting failed, it is the Cause.
 	Connect error
 
 	Waited time.Duration
 
-	Gauges // how the pool stood, just after the wait
+	Gauges // just after the wait
 
-	failed bool          // Cause is Connect; the two may be of a type that can't be compared
+	failed bool          // Cause is Connect; a flag, because == panics on errors that can't be compared
 	next   time.Duration // if failed: until the next attempt
-	waited bool          // Cause is that of a wait that took too long
+	waited bool          // Cause is ErrTimeout or the end of the context
 }
 
 func (e *AcquireError) Error() string {
@@ -90,18 +102,22 @@ func (e *AcquireError) Error() string {
 	case e.waited && e.Leased > 0 && e.Leased >= e.MaxOpen:
 		text += "; all connections are in use: raise MaxOpen, or look for a lease that is not released"
 	}
-	return text + fmt.Sprintf(" (max %d, open %d, idle %d, leased %d, connecting %d, closing %d, waiting %d)",
-		e.MaxOpen, e.Open, e.Idle, e.Leased, e.Connecting, e.Closing, e.Waiting)
+	limit := ""
+	if e.Limit < e.MaxOpen {
+		limit = fmt.Sprintf(" limit %d,", e.Limit)
+	}
+	return text + fmt.Sprintf(" (max %d,%s open %d, idle %d, leased %d, connecting %d, closing %d, waiting %d)",
+		e.MaxOpen, limit, e.Open, e.Idle, e.Leased, e.Connecting, e.Closing, e.Waiting)
 }
 
-// acquireError is the error of an Acquire that began at began.
+// acquireError returns the error of an Acquire that began at began.
 func (p *Pool[C]) acquireError(ctx context.Context, cause error, began time.Duration) *AcquireError {
 	p.mu.Lock()
 	e := &AcquireError{Pool: p.cfg.Name, Cause: cause, Connect: p.outage.err, Waited: p.now() - began, Gauges: p.gaugesLocked()}
-	e.next = p.outage.startsAt() - p.now()
+	e.next = p.outage.startsAt(p.occupiedLocked()) - p.now()
 	pinging := p.pinging
 	p.mu.Unlock()
-	e.setIdle(p.count(idle) + pinging) // without mu: many may fail at a time
+	e.setIdle(p.countIdle() + pinging) // without mu: many may fail at a time
 	if failed, ok := cause.(connectFailure); ok {
 		e.Cause, e.Connect, e.failed = failed.error, failed.error, true
 	}
@@ -109,6 +125,14 @@ func (p *Pool[C]) acquireError(ctx context.Context, cause error, began time.Dura
 	if cause == ctx.Err() && context.Cause(ctx) != cause {
 		e.Cause = fmt.Errorf("%w: %w", cause, context.Cause(ctx))
 	}
+	return e
+}
+
+// prepareError is acquireError for a connection that could not be prepared. The
+// last Connect has nothing to do with that.
+func (p *Pool[C]) prepareError(ctx context.Context, cause error, began time.Duration) *AcquireError {
+	e := p.acquireError(ctx, cause, began)
+	e.Connect = nil
 	return e
 }
 
@@ -123,14 +147,14 @@ func (e *AcquireError) Unwrap() []error {
 // SafeToRetry is true: the caller's request was not sent.
 func (e *AcquireError) SafeToRetry() bool { return true }
 
-// BadConn is false: no connection of the caller's is concerned.
+// BadConn is false: the error is not about a connection that the caller holds.
 func (e *AcquireError) BadConn() bool { return false }
 
 // connectFailure marks, inside the pool, a cause that came from Connect.
 type connectFailure struct{ error }
 
 // PanicError is a panic of the driver or of a hook in a goroutine of the pool,
-// where nobody but the pool could recover it.
+// where only the pool can recover it.
 type PanicError struct {
 	Value any    // of the panic
 	Stack []byte // where it came from, as debug.Stack prints it
@@ -144,7 +168,8 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// stack returns what to log besides err: where it came from, if it is a panic.
+// stack returns the stack of err as keys and values for the log, if err is
+// a PanicError.
 func stack(err error) []any {
 	if p, ok := err.(*PanicError); ok {
 		return []any{"stack", string(p.Stack)}

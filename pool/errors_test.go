@@ -26,11 +26,10 @@ func TestTimeoutErrorNamesTheLastConnectError(t *testing.T) {
 		})
 		leases := acquireN(t, p, 2)
 		f.Next(drivertest.Connect, 1, drivertest.Fail(errScripted))
-		start(t.Context(), p).wantError(t, errScripted)
-		second := start(t.Context(), p)
+		c := start(t.Context(), p)
 		advance(3 * time.Second)
 
-		e := second.wantError(t, pool.ErrTimeout)
+		e := c.wantError(t, pool.ErrTimeout)
 		assert.ErrorIs(t, e, context.DeadlineExceeded)
 		assert.ErrorIs(t, e, errScripted)
 		assert.Equal(t, pool.ErrTimeout, e.Cause)
@@ -115,10 +114,12 @@ func TestCanceledErrorNamesTheCauseOfTheContext(t *testing.T) {
 func TestHookThatFailsIsNotBlamedOnTheLastConnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fail error
-		f, p := openFake(t, pool.Config{MaxOpen: 2, OnAcquire: func(context.Context, driver.Conn) error { return fail }})
+		f, p := openFake(t, pool.Config{MaxOpen: 2, OnAcquire: func(context.Context, driver.Conn, pool.Info) error { return fail }})
 		l := acquire(t, p)
 		f.Always(drivertest.Connect, drivertest.Fail(driver.Permanent(driver.ErrBadConn)))
-		start(t.Context(), p).wantError(t, driver.ErrBadConn)
+		c := start(t.Context(), p)
+		advance(4 * time.Second) // then nobody counts on l
+		c.wantError(t, driver.ErrBadConn)
 		l.Release()
 		fail = errScripted
 		e := start(t.Context(), p).wantError(t, errScripted)
@@ -154,12 +155,13 @@ func TestConnectThatTimesOutNamesTheSetting(t *testing.T) {
 	} {
 		bubble(t, name, func(t *testing.T) {
 			f, p := openFake(t, pool.Config{ConnectTimeout: 2 * time.Second, OnConnect: tt.onConnect})
-			f.Next(drivertest.Connect, 1, tt.step)
+			f.Always(drivertest.Connect, tt.step)
 			_, err := p.Acquire(t.Context())
 			e := wantAcquireError(t, err, nil)
 			assert.ErrorContains(t, err, "ConnectTimeout of 2s")
 			assert.Equal(t, 2*time.Second+tt.late, e.Waited)
-			advance(time.Hour)
+			f.Always(drivertest.Connect, nil)
+			advance(2 * time.Hour)
 		})
 	}
 }

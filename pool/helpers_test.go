@@ -65,6 +65,12 @@ func acquireN[C any](t testing.TB, p *pool.Pool[C], n int) []pool.Lease[C] {
 	return leases
 }
 
+// try is a TryAcquire, and reports whether it succeeded.
+func try[C any](p *pool.Pool[C]) (pool.Lease[C], bool) {
+	l, err := p.TryAcquire()
+	return l, err == nil
+}
+
 // releaseAll ends leases.
 func releaseAll[C any](leases []pool.Lease[C]) {
 	for _, l := range leases {

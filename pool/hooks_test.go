@@ -41,13 +41,15 @@ func (d *diary) take() []string {
 // open opens a pool whose driver and hooks record their calls. A hook that cfg
 // has already does not.
 func (d *diary) open(t *testing.T, cfg pool.Config) (*drivertest.Fake, *pool.Pool[*conn]) {
-	hook := func(h *func(context.Context, driver.Conn) error, name string) {
-		if *h == nil {
-			*h = func(_ context.Context, c driver.Conn) error { d.add("%s %d", name, c.(*conn).ID); return nil }
+	if cfg.OnConnect == nil {
+		cfg.OnConnect = func(_ context.Context, c driver.Conn) error { d.add("OnConnect %d", c.(*conn).ID); return nil }
+	}
+	if cfg.OnAcquire == nil {
+		cfg.OnAcquire = func(_ context.Context, c driver.Conn, _ pool.Info) error {
+			d.add("OnAcquire %d", c.(*conn).ID)
+			return nil
 		}
 	}
-	hook(&cfg.OnConnect, "OnConnect")
-	hook(&cfg.OnAcquire, "OnAcquire")
 	if cfg.OnRelease == nil {
 		cfg.OnRelease = func(c driver.Conn) error { d.add("OnRelease %d", c.(*conn).ID); return nil }
 	}
@@ -83,14 +85,15 @@ func TestHooksAndDriverAreCalledInOrder(t *testing.T) {
 }
 
 func TestHookThatFailsClosesTheConnection(t *testing.T) {
-	fail := func(context.Context, driver.Conn) error { return errScripted }
 	for name, tt := range map[string]struct {
 		cfg   pool.Config
 		calls []string
 		err   error // of Acquire
 	}{
-		"OnConnect": {pool.Config{OnConnect: fail}, []string{"Connect 1", "OnClose 1: scripted error", "Close 1"}, errScripted},
-		"OnAcquire": {pool.Config{OnAcquire: fail}, []string{"Connect 1", "OnConnect 1", "OnClose 1: scripted error", "Close 1"}, errScripted},
+		"OnConnect": {pool.Config{OnConnect: func(context.Context, driver.Conn) error { return errScripted }},
+			[]string{"Connect 1", "OnClose 1: scripted error", "Close 1"}, errScripted},
+		"OnAcquire": {pool.Config{OnAcquire: func(context.Context, driver.Conn, pool.Info) error { return errScripted }},
+			[]string{"Connect 1", "OnConnect 1", "OnClose 1: scripted error", "Close 1"}, errScripted},
 		"OnRelease": {pool.Config{OnRelease: func(driver.Conn) error { return errScripted }},
 			[]string{"Connect 1", "OnConnect 1", "OnAcquire 1", "OnClose 1: scripted error", "Close 1"}, nil},
 	} {
@@ -203,7 +206,7 @@ func TestErrorWhoseMethodsPanicCostsOnlyItsConnection(t *testing.T) {
 				f, p := openFake(t, pool.Config{
 					MaxOpen: 1, ValidateAfter: 1, Logger: log.logger(9),
 					OnConnect: func(context.Context, driver.Conn) error { return once("OnConnect") },
-					OnAcquire: func(context.Context, driver.Conn) error { return once("OnAcquire") },
+					OnAcquire: func(context.Context, driver.Conn, pool.Info) error { return once("OnAcquire") },
 					OnRelease: func(driver.Conn) error { return once("OnRelease") },
 				})
 				for op := drivertest.Connect; op <= drivertest.Close; op++ {

@@ -24,7 +24,7 @@ func TestIdleConnectionsAreClosedInTimeWithoutTraffic(t *testing.T) {
 		"MaxIdleTime":                {pool.Config{MaxIdleTime: time.Minute}, 59 * time.Second, 64 * time.Second, pool.Closes{Idle: 10}},
 		"MaxIdleTime by default":     {pool.Config{}, 299 * time.Second, 320 * time.Second, pool.Closes{Idle: 10}},
 		"MaxLifetime":                {pool.Config{MaxLifetime: time.Minute}, 60*time.Second - 1, 66300 * time.Millisecond, pool.Closes{Lifetime: 10}},
-		"MaxLifetime without jitter": {pool.Config{MaxLifetime: time.Minute, LifetimeJitter: never}, 60*time.Second - 1, 60010 * time.Millisecond, pool.Closes{Lifetime: 10}},
+		"MaxLifetime without jitter": {pool.Config{MaxLifetime: time.Minute, LifetimeJitter: never}, 60*time.Second - 1, 61 * time.Second, pool.Closes{Lifetime: 10}},
 		"MaxLifetime by default":     {pool.Config{MaxIdleTime: never}, 30 * time.Minute, 33*time.Minute + 10*time.Second, pool.Closes{Lifetime: 10}},
 		"never":                      {pool.Config{MaxIdleTime: never, MaxLifetime: never}, 1000 * time.Hour, 0, pool.Closes{}},
 	} {

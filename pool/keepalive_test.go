@@ -123,7 +123,7 @@ func TestKeepAliveLeavesHalfOfTheIdleConnectionsToCallers(t *testing.T) {
 		f.Always(drivertest.Ping, drivertest.HangUntil(gate))
 		advance(40 * time.Second)
 		var leases []pool.Lease[*conn]
-		for l, ok := p.TryAcquire(); ok; l, ok = p.TryAcquire() {
+		for l, ok := try(p); ok; l, ok = try(p) {
 			leases = append(leases, l)
 		}
 		assert.GreaterOrEqual(t, len(leases), 5)

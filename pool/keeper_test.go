@@ -56,7 +56,9 @@ func TestKeeperStaysAwakeForAConnectionThatIsClaimedUnderItsEyes(t *testing.T) {
 		require.NoError(t, err)
 		defer l.Release()
 		r := round[*drivertest.FakeConn]{now: p.now(), next: -1}
+		p.mu.Lock()
 		p.lookAtIdle(&r, s, w, &seen)
+		p.mu.Unlock()
 		assert.True(t, r.awake)
 	})
 }

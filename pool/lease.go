@@ -8,19 +8,19 @@ import (
 )
 
 // Lease is one holder's right to use a connection, from Acquire until Release,
-// Discard or Hijack ends it. It is a small value: copies are the same lease,
-// and once one of them has ended it, none of them can reach the connection's
-// next holder. The zero Lease has ended.
+// Discard or Hijack ends it. It is a small value. Copies are the same lease: once
+// one of them is ended, all are, and none can reach the connection's next holder.
+// The zero Lease has ended.
 //
-// One goroutine at a time uses a lease.
+// Only one goroutine may use a lease at a time.
 type Lease[C any] struct {
 	slot *slot[C]
-	word word // of slot.state when the lease began; only loose flags change meanwhile
+	word word // slot.state when the lease began; until it ends, only loose flags change
 	conn C
 }
 
 // Conn returns the connection. It panics after the end of the lease, because
-// the connection may be another's by then.
+// somebody else may have the connection by then.
 func (l Lease[C]) Conn() C {
 	if s := l.slot; s != nil && (s.load().isLease(l.word) || l.wasCut()) {
 		return l.conn
@@ -28,11 +28,11 @@ func (l Lease[C]) Conn() C {
 	panic("pool: Lease.Conn after the lease was ended by Release, Discard or Hijack")
 }
 
-// Release ends the lease and gives the connection back, to the oldest waiter
-// if there is one. The connection is closed instead, in the background, if it
-// says that it is no longer valid (driver.Validator), if OnRelease refuses it,
-// or if its time has come. Release does no I/O and does not block. On a lease
-// that has ended it does nothing.
+// Release ends the lease and gives the connection back, to the oldest waiter if
+// there is one. The connection is closed instead, in the background, if it says
+// that it is no longer valid (driver.Validator), if OnRelease returns an error, or
+// if a limit such as MaxLifetime or MaxUses is reached. Release does no I/O and
+// does not block. On a lease that has ended, it does nothing.
 func (l Lease[C]) Release() {
 	s := l.slot
 	if s == nil {
@@ -47,35 +47,37 @@ func (l Lease[C]) Release() {
 }
 
 // Discard ends the lease and closes the connection, in the background. err is
-// the reason, for Config.OnClose and the log; nil will do. On a lease that has
-// ended it does nothing.
+// the reason, for Config.OnClose and the log; it may be nil. On a lease that has
+// ended, Discard does nothing.
 func (l Lease[C]) Discard(err error) {
 	s := l.slot
 	if s == nil {
 		return
 	}
-	if _, ok := s.grab(l.word); !ok {
+	w, ok := s.grab(l.word)
+	if !ok {
 		return
 	}
 	if err == nil {
 		err = errors.New("pool: discarded by its holder")
 	}
 	p := s.pool
-	suspicious := false
+	dead, why := false, reason{cause: bad, err: err}
 	defer func() { // also if a method of err panics
 		p.mu.Lock()
-		defer p.mu.Unlock()
-		if suspicious {
+		if dead {
 			p.suspectLocked() // what killed this one may have killed the others
 		}
-		p.putBackLocked(s, reason{bad, err}, false)
+		p.putBackLocked(s, why, false)
+		p.mu.Unlock()
 	}()
-	suspicious = driver.IsBad(err) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+	dead = driver.IsBad(err) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+	why.useless = dead && s.uses(w) == 1 && p.looksUseless(s.raw, s.birth, true)
 }
 
-// Hijack ends the lease and gives the connection to the caller for good: the
-// pool forgets it and will not close it. It panics if the lease has ended. A
-// connection that Shutdown has closed under its holder is closed.
+// Hijack ends the lease and lets the caller keep the connection: the pool forgets
+// it and will not close it. It panics if the lease has ended. If Shutdown closed
+// the connection during the lease, Hijack returns it closed.
 func (l Lease[C]) Hijack() C {
 	if l.slot == nil {
 		panic("pool: Lease.Hijack of the zero lease")
@@ -98,18 +100,18 @@ func (l Lease[C]) Hijack() C {
 	return l.conn
 }
 
-// wasCut reports whether Shutdown has closed the connection under this lease,
-// which its holder can't know.
+// wasCut reports whether Shutdown closed the connection during this lease. Its
+// holder can't know that.
 func (l Lease[C]) wasCut() bool {
 	now := l.slot.load()
 	return now.has(cut) && now.gen() == l.word.gen()
 }
 
-// isFirst reports whether the connection comes straight from Connect. Any other
-// may have died since, and is reset.
-func (l Lease[C]) isFirst() bool { return l.word.gen() == l.slot.born+1 && !l.slot.rested }
+// isFresh reports whether the connection comes straight from Connect. Any other
+// may have died since then, and needs a reset.
+func (l Lease[C]) isFresh() bool { return l.slot.uses(l.word) == 1 && !l.slot.rested }
 
-// ready reports whether a claimed connection needs no prepare.
+// ready reports whether the claimed connection needs no prepare.
 func (l Lease[C]) ready() bool {
 	return !l.word.has(resets) && l.slot.pool.cfg.OnAcquire == nil
 }

@@ -89,10 +89,10 @@ func TestLeaseGivesTheDriversConnectionAsC(t *testing.T) {
 
 func TestConnectionsThatAreNotACFailForGood(t *testing.T) {
 	bubble(t, "another type", func(t *testing.T) {
-		wantNoC[*conn](t, drivertest.Bare, "the driver's connection is a *drivertest.BareConn, which is no *drivertest.FakeConn: open the pool for what the driver returns")
+		wantNoC[*conn](t, drivertest.Bare, "the driver's connection is a *drivertest.BareConn, not a *drivertest.FakeConn: open the pool for the type that the driver returns")
 	})
 	bubble(t, "a type without the interface", func(t *testing.T) {
-		wantNoC[driver.Pinger](t, drivertest.Bare, "the driver's connection is a *drivertest.BareConn, which is no driver.Pinger: open the pool for what the driver returns")
+		wantNoC[driver.Pinger](t, drivertest.Bare, "the driver's connection is a *drivertest.BareConn, not a driver.Pinger: open the pool for the type that the driver returns")
 	})
 	bubble(t, "nothing", func(t *testing.T) {
 		wantNoC[*conn](t, func(*conn) driver.Conn { return nil }, "the driver returned neither a connection nor an error")

@@ -107,7 +107,7 @@ func TestRotationKeepsToTheLimits(t *testing.T) {
 		releaseAll(leases[:10])
 		for range 100 {
 			advance(time.Second)
-			if l, ok := p.TryAcquire(); assert.True(t, ok, "after %v", time.Since(f.ConnectTimes()[0])) {
+			if l, ok := try(p); assert.True(t, ok, "after %v", time.Since(f.ConnectTimes()[0])) {
 				l.Release()
 			}
 		}

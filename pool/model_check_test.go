@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing/synctest"
 	"time"
 
@@ -22,6 +23,7 @@ func (m *machine) Check(t *rapid.T) {
 	m.checkServer(t)
 	m.checkStats(t)
 	m.checkWaiters(t)
+	require.NoError(t, m.pool.CheckSlots())
 	m.watch.next()
 }
 
@@ -68,7 +70,8 @@ func (m *machine) checkError(t *rapid.T, q *queued) {
 	case errors.Is(cause, errRefused), errors.Is(cause, driver.ErrBadConn) && m.cfg.OnAcquire != nil:
 		// the hook's
 	default:
-		assert.True(t, m.watch.explains(cause), "not the error of any Connect: %v", cause)
+		useless := m.pool.Stats().Useless > 1 && strings.Contains(cause.Error(), "dead at its first use")
+		assert.True(t, useless || m.watch.explains(cause), "not the error of any Connect: %v", cause)
 	}
 }
 
@@ -90,20 +93,24 @@ func (m *machine) checkServer(t *rapid.T) {
 func (m *machine) checkStats(t *rapid.T) {
 	s, n := m.pool.Stats(), m.fake.Counts()
 	closes := s.Closed
-	s.WaitTime, s.ConnectTime, s.PingTime = 0, 0, 0
+	s.WaitTime, s.ReleaseWaitTime, s.ConnectTime, s.PingTime = 0, 0, 0, 0
 	assert.Equal(t, pool.Stats{
 		Gauges: pool.Gauges{
-			MaxOpen: m.watch.limit, Limit: m.watch.limit, Open: n.Open - s.Closing, Idle: n.Open - s.Closing - len(m.leases), Leased: len(m.leases),
+			MaxOpen: m.watch.limit, Limit: min(s.Limit, m.watch.limit), Open: n.Open - s.Closing, Idle: n.Open - s.Closing - len(m.leases), Leased: len(m.leases),
 			Connecting: n.Connecting, Closing: s.Closing, Waiting: len(m.callers),
 		},
 		Acquires: m.acquired, Timeouts: m.timeouts, Rejected: m.rejected,
 		Connects: int64(n.Connects - n.Connecting), Pings: int64(n.Pings - m.watch.pinging), Hijacked: m.hijacked,
 		Closed: closes,
 		// What the model does not tell apart.
-		Canceled: s.Canceled, Waits: s.Waits, ConnectFailures: s.ConnectFailures, PingFailures: s.PingFailures,
+		Canceled: s.Canceled, Waits: s.Waits, ReleaseWaits: s.ReleaseWaits, Useless: s.Useless, ConnectFailures: s.ConnectFailures, PingFailures: s.PingFailures,
 	}, s)
 	sum := closes.Bad + closes.Invalid + closes.Idle + closes.Lifetime + closes.Uses + closes.Reset + closes.Shutdown
 	assert.Equal(t, int64(n.Closes), sum+m.hijacked, "closes by reason, and connections hijacked, against closes seen")
+	if s.Useless > m.useless && s.Useless > 1 {
+		m.watch.doubt()
+	}
+	m.useless = s.Useless
 	if m.closed {
 		assert.Zero(t, s.Idle+s.Connecting+s.Waiting, "left after Close: %+v", s)
 	}
@@ -127,26 +134,35 @@ func (m *machine) checkWaiters(t *rapid.T) {
 		t.Fatalf("waiters sleep and connections are idle")
 	}
 	occupied := s.Open + s.Connecting + s.Closing
-	if room := occupied < s.MaxOpen && s.Connecting < m.maxConnecting(); room && waiting > coming && !m.watch.pausing() {
+	if room := occupied < s.MaxOpen && s.Connecting < m.maxConnecting(); room && waiting > coming && (coming == 0 || !m.watch.full) && !m.watch.pausing() {
 		t.Logf("%d waiters: %+v", waiting, s)
 		t.Fatalf("waiters sleep and there is room for a Connect")
 	}
 }
 
-// checkFailuresTold checks that a Connect that has failed after this action has
-// failed the callers who waited through all of it, but for those whom a check
-// under way may serve.
+// hope reports whether a connection of the pool may yet serve a waiter: one is
+// pinged, or leased for less than 5 seconds. Its sweeps may come late by 2.
+func (m *machine) hope() bool {
+	if m.watch.pinging > 0 || m.cfg.FailFast {
+		return m.watch.pinging > 0
+	}
+	return slices.ContainsFunc(m.leases, func(l pool.Lease[user]) bool { return time.Since(m.since[l]) < 5*time.Second })
+}
+
+// checkFailuresTold checks that Connects that have failed since the last success
+// have failed the callers who waited through all of one, unless a connection of
+// the pool may yet serve them.
 func (m *machine) checkFailuresTold(t *rapid.T) {
-	if m.watch.worked {
-		return // and by that, whoever was spared has another chance
+	if m.watch.worked || m.watch.dubious || m.watch.full || m.hope() {
+		return
 	}
 	if m.watch.spoiled {
 		for _, q := range m.callers {
 			q.joined = m.watch.tick + 1 // perhaps anew, after a dead connection
 		}
 	}
-	for _, a := range m.watch.failedNow() {
-		for _, q := range m.callers[min(m.watch.pinging, len(m.callers)):] {
+	for _, a := range m.watch.failedSince() {
+		for _, q := range m.callers {
 			assert.Greater(t, q.joined, a.tick, "a caller outlives a failed Connect")
 		}
 	}
@@ -190,12 +206,19 @@ func (m *machine) releaseAll() {
 // and that MinIdle are there afterwards.
 func (m *machine) checkSlots(t *rapid.T) {
 	m.resize(t, m.cfg.MaxOpen)
+	if m.killed || m.useless > 0 { // what is dead, or was refused by the hook, looks useless
+		m.Reset(t)
+	}
 	advance(permanent + throttle)
 	for range m.cfg.MaxOpen + 1 {
 		m.Check(t)
 		m.Acquire(t)
 	}
 	m.Check(t)
+	if m.watch.dubious { // then connections come one by one
+		advance(1500 * time.Millisecond)
+		m.Check(t)
+	}
 	require.Len(t, m.leases, m.cfg.MaxOpen, "a slot is lost: %+v", m.pool.Stats())
 	require.Len(t, m.callers, 1, "there is one slot too many: %+v", m.pool.Stats())
 	m.callers[0].canceled = true
@@ -203,6 +226,9 @@ func (m *machine) checkSlots(t *rapid.T) {
 	m.Check(t)
 	m.releaseAll()
 	advance(time.Second)
+	if m.watch.dubious {
+		advance(time.Minute)
+	}
 	m.Check(t)
 	if !m.watch.permanent { // else nothing succeeded since, and the pool waits for a caller
 		assert.GreaterOrEqual(t, m.pool.Stats().Idle, m.cfg.MinIdle, "MinIdle are not there")

@@ -50,12 +50,14 @@ type machine struct {
 	bare bool // the connections have no optional interface
 
 	leases  []pool.Lease[user] // held
+	since   map[pool.Lease[user]]time.Time
 	ended   []pool.Lease[user]
 	callers []*queued // of Acquire, not known to have returned, oldest first
 	gate    chan struct{}
 	closed  bool
+	killed  bool // some connection was, by the server
 
-	acquired, timeouts, rejected, hijacked int64
+	acquired, timeouts, rejected, hijacked, useless int64
 
 	watch watch
 }
@@ -71,7 +73,7 @@ type queued struct {
 }
 
 func newMachine(t *rapid.T) *machine {
-	m := &machine{fake: &drivertest.Fake{}, gate: make(chan struct{}), bare: rapid.Bool().Draw(t, "bare")}
+	m := &machine{fake: &drivertest.Fake{}, gate: make(chan struct{}), since: map[pool.Lease[user]]time.Time{}, bare: rapid.Bool().Draw(t, "bare")}
 	m.fake.Wrap = func(c *drivertest.FakeConn) driver.Conn {
 		if m.bare {
 			return drivertest.Bare(c)
@@ -141,7 +143,7 @@ func (m *machine) Cancel(t *rapid.T) {
 // question.
 func (m *machine) Try(t *rapid.T) {
 	before := m.pool.Stats()
-	l, ok := m.pool.TryAcquire()
+	l, ok := try(m.pool)
 	if ok {
 		m.hold(l)
 	} else if m.bare && before.Idle > 0 && before.Waiting == 0 && m.cfg.OnAcquire == nil {
@@ -152,6 +154,7 @@ func (m *machine) Try(t *rapid.T) {
 func (m *machine) hold(l pool.Lease[user]) {
 	m.acquired++
 	m.leases = append(m.leases, l)
+	m.since[l] = time.Now()
 }
 
 // pick takes one of the leases that are held.
@@ -235,13 +238,17 @@ func (m *machine) Kill(t *rapid.T) {
 		t.Skip()
 	}
 	conns[rapid.IntRange(0, len(conns)-1).Draw(t, "connection")].Kill()
+	m.killed = true
 }
 
-func (m *machine) KillAll(*rapid.T) { m.fake.KillAll() }
+func (m *machine) KillAll(*rapid.T) {
+	m.fake.KillAll()
+	m.killed = true
+}
 
 // Connects changes how Connect goes from now on.
 func (m *machine) Connects(t *rapid.T) {
-	switch rapid.SampledFrom([]string{"succeed", "fail", "fail for good", "are throttled", "are slow", "hang", "stall"}).Draw(t, "connects") {
+	switch rapid.SampledFrom([]string{"succeed", "fail", "fail for good", "are throttled", "find the server full", "are slow", "hang", "stall"}).Draw(t, "connects") {
 	case "succeed":
 		m.scriptConnect(nil)
 	case "fail":
@@ -250,6 +257,8 @@ func (m *machine) Connects(t *rapid.T) {
 		m.scriptConnect(drivertest.Fail(driver.Permanent(errScripted)))
 	case "are throttled":
 		m.scriptConnect(drivertest.Fail(driver.Throttled(errScripted, throttle)))
+	case "find the server full":
+		m.scriptConnect(drivertest.Fail(driver.Full(errScripted, 0)))
 	case "are slow":
 		m.scriptConnect(drivertest.Delay(time.Second))
 	case "hang":

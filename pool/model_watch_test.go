@@ -3,11 +3,13 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/driver/drivertest"
+	"github.com/hotline-go/hotline/pool"
 )
 
 const (
@@ -35,7 +37,9 @@ type watch struct {
 
 	// How long the pool may pause before the next attempt.
 	failing   bool // it has failed since the last success
-	permanent bool // and for good
+	permanent bool // and permanently
+	dubious   bool // connections were dead at their first use: a Connect is no success then
+	full      bool // the server said so: connects may come one by one
 	pause     time.Time
 	throttled time.Time
 	worked    bool // in this action, one succeeded
@@ -49,7 +53,8 @@ type attempt struct {
 	ended int // tick, or zero
 	err   error
 
-	forgotten bool // by Reset: nobody gets what it connects, or is told if it fails
+	forgotten bool // by Reset: nobody gets what it connects, or hears if it fails
+	old       bool // it failed before the last success
 }
 
 // overdue reports whether the pool has given up on a.
@@ -62,7 +67,14 @@ func (w *watch) next() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.worked && !w.failed { // if both, nobody knows what came last
-		w.failing, w.permanent, w.pause = false, false, w.throttled
+		w.failing, w.permanent = false, false
+		if !w.dubious {
+			w.pause = w.throttled
+		}
+		w.attempts = slices.DeleteFunc(w.attempts, func(a *attempt) bool { return a.ended > 0 && a.err == nil })
+		for _, a := range w.attempts {
+			a.old = a.ended > 0
+		}
 	}
 	w.spoiled, w.worked, w.failed = false, false, false
 	w.tick++
@@ -82,7 +94,11 @@ func (w *watch) reset() {
 	for _, a := range w.attempts {
 		a.forgotten = a.forgotten || a.ended == 0
 	}
-	w.failing, w.permanent, w.pause, w.throttled = false, false, time.Time{}, time.Time{}
+	w.full = false
+	w.failing, w.permanent, w.dubious, w.pause, w.throttled = false, false, false, time.Time{}, time.Time{}
+	for _, a := range w.attempts {
+		a.old = true
+	}
 }
 
 func (w *watch) refuse(err error) {
@@ -92,7 +108,7 @@ func (w *watch) refuse(err error) {
 }
 
 // onAcquire is the hook.
-func (w *watch) onAcquire(context.Context, driver.Conn) error {
+func (w *watch) onAcquire(context.Context, driver.Conn, pool.Info) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	err := w.refusal
@@ -131,10 +147,18 @@ func (w *watch) begin() *attempt {
 		w.failing = w.failing || other.overdue()
 	}
 	w.attempts = append(w.attempts, a)
-	if w.failing {
+	if w.failing || w.dubious {
 		w.pauseLocked()
 	}
 	return a
+}
+
+// doubt says that connections were found useless.
+func (w *watch) doubt() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dubious = true
+	w.pauseLocked()
 }
 
 func (w *watch) end(a *attempt, err error) {
@@ -150,6 +174,7 @@ func (w *watch) end(a *attempt, err error) {
 	}
 	w.failing, w.failed = true, true
 	w.permanent = w.permanent || driver.IsPermanent(err)
+	w.full = w.full || driver.IsFull(err)
 	if _, ok := driver.RetryAfter(err); ok {
 		w.throttled = time.Now().Add(throttle)
 	}
@@ -193,12 +218,12 @@ func (w *watch) connecting() (n int) {
 	return n
 }
 
-// failedNow returns the attempts that failed in this action.
-func (w *watch) failedNow() (failed []*attempt) {
+// failedSince returns the attempts that have failed since the last success.
+func (w *watch) failedSince() (failed []*attempt) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, a := range w.attempts {
-		if a.ended == w.tick && a.err != nil && !a.forgotten {
+		if a.ended > 0 && a.err != nil && !a.forgotten && !a.old {
 			failed = append(failed, a)
 		}
 	}

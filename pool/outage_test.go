@@ -230,7 +230,7 @@ func wantAllLive(t *testing.T, p *pool.Pool[*lineConn], n int) {
 		defer l.Release()
 		assert.NoError(t, l.Conn().Ping(ctx))
 	}
-	_, ok := p.TryAcquire()
+	_, ok := try(p)
 	assert.False(t, ok)
 }
 

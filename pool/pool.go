@@ -37,8 +37,11 @@ type Pool[C any] struct {
 	mu        sync.Mutex // guards all below; never held across I/O, a hook, the log or a wait
 	closed    bool
 	max       int        // MaxOpen, or what Resize made of it
+	maxIdle   int        // MaxIdle; negative = no limit
+	warm      []int      // how many each caller of Ready and Warm wants open
 	free      []*slot[C] // without connection
 	queue     queue[C]
+	joining   *waiter[C]  // the caller that is joining the queue, while it does
 	expiry    *time.Timer // for the oldest waiter's AcquireTimeout
 	expirySet bool
 
@@ -46,6 +49,9 @@ type Pool[C any] struct {
 	endConnects context.CancelFunc // ends connects
 	epoch       uint64             // Resets so far
 	attempts    []*attempt[C]      // Connects under way
+	started     uint64             // Connects so far
+	lastSuccess success
+	beyond      pace // of Connects beyond MaxConnecting, where those hang
 	outage      outage
 	retry       *time.Timer // connects again when the outage allows it
 
@@ -105,7 +111,8 @@ func New[C any](connector driver.Connector, cfg Config) (*Pool[C], error) {
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.connects, p.endConnects = context.WithCancel(p.ctx)
 	p.outage.backoff = cfg.Backoff
-	p.keeper.every, p.keeper.calm = cfg.sweepIntervals()
+	p.maxIdle = cfg.maxIdle()
+	p.keeper.every = cfg.sweepInterval()
 	p.mu.Lock()
 	p.setMaxLocked(cfg.MaxOpen)
 	p.fillLocked()
@@ -166,36 +173,6 @@ func (p *Pool[C]) await(ctx context.Context, ok func() bool) error {
 	}
 }
 
-// Ready blocks until MinIdle connections are open, in use or not, or as many as
-// MaxOpen allows after a Resize, and returns nil then. It returns an
-// [AcquireError] when ctx ends first, when a connect fails permanently
-// (driver.IsPermanent), and when the pool is closed. With a MinIdle of zero it
-// returns at once.
-func (p *Pool[C]) Ready(ctx context.Context) error {
-	began := p.now()
-	var cause error
-	err := p.await(ctx, func() bool {
-		switch {
-		case p.closed:
-			cause = ErrClosed
-		case p.openLocked() >= min(p.cfg.MinIdle, p.max):
-			cause = nil
-		case p.outage.permanent:
-			cause = connectFailure{p.outage.err}
-		default:
-			return false
-		}
-		return true
-	})
-	if err == nil {
-		err = cause
-	}
-	if err != nil {
-		return p.acquireError(ctx, err, began)
-	}
-	return nil
-}
-
 // Resize sets MaxOpen to n, without blocking. Where more are open, idle
 // connections are closed now, and leased ones when they are released. Zero
 // suspends the pool until the next Resize: it connects to nothing, and callers
@@ -216,9 +193,15 @@ func (p *Pool[C]) Resize(n int) error {
 
 // setMaxLocked sets MaxOpen to n.
 func (p *Pool[C]) setMaxLocked(n int) {
-	c := &p.cfg
 	p.max = n
-	p.simple.Store(c.OnRelease == nil && c.MaxUses == 0 && (c.MaxIdle == 0 || c.MaxIdle >= n) && !c.checksEveryUse())
+	p.simplifyLocked()
+}
+
+// simplifyLocked sets simple to what the settings and the outage say.
+func (p *Pool[C]) simplifyLocked() {
+	c := &p.cfg
+	p.simple.Store(c.OnRelease == nil && c.MaxUses == 0 && (p.maxIdle < 0 || p.maxIdle >= p.max) && !c.checksEveryUse() &&
+		p.outage.useless < 2) // else releases are looked at for one that proves the server well
 }
 
 // trimLocked retires the connections beyond max: idle ones first, then those
@@ -262,7 +245,8 @@ func (p *Pool[C]) Reset() {
 	p.epoch++
 	p.endConnects()
 	p.connects, p.endConnects = context.WithCancel(p.ctx)
-	p.outage = outage{backoff: p.cfg.Backoff}
+	p.outage, p.beyond, p.keeper.owed = outage{backoff: p.cfg.Backoff}, pace{}, 0
+	p.simplifyLocked()
 	for _, s := range *p.slots.Load() {
 		p.retireLocked(s, outOfDate)
 	}

@@ -2,45 +2,76 @@ package pool
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hotline-go/hotline/driver"
 )
 
 // prepare makes a claimed connection ready for its holder: ResetSession unless
-// it comes straight from Connect, then OnAcquire. It discards the connection if
-// one of them fails, panics or exits.
-func (p *Pool[C]) prepare(ctx context.Context, l Lease[C]) error {
-	err := errExited
+// it comes straight from Connect, then OnAcquire. If one of them fails, panics
+// or exits, it discards the connection. again reports whether the caller is to
+// try the next one.
+func (p *Pool[C]) prepare(ctx context.Context, l Lease[C]) (again bool, err error) {
+	first, hung := l.isFresh(), false
+	wasReset, err := false, errExited
 	defer func() {
 		if err == nil {
 			return
 		}
 		defer l.Discard(err) // also if a method of err panics
 
-		dead := driver.IsBad(err) && ctx.Err() == nil // the end of ctx says nothing about the others
+		dead := driver.IsBad(err)
+		alive := ctx.Err() == nil // else err may come from the end of ctx, and says nothing about the others
+		again = !wasReset || dead && !first
 		p.mu.Lock()
 		p.total.unserved++
-		if dead {
+		switch {
+		case hung && alive:
+			p.evictUnresetLocked()
+		case dead && alive:
 			p.suspectLocked()
 		}
 		p.mu.Unlock()
 	}()
-	err = p.runReady(ctx, l)
-	return err
+	hung, err = p.reset(ctx, l)
+	if err != nil {
+		return false, err
+	}
+	wasReset = true
+	if p.cfg.OnAcquire != nil {
+		err = errExited
+		err = p.cfg.OnAcquire(ctx, l.driverConn(), l.Info())
+	}
+	return false, err
 }
 
-// runReady is what prepare guards.
-func (p *Pool[C]) runReady(ctx context.Context, l Lease[C]) error {
-	raw := any(l.conn).(driver.Conn) // not slot.raw, which Shutdown may take away
-	if l.word.has(resets) && !l.isFirst() {
-		bounded := &boundedContext{Context: ctx, limit: p.cfg.PingTimeout}
-		defer bounded.release()
-		if err := raw.(driver.SessionResetter).ResetSession(bounded); err != nil {
-			return err
+// reset runs ResetSession if the connection of l needs it. hung reports whether
+// that took all of PingTimeout.
+func (p *Pool[C]) reset(ctx context.Context, l Lease[C]) (hung bool, err error) {
+	if !l.word.has(resets) || l.isFresh() {
+		return false, nil
+	}
+	bounded := &boundedContext{Context: ctx, limit: p.cfg.PingTimeout}
+	defer bounded.release()
+	err = l.driverConn().(driver.SessionResetter).ResetSession(bounded)
+	return bounded.Err() == context.DeadlineExceeded, err
+}
+
+// driverConn returns the connection of l, which Shutdown may have taken out of
+// its slot.
+func (l Lease[C]) driverConn() driver.Conn { return any(l.conn).(driver.Conn) }
+
+// evictUnresetLocked closes the idle connections that would have to be reset: if
+// one took all of PingTimeout for that, the next may as well, and their callers
+// would wait for one after the other.
+func (p *Pool[C]) evictUnresetLocked() {
+	for _, s := range *p.slots.Load() {
+		w := s.load()
+		if w.phase() == idle && w.has(resets) && s.move(w, w.to(held)) {
+			p.closeLocked(s, reason{cause: bad, err: errHungReset})
 		}
 	}
-	if p.cfg.OnAcquire != nil {
-		return p.cfg.OnAcquire(ctx, raw)
-	}
-	return nil
 }
+
+// errHungReset is why evictUnresetLocked closes.
+var errHungReset = fmt.Errorf("pool: ResetSession of another connection took all of PingTimeout: %w", driver.ErrBadConn)

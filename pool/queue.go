@@ -1,16 +1,22 @@
 package pool
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
-// waiter is a caller of Acquire in the queue. It is settled exactly once,
-// under Pool.mu: with a lease, with an error, or by its own leaving. Whoever
-// takes it out of the queue settles it.
+// waiter is a caller of Acquire in the queue. It is settled exactly once, under
+// Pool.mu: it gets a lease or an error, or it leaves. Whoever takes it out of the
+// queue settles it.
 type waiter[C any] struct {
 	next, prev *waiter[C]
 	queued     bool          // in the queue; guarded by Pool.mu
 	order      uint64        // of arrival; see attempt.order
 	began      time.Duration // its Acquire, on the pool's clock
-	joined     time.Duration // the same, or later if it was served a dead connection
+	joined     time.Duration // the same, or later if it got a dead connection first
+	crowded    bool          // it joined when only a release could serve it
+
+	ctx context.Context // of its Acquire, while queued; Connect gets its values
 
 	// Set by whoever settles the waiter, before it sends on ready.
 	lease Lease[C]
@@ -18,7 +24,7 @@ type waiter[C any] struct {
 	ready chan struct{} // holds one; reused with the waiter
 }
 
-// settle gives w, which is out of the queue, its lease or its error.
+// settle gives w its lease or its error. w is no longer in the queue.
 func (w *waiter[C]) settle(l Lease[C], err error) {
 	w.lease, w.err = l, err
 	w.ready <- struct{}{} // holds one, so this never blocks
@@ -31,14 +37,14 @@ func (w *waiter[C]) take() (Lease[C], error) {
 	return l, err
 }
 
-// queue is the waiters in order of arrival, the oldest at head.
+// queue holds the waiters in order of arrival, the oldest at head.
 type queue[C any] struct {
 	head, tail *waiter[C]
 	len        int
 	arrivals   uint64 // waiters so far
 }
 
-// pushBack adds w as the youngest.
+// pushBack adds w at the end.
 func (q *queue[C]) pushBack(w *waiter[C]) {
 	q.arrivals++
 	w.order = q.arrivals
@@ -52,9 +58,9 @@ func (q *queue[C]) pushBack(w *waiter[C]) {
 	q.len++
 }
 
-// insert adds w where its Acquire belongs by age: before all but those who were
-// served a dead connection as w was, and began earlier. It takes their order,
-// so that the queue stays in that of arrival.
+// insert puts w, which got a dead connection, back where it belongs by the age of
+// its Acquire: behind the waiters that began earlier, if any. It takes the order
+// of the next waiter, so that the orders in the queue never fall.
 func (q *queue[C]) insert(w *waiter[C]) {
 	at := q.head
 	for at != nil && at.began < w.began {
@@ -75,7 +81,7 @@ func (q *queue[C]) insert(w *waiter[C]) {
 	q.len++
 }
 
-// remove takes w out.
+// remove takes w out of the queue.
 func (q *queue[C]) remove(w *waiter[C]) {
 	if w.prev == nil {
 		q.head = w.next

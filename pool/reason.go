@@ -25,8 +25,9 @@ func (c cause) err() error {
 
 // reason is why a connection is closed. The zero reason is none.
 type reason struct {
-	cause cause
-	err   error // never nil beside a cause
+	cause   cause
+	err     error // never nil beside a cause
+	useless bool  // the connection was dead at its first use
 }
 
 // because is the reason for a close by the pool itself.
@@ -34,7 +35,7 @@ func because(c cause) reason {
 	if c == 0 {
 		return reason{}
 	}
-	return reason{c, c.err()}
+	return reason{cause: c, err: c.err()}
 }
 
 // counter returns the counter for c.

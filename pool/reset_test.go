@@ -50,10 +50,12 @@ func TestResetReplacesConnectsInProgress(t *testing.T) {
 			callers := startN(t.Context(), p, 3)
 			p.Reset()
 			advance(time.Second)
+			var ids []int
 			for _, c := range callers {
-				assert.Greater(t, c.wantLease(t).Conn().ID, 2, "a connection from before Reset")
+				ids = append(ids, c.wantLease(t).Conn().ID)
 				defer c.lease.Release()
 			}
+			assert.ElementsMatch(t, []int{3, 4, 5}, ids)
 			log.want(t) // no failure
 		})
 	}
@@ -75,17 +77,20 @@ func TestResetEndsTheBackoff(t *testing.T) {
 // Reset was for.
 func TestLateSuccessFromBeforeResetDoesNotEndTheBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 3, Backoff: pool.Backoff{Initial: 3 * time.Second}})
+		f, p := openFake(t, pool.Config{MaxOpen: 3, Backoff: pool.Backoff{Initial: 5 * time.Second, Max: 5 * time.Second, Jitter: -1}})
 		old := make(chan struct{})
-		f.Next(drivertest.Connect, 1, drivertest.HangUntil(old))
+		f.Next(drivertest.Connect, 1, drivertest.StallUntil(old))
 		c := start(t.Context(), p)
 		p.Reset()
 		c.wantLease(t)
 
 		f.Always(drivertest.Connect, drivertest.Fail(errScripted))
-		start(t.Context(), p).wantError(t, errScripted)
+		c = start(t.Context(), p)
+		advance(3500 * time.Millisecond) // then nobody counts on the lease
+		c.wantError(t, errScripted)
 		connects := f.Counts().Connects
 		close(old)
+		synctest.Wait()
 		start(t.Context(), p).wantWaiting(t)
 		assert.Equal(t, connects, f.Counts().Connects)
 	})

@@ -200,7 +200,7 @@ func TestSuspendedPoolHoldsItsCallersUntilItIsResumed(t *testing.T) {
 		advance(10 * time.Second)
 		assert.Zero(t, f.Counts().Open)
 		assert.Equal(t, 2, f.Counts().Connects, "it connects to nothing")
-		_, ok := p.TryAcquire()
+		_, ok := try(p)
 		assert.False(t, ok)
 		for _, c := range callers {
 			c.wantWaiting(t)

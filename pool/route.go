@@ -9,17 +9,24 @@ func (p *Pool[C]) release(l Lease[C]) {
 	if !ok {
 		return
 	}
-	why := reason{bad, errExited}
+	why, proof := reason{cause: bad, err: errExited}, false // proof that new connections are of use
 	defer func() {
 		if why.cause == 0 && w.has(listed) && !w.has(retire) && p.simple.Load() && s.move(w, w.to(idle)) {
 			p.hint.Put(s)
 			return
 		}
 		p.mu.Lock()
+		if proof {
+			p.provedLocked(s)
+		}
 		p.putBackLocked(s, why, false)
 		p.mu.Unlock()
 	}()
 	why = p.unfit(s, w)
+	if why.cause == 0 && s.uses(w) == 1 {
+		n, counted := received(s.raw)
+		proof = n > 0 || !counted
+	}
 }
 
 // unfit says why the connection of s must not be pooled again. It runs in the
@@ -27,13 +34,15 @@ func (p *Pool[C]) release(l Lease[C]) {
 func (p *Pool[C]) unfit(s *slot[C], w word) reason {
 	if p.cfg.OnRelease != nil {
 		if err := p.cfg.OnRelease(s.raw); err != nil {
-			return reason{bad, err}
+			return reason{cause: bad, err: err}
 		}
 	}
 	if w.has(validates) && !s.raw.(driver.Validator).IsValid() {
-		return because(invalid)
+		why := because(invalid)
+		why.useless = s.uses(w) == 1 && p.looksUseless(s.raw, s.birth, false)
+		return why
 	}
-	if p.cfg.MaxUses > 0 && w.gen()-s.born >= uint64(p.cfg.MaxUses) {
+	if p.cfg.MaxUses > 0 && s.uses(w) >= p.cfg.MaxUses {
 		return because(usedUp)
 	}
 	return reason{}
@@ -48,6 +57,9 @@ func (p *Pool[C]) putBackLocked(s *slot[C], why reason, fresh bool) {
 		why = because(p.surplusLocked(s))
 	}
 	if why.cause != 0 {
+		if why.useless {
+			why.useless = !s.load().has(retire) && p.wastedLocked(s, why.err)
+		}
 		if !fresh {
 			p.keeper.leased = max(p.keeper.leased-1, 0)
 		}
@@ -73,7 +85,7 @@ func (p *Pool[C]) surplusLocked(s *slot[C]) cause {
 		return shutDown
 	case s.load().has(retire):
 		return s.why
-	case p.cfg.MaxIdle > 0 && p.queue.len == 0 && p.idleLocked() >= p.cfg.MaxIdle:
+	case p.maxIdle >= 0 && p.queue.len == 0 && p.countIdle() >= p.maxIdle:
 		return tooManyIdle
 	}
 	return 0
@@ -97,6 +109,7 @@ func (p *Pool[C]) deliverLocked(s *slot[C], from word) {
 // a check before its next use.
 func (p *Pool[C]) settleIdleLocked(s *slot[C], unsure bool) {
 	p.list.add(s.index)
+	s.rested = true
 	w := s.load()
 	to := w.to(idle) | listed
 	if unsure {

@@ -117,7 +117,7 @@ func TestRule5_HooksAndLogMayCallThePool(t *testing.T) {
 		p := open[*conn](t, f, pool.Config{
 			MaxOpen: 2, KeepAlive: 5 * time.Second, MaxLifetime: time.Minute,
 			OnConnect: func(context.Context, driver.Conn) error { ask("OnConnect"); return nil },
-			OnAcquire: func(context.Context, driver.Conn) error { ask("OnAcquire"); return nil },
+			OnAcquire: func(context.Context, driver.Conn, pool.Info) error { ask("OnAcquire"); return nil },
 			OnRelease: func(driver.Conn) error { ask("OnRelease"); return nil },
 			OnClose:   func(driver.Conn, error) { ask("OnClose") },
 			BadConn:   func(error) bool { ask("BadConn"); return true },
@@ -160,7 +160,7 @@ func TestRule5_ABlockedCallHoldsUpNobodyElse(t *testing.T) {
 		"Connect": func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn], gate chan struct{}) {
 			l := acquire(t, p)
 			f.Next(drivertest.Connect, 1, drivertest.StallUntil(gate))
-			_, ok := p.TryAcquire()
+			_, ok := try(p)
 			assert.False(t, ok)
 			synctest.Wait()
 			assert.Equal(t, 1, p.Stats().Connecting)
@@ -171,7 +171,7 @@ func TestRule5_ABlockedCallHoldsUpNobodyElse(t *testing.T) {
 			leases[0].Release()
 			advance(10 * time.Second)
 			f.Next(drivertest.Ping, 1, drivertest.StallUntil(gate))
-			_, ok := p.TryAcquire()
+			_, ok := try(p)
 			assert.False(t, ok)
 			synctest.Wait()
 			assert.Equal(t, 1, f.Counts().Pings)
@@ -258,7 +258,7 @@ func TestRule6_AnUnfinishedConnectionIsNotPooledAgain(t *testing.T) {
 		"not valid":           {use: script(drivertest.IsValid, drivertest.Fail(errScripted), well)},
 		"panic in IsValid":    {use: script(drivertest.IsValid, drivertest.Panic("IsValid"), well)},
 		"Goexit in OnRelease": {use: well, cfg: pool.Config{OnRelease: func(driver.Conn) error { runtime.Goexit(); return nil }}},
-		"panic in OnAcquire":  {use: well, cfg: pool.Config{OnAcquire: func(context.Context, driver.Conn) error { panic("OnAcquire") }}},
+		"panic in OnAcquire":  {use: well, cfg: pool.Config{OnAcquire: func(context.Context, driver.Conn, pool.Info) error { panic("OnAcquire") }}},
 		"panic in Ping": {use: script(drivertest.Ping, drivertest.Panic("Ping"), func(p *pool.Pool[driver.Conn], _ *drivertest.Fake) {
 			p.Ping(context.Background())
 		})},

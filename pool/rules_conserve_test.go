@@ -88,7 +88,9 @@ func TestRule3_NoSlotIsLostByTheDriver(t *testing.T) {
 func TestRule3_NoSlotIsLostByAHook(t *testing.T) {
 	for hook, set := range map[string]func(cfg *pool.Config, call func(context.Context, driver.Conn) error){
 		"OnConnect": func(cfg *pool.Config, call func(context.Context, driver.Conn) error) { cfg.OnConnect = call },
-		"OnAcquire": func(cfg *pool.Config, call func(context.Context, driver.Conn) error) { cfg.OnAcquire = call },
+		"OnAcquire": func(cfg *pool.Config, call func(context.Context, driver.Conn) error) {
+			cfg.OnAcquire = func(ctx context.Context, c driver.Conn, _ pool.Info) error { return call(ctx, c) }
+		},
 		"OnRelease": func(cfg *pool.Config, call func(context.Context, driver.Conn) error) {
 			cfg.OnRelease = func(c driver.Conn) error { return call(context.Background(), c) }
 		},
@@ -232,7 +234,7 @@ func TestRule3_NoSlotIsLostByTheCaller(t *testing.T) {
 		"tries and does not wait": func(_ *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
 			f.Always(drivertest.Connect, drivertest.Delay(10*time.Millisecond))
 			for range 20 {
-				if l, ok := p.TryAcquire(); ok {
+				if l, ok := try(p); ok {
 					l.Release()
 				}
 				advance(4 * time.Millisecond)
@@ -291,7 +293,7 @@ func (s *storm) act(p *pool.Pool[*conn]) {
 	case 2:
 		p.Ping(ctx)
 	case 3:
-		if l, ok := p.TryAcquire(); ok {
+		if l, ok := try(p); ok {
 			l.Release()
 		}
 	case 4:

@@ -155,7 +155,7 @@ func TestRule9_CloseAndShutdownLeaveNothingBehind(t *testing.T) {
 				advance(time.Hour)
 				_, err = p.Acquire(t.Context())
 				wantAcquireError(t, err, pool.ErrClosed)
-				_, ok := p.TryAcquire()
+				_, ok := try(p)
 				assert.False(t, ok)
 				wantAcquireError(t, p.Ready(t.Context()), pool.ErrClosed)
 				wantAcquireError(t, p.Ping(t.Context()), pool.ErrClosed)
@@ -201,17 +201,17 @@ func TestRule9_GoroutinesAndTimersAreGone(t *testing.T) {
 
 func TestRule9_CloseReportsADriverThatDoesNotReturn(t *testing.T) {
 	for name, stick := range map[string]func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn], gate chan struct{}){
-		"1 calls of Connect and 0 of Ping and Close": func(_ *testing.T, f *drivertest.Fake, p *pool.Pool[*conn], gate chan struct{}) {
+		"1 Connect, 0 Ping or Close": func(_ *testing.T, f *drivertest.Fake, p *pool.Pool[*conn], gate chan struct{}) {
 			f.Always(drivertest.Connect, drivertest.StallUntil(gate))
-			p.TryAcquire()
+			try(p)
 		},
-		"0 calls of Connect and 1 of Ping and Close": func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn], gate chan struct{}) {
+		"0 Connect, 1 Ping or Close": func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn], gate chan struct{}) {
 			fill(t, p, 1)
 			advance(10 * time.Second)
 			f.Always(drivertest.Ping, drivertest.StallUntil(gate))
-			p.TryAcquire()
+			try(p)
 		},
-		"0 calls of Connect and 2 of Ping and Close": func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn], gate chan struct{}) {
+		"0 Connect, 2 Ping or Close": func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn], gate chan struct{}) {
 			fill(t, p, 2)
 			f.Always(drivertest.Close, drivertest.StallUntil(gate))
 		},
@@ -225,7 +225,7 @@ func TestRule9_CloseReportsADriverThatDoesNotReturn(t *testing.T) {
 			synctest.Wait()
 			began := time.Now()
 			err = p.Close()
-			assert.EqualError(t, err, fmt.Sprintf(`pool "depot": the driver has not returned from %s for 5s`, name))
+			assert.EqualError(t, err, fmt.Sprintf(`pool "depot": the driver is still running after 5s: %s`, name))
 			assert.Equal(t, 5*time.Second, time.Since(began))
 			close(gate)
 			synctest.Wait()

@@ -23,7 +23,7 @@ func TestRule4_WaitersAreServedInOrderOfArrival(t *testing.T) {
 		callers := startN(t.Context(), p, 20)
 		for i, c := range callers {
 			l.Release()
-			_, ok := p.TryAcquire()
+			_, ok := try(p)
 			assert.False(t, ok, "TryAcquire overtook the queue")
 			l = c.wantLease(t)
 			for _, later := range callers[i+1:] {
@@ -146,10 +146,15 @@ func TestRule4_NobodySleepsWhileThereIsSomethingForHim(t *testing.T) {
 	}
 
 	bubble(t, "a slot of one who failed", func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 1})
+		var fail error
+		_, p := openFake(t, pool.Config{MaxOpen: 1, OnAcquire: func(context.Context, driver.Conn, pool.Info) error {
+			err := fail
+			fail = nil
+			return err
+		}})
 		l := acquire(t, p)
 		first, second := start(t.Context(), p), start(t.Context(), p)
-		f.Next(drivertest.ResetSession, 1, drivertest.Fail(errScripted))
+		fail = errScripted
 		l.Release()
 		first.wantError(t, errScripted)
 		second.wantLease(t).Release()

@@ -3,6 +3,7 @@ package pool
 import (
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/hotline-go/hotline/driver"
 )
@@ -12,11 +13,11 @@ type phase uint8
 
 const (
 	free       phase = iota // no connection; the slot is in Pool.free
-	connecting              // Connect is under way
-	idle                    // open, nobody's
-	leased                  // open, a holder's
-	held                    // open, the pool's own: pinged, or on its way back
-	closing                 // Close is under way
+	connecting              // Connect is in progress
+	idle                    // open and unused
+	leased                  // open and in use
+	held                    // open, and the pool has it: to ping it, or on its way back
+	closing                 // Close is in progress
 	phases     = iota
 )
 
@@ -24,7 +25,7 @@ func (p phase) String() string {
 	return [phases]string{"free", "connecting", "idle", "leased", "held", "closing"}[p]
 }
 
-// moves has, for each phase, a bit for each phase that may follow it.
+// moves has a bit for each phase that may follow a phase.
 var moves = [phases]uint8{
 	free:       1 << connecting,
 	connecting: 1<<held | 1<<closing | 1<<free,
@@ -34,9 +35,9 @@ var moves = [phases]uint8{
 	closing:    1 << free,
 }
 
-// word is the whole state of a slot: its generation, what its connection can
-// do, flags and its phase. The generation grows with each connection and with
-// each lease, so the word of an ended lease never comes again.
+// word is the whole state of a slot: its generation, its flags and its phase. The
+// generation grows with each connection and with each lease, so the word of an
+// ended lease never comes back.
 //
 //	63 … 11     10      9       8    7      6       5          4       3      2 1 0
 //	generation  parked  listed  cut  pings  resets  validates  retire  stale  phase
@@ -54,7 +55,7 @@ const (
 	parked    word = 1 << 10 // leased for so long that no waiter may count on it
 	oneGen    word = 1 << 11
 
-	// loose are the flags that change while a lease lasts.
+	// loose are the flags that may change during a lease.
 	loose = retire | listed | parked
 )
 
@@ -62,45 +63,57 @@ func (w word) phase() phase    { return phase(w & phaseBits) }
 func (w word) gen() uint64     { return uint64(w / oneGen) }
 func (w word) has(f word) bool { return w&f != 0 }
 
-// to returns w in the phase ph, of the same generation, with stale and parked
-// taken off.
+// to returns w in the phase ph, without stale and parked. The generation stays.
 func (w word) to(ph phase) word { return w&^(phaseBits|stale|parked) | word(ph) }
 
-// next is to, one generation on.
+// next is to with the next generation.
 func (w word) next(ph phase) word { return w.to(ph) + oneGen }
 
-// is reports whether the phase of w is ph and neither stale nor retire is up.
+// is reports whether the phase of w is ph and neither stale nor retire is set.
 func (w word) is(ph phase) bool { return w&(phaseBits|stale|retire) == word(ph) }
 
 // isLease reports whether w is the state of the lease that began with l.
 func (w word) isLease(l word) bool { return w&^loose == l&^loose }
 
-// slot is the place of one connection. Slots are made as the pool grows and
-// live as long as the pool.
+// slot is a place for one connection. Slots are made as the pool grows, and live
+// as long as the pool.
 type slot[C any] struct {
-	state atomic.Uint64 // a word; changed by move alone
+	state atomic.Uint64 // a word; only move changes it
 
-	// Set while connecting, cleared while closing; in the phases between they
-	// belong to whoever moved the slot into leased or held.
+	// Set while connecting and cleared while closing. In the phases between, they
+	// belong to the goroutine that moved the slot to leased or held.
 	conn   C
 	raw    driver.Conn
 	born   uint64 // generation of the connection before its first lease
-	rested bool   // it was idle before that
+	birth  *birth
+	rested bool // the connection was idle before its first lease
 
 	why cause // for retire; guarded by Pool.mu
 
 	pool      *Pool[C]
-	expires   atomic.Int64 // end of its lifetime on the pool's clock; 0 = never
-	checkedAt atomic.Int64 // last successful check on the pool's clock
+	expires   atomic.Int64 // end of the connection's lifetime, on the pool's clock; 0 = never
+	checkedAt atomic.Int64 // last successful check or Connect, on the pool's clock
 	index     int          // in Pool.slots, Pool.list and keeper.seen
-	_         [40]byte     // to 128 bytes for an interface C, so that neighbours share no cache line
+
+	idleSeen, leasedSeen sighting // when the keeper saw it so
+
+	_ [16]byte // to 128 bytes for an interface C, so that neighbours share no cache line
+}
+
+// uses is how many leases the connection of s has had in the state w.
+func (s *slot[C]) uses(w word) int { return int(w.gen() - s.born) }
+
+// birth is how a connection was made. It never changes.
+type birth struct {
+	at         time.Duration // on the pool's clock, when Connect returned
+	seq, order uint64        // of the attempt
 }
 
 // load returns the state of s.
 func (s *slot[C]) load() word { return word(s.state.Load()) }
 
-// move changes the state of s from one word to another, and reports whether
-// it was still from. Nothing else changes a state.
+// move changes the state of s from one word to another, if it is still from, and
+// reports whether it did. Nothing else changes a state.
 func (s *slot[C]) move(from, to word) bool {
 	if moves[from.phase()]>>to.phase()&1 == 0 && from.phase() != to.phase() {
 		illegal(from, to)
@@ -114,7 +127,7 @@ func illegal(from, to word) {
 }
 
 // settle moves s, which the caller owns in its present phase, to the phase ph,
-// whatever flag comes up meanwhile.
+// even if a flag is set meanwhile.
 func (s *slot[C]) settle(ph phase) {
 	for {
 		w := s.load()
@@ -124,8 +137,8 @@ func (s *slot[C]) settle(ph phase) {
 	}
 }
 
-// flag puts the flag f up as long as s is in the phase of w and of its
-// generation. It reports whether it did.
+// flag sets the flag f if s is still in the phase and the generation of w, and
+// reports whether it did.
 func (s *slot[C]) flag(w, f word) bool {
 	for {
 		now := s.load()
@@ -138,8 +151,8 @@ func (s *slot[C]) flag(w, f word) bool {
 	}
 }
 
-// claim takes an idle connection that needs no check for a holder. It returns
-// the word of the new lease.
+// claim leases the connection if it is idle and needs no check. It returns the
+// word of the new lease.
 func (s *slot[C]) claim() (word, bool) {
 	w := s.load()
 	if !w.is(idle) {
@@ -149,9 +162,8 @@ func (s *slot[C]) claim() (word, bool) {
 	return to, s.move(w, to)
 }
 
-// grab takes a leased connection back from the lease with the word l. It
-// reports false if that lease has ended. The slot is then held, and the
-// caller's.
+// grab ends the lease with the word l. After that the slot is held, and belongs to
+// the caller. It reports false if that lease has already ended.
 func (s *slot[C]) grab(l word) (word, bool) {
 	for {
 		now := s.load()
@@ -164,9 +176,9 @@ func (s *slot[C]) grab(l word) (word, bool) {
 	}
 }
 
-// fill puts a new connection into s, a slot that is connecting, and returns
-// the word to publish it with.
-func (s *slot[C]) fill(raw driver.Conn, c C) word {
+// install puts a new connection into s, a slot that is connecting. It returns the
+// word to publish it with.
+func (s *slot[C]) install(raw driver.Conn, c C) word {
 	s.raw, s.conn = raw, c
 	w := s.load() &^ (retire | validates | resets | pings)
 	if _, ok := raw.(driver.Validator); ok {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/driver/drivertest"
 )
 
@@ -204,4 +205,23 @@ func openBare(t testing.TB, cfg Config) (*drivertest.Fake, *Pool[*drivertest.Bar
 	require.NoError(t, err)
 	t.Cleanup(func() { p.Close() })
 	return f, p
+}
+
+// The pool looks at releases while new connections turn out useless, and no
+// longer.
+func TestReleaseIsFastAgainAfterUselessConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openBare(t, Config{MaxOpen: 1, Backoff: Backoff{Initial: 1, Max: 1}})
+		for range 2 {
+			l, err := p.Acquire(t.Context())
+			require.NoError(t, err)
+			l.Discard(driver.ErrBadConn)
+			synctest.Wait()
+		}
+		assert.False(t, p.simple.Load())
+		f.Next(drivertest.Connect, 1, drivertest.Fail(errors.New("refused")))
+		_, err := p.Acquire(t.Context())
+		require.Error(t, err)
+		assert.True(t, p.simple.Load())
+	})
 }

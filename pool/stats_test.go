@@ -94,17 +94,17 @@ func TestStatsCountTheTimeOfFailedWaits(t *testing.T) {
 		defer cancel()
 		start(ctx, p)
 		start(t.Context(), p)
-		want.Waits, want.Waiting = 3, 2
+		want.Waits, want.ReleaseWaits, want.Waiting = 3, 2, 2
 		wantStats(t, p, want)
 		start(t.Context(), p).wantError(t, pool.ErrTooManyWaiters)
 		want.Rejected = 1
 		wantStats(t, p, want)
 
 		advance(3 * time.Second)
-		want.Waiting, want.Canceled, want.WaitTime = 1, 1, 3*time.Second
+		want.Waiting, want.Canceled, want.WaitTime, want.ReleaseWaitTime = 1, 1, 3*time.Second, 3*time.Second
 		wantStats(t, p, want)
 		advance(2 * time.Second)
-		want.Waiting, want.Timeouts, want.WaitTime = 0, 1, 8*time.Second
+		want.Waiting, want.Timeouts, want.WaitTime, want.ReleaseWaitTime = 0, 1, 8*time.Second, 8*time.Second
 		wantStats(t, p, want)
 		l.Release()
 	})

@@ -98,7 +98,7 @@ func testStress(t *testing.T, wrap func(*drivertest.FakeConn) driver.Conn) {
 
 	require.NoError(t, p.Resize(maxOpen))
 	leases := acquireN(t, p, maxOpen)
-	_, ok := p.TryAcquire()
+	_, ok := try(p)
 	assert.False(t, ok, "one slot too many")
 	releaseAll(leases)
 	s := p.Stats()
@@ -139,7 +139,7 @@ func stressAcquire(t *testing.T, p *pool.Pool[stressed]) (pool.Lease[stressed], 
 	ctx := context.Background()
 	switch rand.IntN(10) {
 	case 0:
-		return p.TryAcquire()
+		return try(p)
 	case 1, 2, 3:
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, rand.N(100*time.Microsecond))

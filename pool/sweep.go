@@ -2,50 +2,62 @@ package pool
 
 import "time"
 
-// busyPause is when a sweep looks again that could not do all that is due,
-// because as many pings or connects are under way as may be.
-const busyPause = 10 * time.Millisecond
+const (
+	// busyPause is the delay before the next sweep when this one hit the limit of
+	// pings or of connects.
+	busyPause = 10 * time.Millisecond
+
+	// parkedAfter is how long a lease lasts before waiters no longer count on its
+	// end: it may be a transaction of minutes, or wait for mail for hours.
+	parkedAfter = 3 * time.Second
+)
 
 // keeper looks after connections that nobody uses. It has no goroutine of its
-// own: a timer runs sweep. Guarded by Pool.mu, but for seen.
+// own: a timer runs sweep. Guarded by Pool.mu, except for the last group.
 type keeper struct {
-	every  time.Duration // between sweeps while connections are in use; 0 = nothing to do
-	calm   time.Duration // between sweeps while unmarked ones are idle; 0 = nothing to do
+	every  time.Duration // between sweeps while connections are in use
 	timer  *time.Timer
 	at     time.Duration // the next sweep, on the pool's clock; 0 = none is set
-	active bool          // sweep is running
+	active bool          // a sweep is running
 	woken  bool          // a sweep was asked for meanwhile
+	behind bool          // the last sweep left old connections for want of connects
 
 	leased int // seen by the last sweep, less those closed since
 	owed   int // replacements of connections that had to go first
 
-	seen []seen // by slot.index; only sweep uses it
+	// Only a running sweep uses these.
+	last  time.Duration // sweep, when it began
+	gap   time.Duration // the least time to the next
+	drift time.Duration // of the wall clock from the pool's, in the last sweep
+	seen  []seen        // by slot.index
 }
 
 // seen is what the sweeps know of one slot. An idle connection is recognized by
-// its generation, which each lease changes: so telling how long it has been
-// idle takes no clock and no write in Acquire and Release.
+// its generation, which each lease changes: so its idle time takes no clock and
+// no write in Acquire and Release.
 type seen struct {
 	gen       uint64
-	idleSince time.Duration // the first sweep that saw it idle in gen
+	idleSince time.Duration // at the latest: the last sweep that did not see it idle in gen, or its check
 	checked   time.Duration // its last check, of those seen
 	pingAt    time.Duration
-}
 
-// fresh is when the connection was last known to live.
-func (v *seen) fresh() time.Duration { return max(v.idleSince, v.checked) }
+	lease       uint64
+	leasedSince time.Duration // the first sweep that saw it leased in lease
+}
 
 // round is what one sweep has found.
 type round[C any] struct {
-	now    time.Duration
-	took   time.Duration // to look
-	idle   int
-	leased int
-	awake  bool          // something is in use, or may soon be stale
-	next   time.Duration // the earliest time at which something falls due
-	pings  []found[C]
-	old    []found[C] // past their lifetime
-	unused []found[C] // past MaxIdleTime
+	now       time.Duration
+	took      time.Duration // to look
+	suspended bool          // the machine was, since the last sweep
+	idle      int
+	leased    int
+	retiring  int           // leased or held, and to be closed after that
+	awake     bool          // something is in use, or may soon be stale
+	next      time.Duration // the earliest time at which something falls due; negative = none
+	pings     []found[C]
+	old       []found[C] // past their lifetime
+	unused    []found[C] // past MaxIdleTime, or before the next sweep
 }
 
 // found is a slot in the state that a sweep saw it in.
@@ -56,11 +68,7 @@ type found[C any] struct {
 
 // wakeKeeperLocked makes a sweep come within the usual interval. It follows
 // everything by which a connection may come into use without mu.
-func (p *Pool[C]) wakeKeeperLocked() {
-	if p.keeper.every > 0 {
-		p.sweepAtLocked(p.now() + p.keeper.every)
-	}
-}
+func (p *Pool[C]) wakeKeeperLocked() { p.sweepAtLocked(p.now() + p.keeper.every) }
 
 // sweepAtLocked makes a sweep come at the time at or before.
 func (p *Pool[C]) sweepAtLocked(at time.Duration) {
@@ -115,7 +123,9 @@ func (p *Pool[C]) look() round[C] {
 	k := &p.keeper
 	slots := *p.slots.Load()
 	k.seen = append(k.seen, make([]seen, len(slots)-len(k.seen))...)
-	r := round[C]{now: p.now(), next: -1}
+	now := time.Now()
+	r := round[C]{now: now.Sub(p.start), next: -1}
+	r.suspended = k.wasSuspended(now.Round(0).Sub(p.start.Round(0))-r.now, p.cfg.ValidateAfter)
 	for i, s := range slots {
 		switch w := s.load(); w.phase() {
 		case idle:
@@ -123,43 +133,71 @@ func (p *Pool[C]) look() round[C] {
 			p.lookAtIdle(&r, s, w, &k.seen[i])
 		case leased, held:
 			r.awake = true
+			if w.has(retire) && !w.has(parked) {
+				r.retiring++
+			}
 			if w.phase() == leased {
 				r.leased++
+				lookAtLease(&r, s, w, &k.seen[i])
 			}
 			p.lookAtAge(&r, s, w)
 		}
 	}
+	k.last = r.now
 	r.took = p.now() - r.now
 	return r
 }
 
+// wasSuspended reports whether the wall clock has run ahead of the pool's by span
+// since the last sweep, as it does while a machine is suspended.
+func (k *keeper) wasSuspended(drift, span time.Duration) bool {
+	ahead := drift - k.drift
+	k.drift = drift
+	return ahead >= span
+}
+
 // lookAtIdle finds what is due for an idle connection.
 func (p *Pool[C]) lookAtIdle(r *round[C], s *slot[C], w word, v *seen) {
+	checked := time.Duration(s.checkedAt.Load())
 	if v.gen != w.gen() { // released since the last sweep, perhaps just after it
-		*v = seen{gen: w.gen(), idleSince: r.now, pingAt: r.now + p.cfg.keepAlive() - p.keeper.every}
+		v.gen, v.idleSince = w.gen(), max(p.keeper.last, checked)
+		v.pingAt = v.idleSince + p.cfg.keepAlive()
+		s.idleSeen.set(v.gen, v.idleSince)
 	}
-	if c := time.Duration(s.checkedAt.Load()); c > v.checked {
-		v.checked = c
-		v.pingAt = max(v.pingAt, c+p.cfg.keepAlive())
+	if checked > v.checked {
+		v.checked = checked
+		v.pingAt = max(v.pingAt, checked+p.cfg.keepAlive())
 	}
 	if p.lookAtAge(r, s, w) {
 		return
 	}
 	f := found[C]{s, w}
 	if p.cfg.MaxIdleTime >= 0 {
-		r.unused = r.collect(r.unused, f, v.idleSince+p.cfg.MaxIdleTime)
+		r.unused = r.collect(r.unused, f, v.idleSince+p.cfg.MaxIdleTime, p.keeper.gap)
 	}
 	if p.cfg.KeepAlive > 0 && w.has(pings) {
-		r.pings = r.collect(r.pings, f, v.pingAt)
+		r.pings = r.collect(r.pings, f, v.pingAt, 0)
 	}
+	fresh := max(v.idleSince, v.checked-p.keeper.every) // the next look is one interval away
 	switch {
 	case w.has(stale):
 	case p.cfg.ValidateAfter < everyUse || !w.has(pings):
-		r.dueAt(r.now + p.keeper.calm) // it may be used meanwhile, and nobody would know
-	case r.now-v.fresh()+p.keeper.every >= p.cfg.ValidateAfter: // it may have been idle for one interval more than was seen
+		r.awake = true // it may be used meanwhile, and nobody would know
+	case r.suspended || r.now-fresh >= p.cfg.ValidateAfter:
 		r.awake = !s.flag(w, stale) || r.awake // else it is in use since s was looked at
 	default:
 		r.awake = true
+	}
+}
+
+// lookAtLease marks the lease of s once it has lasted for long.
+func lookAtLease[C any](r *round[C], s *slot[C], w word, v *seen) {
+	if v.lease != w.gen() {
+		v.lease, v.leasedSince = w.gen(), r.now
+		s.leasedSeen.set(w.gen(), r.now)
+	}
+	if !w.has(parked) && r.now-v.leasedSince >= parkedAfter {
+		s.flag(w, parked)
 	}
 }
 
@@ -170,13 +208,14 @@ func (p *Pool[C]) lookAtAge(r *round[C], s *slot[C], w word) bool {
 	if end == 0 || w.has(retire) {
 		return false
 	}
-	r.old = r.collect(r.old, found[C]{s, w}, end)
+	r.old = r.collect(r.old, found[C]{s, w}, end, 0)
 	return end <= r.now
 }
 
-// collect adds f to list if the time t has come, else has a sweep come at t.
-func (r *round[C]) collect(list []found[C], f found[C], t time.Duration) []found[C] {
-	if t <= r.now {
+// collect adds f to list if the time t comes within the time ahead, else has a
+// sweep come at t.
+func (r *round[C]) collect(list []found[C], f found[C], t, ahead time.Duration) []found[C] {
+	if t <= r.now+ahead {
 		return append(list, f)
 	}
 	r.dueAt(t)
@@ -191,19 +230,24 @@ func (r *round[C]) dueAt(t time.Duration) {
 }
 
 // planLocked sets the next sweep: soon while connections are in use, else when
-// something falls due, but not for each connection apart: where there are so many
-// that looking takes milliseconds, no more than a 64th of the time goes into it.
+// something falls due. Where there are so many connections that looking takes
+// milliseconds, it takes no more than a 64th of the time.
 func (p *Pool[C]) planLocked(r *round[C]) {
-	every := p.keeper.every
-	gap := max(time.Millisecond, min(64*r.took, every))
-	if r.awake || p.keeper.woken {
-		r.dueAt(r.now + every)
+	k := &p.keeper
+	k.gap = max(time.Millisecond, min(64*r.took, k.every))
+	if r.awake || k.woken {
+		r.dueAt(r.now + k.every)
 	} else {
-		gap = max(gap, every/16)
+		k.gap = max(k.gap, k.every/16)
 	}
-	p.keeper.woken = false
-	if every > 0 && r.next >= 0 {
-		p.sweepAtLocked(max(r.next, r.now+gap))
+	k.woken = false
+	for _, a := range p.attempts {
+		if at := p.hangsAt(a); at > r.now {
+			r.dueAt(at)
+		}
+	}
+	if r.next >= 0 {
+		p.sweepAtLocked(max(r.next, r.now+k.gap))
 	}
 }
 
@@ -218,27 +262,52 @@ func (f found[C]) takeLocked() bool {
 // room, the replacement is connected first; else it follows. While connecting
 // fails, they are kept: an old connection that works is better than none.
 func (p *Pool[C]) replaceOldLocked(r *round[C]) {
+	p.keeper.behind = false
 	for _, f := range r.old {
 		s := f.slot
 		if end := time.Duration(s.expires.Load()); end == 0 || end > r.now {
 			continue // another connection by now
 		}
-		room := p.occupiedLocked() < p.max
+		occupied := p.occupiedLocked()
+		room := occupied < p.outage.atMost(p.max)
 		switch {
-		case p.outage.permanent: // none but callers may start an attempt
+		case !room && f.word.has(parked): // its lease may last for hours; the others go before it
+			continue
+		case p.outage.permanent: // only callers may start an attempt
 			r.dueAt(r.now + permanentPause)
-			continue
-		case r.now < p.outage.startsAt(), room && !p.mayConnectLocked(): // a pause, or MaxConnecting are under way
-			r.dueAt(max(r.now+busyPause, p.outage.startsAt()))
-			continue
+			return
+		case room && !p.mayConnectLocked() || !room && !p.mayRetireLocked(r):
+			p.keeper.behind = true
+			r.dueAt(max(r.now+p.keeper.every, p.outage.startsAt(occupied)))
+			return
 		}
 		s.expires.Store(0)
-		if room {
+		if room && p.maxIdle != 0 {
 			p.startConnectLocked(s)
-		} else if p.retireLocked(s, tooOld) {
+		} else if p.retireLocked(s, tooOld) && p.maxIdle != 0 {
 			p.keeper.owed++
+			r.retiring++
 		}
 	}
+}
+
+// mayRetireLocked reports whether one more old connection may go before its
+// replacement is there: as many at a time as may connect, but no more than half
+// of the pool, and one while connecting fails or the server is full.
+func (p *Pool[C]) mayRetireLocked(r *round[C]) bool {
+	limit := p.outage.atMost(p.max)
+	if r.now < p.outage.startsAt(limit) {
+		return false
+	}
+	budget := min(p.cfg.MaxConnecting, limit/2)
+	if p.outage.pace.steps > 0 || p.outage.full {
+		budget = 1
+	}
+	missing := limit - p.openLocked() + r.retiring
+	if p.outage.full { // its limit drops with each connection that is not replaced
+		missing = max(missing, p.keeper.owed)
+	}
+	return missing < max(budget, 1)
 }
 
 // closeUnusedLocked closes connections that nobody wanted for MaxIdleTime, but

@@ -17,7 +17,7 @@ import (
 // wantTry fails t unless TryAcquire succeeds, and ends the lease.
 func wantTry[C any](t testing.TB, p *pool.Pool[C]) {
 	t.Helper()
-	l, ok := p.TryAcquire()
+	l, ok := try(p)
 	require.True(t, ok, "TryAcquire failed")
 	l.Release()
 }
@@ -25,7 +25,7 @@ func wantTry[C any](t testing.TB, p *pool.Pool[C]) {
 // wantNone fails t if TryAcquire succeeds.
 func wantNone[C any](t testing.TB, p *pool.Pool[C]) {
 	t.Helper()
-	_, ok := p.TryAcquire()
+	_, ok := try(p)
 	require.False(t, ok, "TryAcquire succeeded")
 	synctest.Wait()
 }
@@ -41,7 +41,7 @@ func TestTryAcquireDoesNotWaitButStartsAConnect(t *testing.T) {
 			}
 			assert.Equal(t, 1, p.Stats().Connecting, "one Connect for all callers in the meantime")
 			advance(time.Second)
-			l, ok := p.TryAcquire()
+			l, ok := try(p)
 			require.True(t, ok)
 			leases = append(leases, l)
 		}
@@ -75,7 +75,7 @@ func TestTryAcquireFollowsTheBackoff(t *testing.T) {
 		f, p := openFake(t, pool.Config{Backoff: pool.Backoff{Jitter: -1}})
 		down(f)
 		for range 1000 {
-			p.TryAcquire()
+			try(p)
 			advance(time.Millisecond)
 		}
 		wantGaps(t, gaps(f, 0), 100*time.Millisecond, 160*time.Millisecond, 256*time.Millisecond)
@@ -100,7 +100,7 @@ func TestTryAcquireTriesTheNextOfDeadConnections(t *testing.T) {
 func TestTryAcquireGivesUpOneConnectionToAHookThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fail error
-		f, p := openFake(t, pool.Config{OnAcquire: func(context.Context, driver.Conn) error { return fail }})
+		f, p := openFake(t, pool.Config{OnAcquire: func(context.Context, driver.Conn, pool.Info) error { return fail }})
 		fill(t, p, 10)
 		fail = errScripted
 		wantNone(t, p)

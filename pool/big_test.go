@@ -1,0 +1,196 @@
+package pool_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/pool"
+)
+
+// bigBatch is how many operations are measured at once.
+const bigBatch = 64
+
+// bigOps are operations whose cost must not depend on the size of the pool.
+// open returns a function that does bigBatch of them and reports how long they
+// took, without the time for setting up and cleaning up.
+var bigOps = []struct {
+	name       string
+	open       func(tb testing.TB, size int) (batch func() time.Duration)
+	small, big int
+}{
+	{"try", allInUse, 100, 50_000},
+	{"reject", openRejecting, 100, 50_000},
+	{"grow", openGrowing, 100, 50_000},
+	{"handover", openHandover, 100, 50_000},
+	{"wait", openContended, 100, 50_000},
+	{"release-after-peak", openAfterPeak, 1, 5_000},
+}
+
+// openLeased returns a pool with n connections in use, and their leases.
+func openLeased(tb testing.TB, cfg pool.Config, n int) (*pool.Pool[*plainConn], []pool.Lease[*plainConn]) {
+	p, err := pool.New[*plainConn](plainConnector{}, cfg)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, p.Close()) })
+	leases := make([]pool.Lease[*plainConn], n)
+	takeAll(tb, p, leases)
+	return p, leases
+}
+
+// takeAll fills leases by Acquire.
+func takeAll(tb testing.TB, p *pool.Pool[*plainConn], leases []pool.Lease[*plainConn]) {
+	ctx := context.Background()
+	for i := range leases {
+		var err error
+		if leases[i], err = p.Acquire(ctx); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+// await waits for what the pool does in the background.
+func await(p *pool.Pool[*plainConn], ok func(pool.Stats) bool) {
+	for !ok(p.Stats()) {
+		runtime.Gosched()
+	}
+}
+
+// allInUse is for TryAcquire where all connections are in use.
+func allInUse(tb testing.TB, size int) func() time.Duration {
+	p, _ := openLeased(tb, pool.Config{MaxOpen: size}, size)
+	return func() time.Duration {
+		began := time.Now()
+		for range bigBatch {
+			if _, err := p.TryAcquire(); err == nil {
+				tb.Error("TryAcquire got a connection")
+			}
+		}
+		return time.Since(began)
+	}
+}
+
+// openRejecting is for Acquire where all connections are in use and nobody may
+// wait.
+func openRejecting(tb testing.TB, size int) func() time.Duration {
+	p, _ := openLeased(tb, pool.Config{MaxOpen: size, MaxWaiters: -1}, size)
+	ctx := context.Background()
+	return func() time.Duration {
+		began := time.Now()
+		for range bigBatch {
+			if _, err := p.Acquire(ctx); err == nil {
+				tb.Error("Acquire got a connection")
+			}
+		}
+		return time.Since(began)
+	}
+}
+
+// openContended is for Acquire and Release by two callers who want the same
+// connection, so that each waits for the other. All others are in use.
+func openContended(tb testing.TB, size int) func() time.Duration {
+	p, leases := openLeased(tb, pool.Config{MaxOpen: size}, size)
+	leases[size-1].Release()
+	return func() time.Duration {
+		var callers sync.WaitGroup
+		began := time.Now()
+		for range 2 {
+			callers.Go(func() {
+				for range bigBatch / 2 {
+					var one [1]pool.Lease[*plainConn]
+					takeAll(tb, p, one[:])
+					runtime.Gosched() // to let the other join the queue
+					one[0].Release()
+				}
+			})
+		}
+		callers.Wait()
+		return time.Since(began)
+	}
+}
+
+// openGrowing is for Acquire where all connections are in use and MaxOpen is
+// not reached.
+func openGrowing(tb testing.TB, size int) func() time.Duration {
+	p, _ := openLeased(tb, pool.Config{MaxOpen: size + bigBatch}, size)
+	leases := make([]pool.Lease[*plainConn], bigBatch)
+	return func() time.Duration {
+		began := time.Now()
+		takeAll(tb, p, leases)
+		took := time.Since(began)
+		for _, l := range leases {
+			l.Discard(nil)
+		}
+		await(p, func(s pool.Stats) bool { return s.Closing == 0 && s.Leased == size })
+		return took
+	}
+}
+
+// openHandover is for Release where callers wait, until they are served.
+func openHandover(tb testing.TB, size int) func() time.Duration {
+	p, leases := openLeased(tb, pool.Config{MaxOpen: size}, size)
+	return func() time.Duration {
+		got := make([]pool.Lease[*plainConn], bigBatch)
+		var callers sync.WaitGroup
+		for i := range got {
+			callers.Go(func() { takeAll(tb, p, got[i:i+1]) })
+		}
+		await(p, func(s pool.Stats) bool { return s.Waiting == bigBatch })
+		began := time.Now()
+		for i := range got { // not the first connections of the pool, which are found first
+			leases[size-1-i].Release()
+		}
+		callers.Wait()
+		took := time.Since(began)
+		copy(leases[size-bigBatch:], got)
+		return took
+	}
+}
+
+// openAfterPeak is for Acquire and Release where MaxIdle has closed most
+// connections of a peak.
+func openAfterPeak(tb testing.TB, peak int) func() time.Duration {
+	p, leases := openLeased(tb, pool.Config{MaxOpen: 10_000, MaxIdle: 2}, peak)
+	releaseAll(leases)
+	await(p, func(s pool.Stats) bool { return s.Closing == 0 })
+	return func() time.Duration {
+		one := leases[:1]
+		began := time.Now()
+		for range bigBatch {
+			takeAll(tb, p, one)
+			one[0].Release()
+		}
+		return time.Since(began)
+	}
+}
+
+// What a caller does costs the same however many connections the pool has. Three
+// times as much is allowed, because more memory means more cache misses.
+func TestCostDoesNotGrowWithThePool(t *testing.T) {
+	if testing.Short() || raceEnabled {
+		t.Skip("measures time")
+	}
+	for _, op := range bigOps {
+		t.Run(op.name, func(t *testing.T) {
+			small, big := op.open(t, op.small), op.open(t, op.big)
+			// Other work on the machine slows down some turns, but not the best
+			// of many short ones.
+			best := func(batch func() time.Duration, d *time.Duration) { *d = min(*d, batch()) }
+			short, long := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
+			for round := 0; round < 8 || float64(long) > 3*float64(short) && round < 60; round++ {
+				best(small, &short)
+				best(big, &long)
+			}
+			ratio := float64(long) / float64(short)
+			per := fmt.Sprintf("%v at size %d, %v at size %d", short/bigBatch, op.small, long/bigBatch, op.big)
+			t.Logf("%.1f times: %s", ratio, per)
+			assert.LessOrEqual(t, ratio, 3.0, per)
+		})
+	}
+}

@@ -1,0 +1,294 @@
+package pool_test
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/drivertest"
+	"github.com/hotline-go/hotline/pool"
+)
+
+// fewest is the smallest number of connections of a Fake that were ever open at
+// once. Only a Close makes the number smaller, so that is when it is taken.
+type fewest struct {
+	mu sync.Mutex
+	n  int
+}
+
+// watchFewest starts from the connections that are open now. Each Close takes d.
+func watchFewest(f *drivertest.Fake, d time.Duration) *fewest {
+	w := &fewest{n: len(f.Conns())}
+	f.Always(drivertest.Close, func(context.Context, *conn) error {
+		n := 0
+		for _, c := range f.Conns() {
+			if !c.IsClosed() {
+				n++
+			}
+		}
+		w.mu.Lock()
+		w.n = min(w.n, n)
+		w.mu.Unlock()
+		<-time.After(d)
+		return nil
+	})
+	return w
+}
+
+func (w *fewest) get() int {
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.n
+}
+
+// sameAge returns a pool of n idle connections that all reach MaxLifetime in
+// a minute.
+func sameAge(t *testing.T, n int, cfg pool.Config) (*drivertest.Fake, *pool.Pool[*conn]) {
+	cfg.MaxLifetime, cfg.LifetimeJitter, cfg.MaxIdleTime = time.Minute, -1, -1
+	cfg.MaxOpen = max(cfg.MaxOpen, n)
+	f, p := openFake(t, cfg)
+	fill(t, p, n)
+	return f, p
+}
+
+// oldest returns how many of the first n connections are still open.
+func oldest(f *drivertest.Fake, n int) (old int) {
+	for _, c := range f.Conns() {
+		if c.ID <= n {
+			old++
+		}
+	}
+	return old
+}
+
+// useFor has n goroutines use connections of p for d, 10 ms at a time.
+func useFor(t *testing.T, p *pool.Pool[*conn], n int, d time.Duration) {
+	var users sync.WaitGroup
+	began := time.Now()
+	for range n {
+		users.Go(func() {
+			for time.Since(began) < d {
+				l := acquire(t, p)
+				<-time.After(10 * time.Millisecond)
+				l.Release()
+			}
+		})
+	}
+	users.Wait()
+	advance(d - time.Since(began))
+}
+
+// A full pool has no room to connect before it closes. It replaces only a few
+// connections at a time: as many as MaxConnecting, and no more than half.
+func TestFullPoolOfOneAgeIsReplacedBitByBit(t *testing.T) {
+	const many = 100
+	for name, tt := range map[string]struct {
+		n          int
+		connecting int           // MaxConnecting
+		room       int           // MaxOpen less n
+		users      int           // at that time
+		held       time.Duration // all of them, from the start
+		closeTime  time.Duration
+		least      int
+	}{
+		"at rest":                   {n: 20, least: 12},
+		"at rest, many at once":     {n: 20, connecting: many, least: 10},
+		"at rest, one at a time":    {n: 20, connecting: 1, least: 19},
+		"in use, with waiters":      {n: 20, users: 50, least: 12},
+		"half in use, many at once": {n: 20, users: 10, connecting: many, least: 10},
+		"released together, later":  {n: 20, held: 10 * time.Minute, connecting: many, least: 10},
+		"slow to close":             {n: 20, closeTime: 2 * time.Second, least: 12},
+		"with a little room":        {n: 20, room: 2, least: 10},
+		"three":                     {n: 3, users: 3, least: 2},
+		"two":                       {n: 2, users: 1, least: 1},
+		"one":                       {n: 1, users: 1, least: 0},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			f, p := sameAge(t, tt.n, pool.Config{MaxOpen: tt.n + tt.room, MaxConnecting: tt.connecting})
+			leases := acquireN(t, p, tt.n)
+			time.AfterFunc(tt.held, func() { releaseAll(leases) })
+			advance(50 * time.Second)
+			f.Always(drivertest.Connect, drivertest.Delay(500*time.Millisecond))
+			least := watchFewest(f, tt.closeTime)
+			useFor(t, p, tt.users, 30*time.Second)
+			advance(max(tt.held-80*time.Second, 0) + 25*time.Second)
+			assert.GreaterOrEqual(t, least.get(), tt.least, "open connections")
+			assert.Zero(t, oldest(f, tt.n), "connections past their lifetime")
+			assert.Equal(t, tt.n, p.Stats().Open)
+			assert.Equal(t, 2*tt.n, f.Counts().Connects, "one replacement for each")
+			assert.LessOrEqual(t, f.Counts().Peak, tt.n+tt.room)
+		})
+	}
+}
+
+// While connecting fails, an old connection that works is better than none.
+// The next ones go as soon as replacements are there, and do not wait for the
+// usual sweep.
+func TestBigPoolOfOneAgeIsReplacedSwiftly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := sameAge(t, 200, pool.Config{})
+		f.Always(drivertest.Connect, drivertest.Delay(time.Millisecond))
+		advance(61 * time.Second)
+		assert.Zero(t, oldest(f, 200))
+		assert.Equal(t, 200, p.Stats().Idle)
+	})
+}
+
+func TestOldConnectionsStayWhileConnectingFails(t *testing.T) {
+	for name, tt := range map[string]struct {
+		connect drivertest.Step
+		cfg     pool.Config
+		held    time.Duration // all of them, from the start
+	}{
+		"refused":            {connect: drivertest.Fail(errScripted)},
+		"refused, MinIdle":   {connect: drivertest.Fail(errScripted), cfg: pool.Config{MinIdle: 20}},
+		"refused, in use":    {connect: drivertest.Fail(errScripted), held: 2 * time.Minute},
+		"refused for good":   {connect: drivertest.Fail(driver.Permanent(errScripted))},
+		"refused for a time": {connect: drivertest.Fail(driver.Throttled(errScripted, time.Minute))},
+		"no answer":          {connect: drivertest.Hang},
+		"one at a time":      {connect: drivertest.Fail(errScripted), cfg: pool.Config{MaxConnecting: 1}},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			f, p := sameAge(t, 20, tt.cfg)
+			leases := acquireN(t, p, 20)
+			time.AfterFunc(tt.held, func() { releaseAll(leases) })
+			f.Always(drivertest.Connect, tt.connect)
+			advance(4 * time.Minute)
+			stay := 20 - cmp.Or(tt.cfg.MaxConnecting, 8)
+			require.GreaterOrEqual(t, p.Stats().Open, stay)
+			began := time.Now()
+			leases = acquireN(t, p, stay)
+			assert.Zero(t, time.Since(began))
+			releaseAll(leases)
+
+			f.Always(drivertest.Connect, nil)
+			advance(2 * time.Minute)
+			releaseAll(acquireN(t, p, stay+1)) // a permanent error ends when a caller needs a Connect
+			advance(time.Minute / 2)
+			assert.Zero(t, oldest(f, 20), "connections past their lifetime")
+			assert.GreaterOrEqual(t, p.Stats().Open, max(stay, tt.cfg.MinIdle))
+		})
+	}
+}
+
+// One caller after the other always finds a connection, however few there are.
+func TestSingleCallerNeverWaitsForARotation(t *testing.T) {
+	for name, tt := range map[string]struct {
+		n   int
+		cfg pool.Config
+	}{
+		"two":                  {n: 2},
+		"twenty":               {n: 20},
+		"twenty, many at once": {n: 20, cfg: pool.Config{MaxConnecting: 100}},
+		"every use pinged":     {n: 2, cfg: pool.Config{ValidateAfter: 1}},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			f, p := sameAge(t, tt.n, tt.cfg)
+			f.Always(drivertest.Connect, drivertest.Delay(time.Second))
+			worst := time.Duration(0)
+			for range 9000 { // 90 seconds
+				began := time.Now()
+				l := acquire(t, p)
+				worst = max(worst, time.Since(began))
+				<-time.After(10 * time.Millisecond)
+				l.Release()
+			}
+			assert.Zero(t, worst)
+			assert.Zero(t, oldest(f, tt.n))
+		})
+	}
+}
+
+// MaxIdleTime is a promise to the caller: firewalls and servers drop what is
+// idle for longer. The pool may close a connection a tenth early, no earlier.
+func TestNoCallerGetsAConnectionThatWasIdleForMaxIdleTime(t *testing.T) {
+	for name, tt := range map[string]struct {
+		limit time.Duration
+		cfg   pool.Config
+		wrap  func(*conn) driver.Conn
+		busy  bool // another connection is in use all the time
+	}{
+		"a minute":         {limit: time.Minute},
+		"a second":         {limit: time.Second},
+		"a tenth":          {limit: 100 * time.Millisecond},
+		"others in use":    {limit: time.Minute, busy: true},
+		"never pinged":     {limit: time.Minute, cfg: pool.Config{ValidateAfter: -1}},
+		"every use pinged": {limit: time.Minute, cfg: pool.Config{ValidateAfter: 1}},
+		"no Pinger":        {limit: time.Minute, wrap: drivertest.Bare},
+		"kept alive":       {limit: time.Minute, cfg: pool.Config{KeepAlive: 15 * time.Second}},
+		"default of 5m":    {limit: 5 * time.Minute},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			f := drivertest.NewFake(t)
+			f.Wrap = tt.wrap
+			if tt.limit != 5*time.Minute {
+				tt.cfg.MaxIdleTime = tt.limit
+			}
+			tt.cfg.MaxLifetime = -1
+			p := open[driver.Conn](t, f, tt.cfg)
+			if tt.busy {
+				defer acquire(t, p).Release()
+			}
+			connects := func() int {
+				l := acquire(t, p)
+				defer l.Release()
+				return f.Counts().Connects
+			}
+			for i := range time.Duration(40) {
+				<-time.After(tt.limit * i / 37) // so that the release falls anywhere between two sweeps
+				before := connects()
+				<-time.After(tt.limit * 89 / 100)
+				require.Equal(t, before, connects(), "closed more than a tenth early in round %d", i)
+				<-time.After(tt.limit + 1)
+				require.Equal(t, before+1, connects(), "lent too late in round %d", i)
+			}
+		})
+	}
+}
+
+// A full server may give the room of a closed connection to another client.
+func TestOldConnectionsOfAFullServerStay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := sameAge(t, 20, pool.Config{})
+		f.Always(drivertest.Connect, drivertest.Fail(driver.Full(errScripted, 0)))
+		advance(4 * time.Minute)
+		assert.GreaterOrEqual(t, p.Stats().Open, 12)
+	})
+}
+
+// A Watch of hours must not keep the other connections from being replaced.
+func TestLongLeasesDoNotStopTheRotation(t *testing.T) {
+	for name, tt := range map[string]struct{ size, watches, connecting int }{
+		"one of two":             {2, 1, 0},
+		"one of twenty":          {20, 1, 1},
+		"as many as may connect": {20, 8, 8},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			f, p := sameAge(t, tt.size, pool.Config{MaxConnecting: tt.connecting})
+			watches := acquireN(t, p, tt.watches)
+			advance(10 * time.Minute)
+			assert.Equal(t, tt.watches, oldest(f, tt.size))
+			releaseAll(watches)
+		})
+	}
+}
+
+func TestNoReplacementIsMadeForAPoolThatKeepsNoIdleConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxIdle: -1, MaxLifetime: time.Minute, LifetimeJitter: -1})
+		l := acquire(t, p)
+		advance(10 * time.Minute)
+		l.Release()
+		synctest.Wait()
+		assert.Equal(t, 1, f.Counts().Connects)
+		assert.Equal(t, int64(1), p.Stats().Closed.Lifetime)
+	})
+}

@@ -1,0 +1,261 @@
+package pool_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/driver/drivertest"
+	"github.com/hotline-go/hotline/pool"
+)
+
+// A Connect that hangs must not keep callers from the next one.
+
+// latency returns how long a caller waited for its lease, which it keeps until
+// t ends. The caller is in a bubble.
+func latency(t testing.TB, p *pool.Pool[*conn]) (waited func() time.Duration) {
+	t.Helper()
+	began := time.Now()
+	var took time.Duration
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l, err := p.Acquire(context.Background())
+		took = time.Since(began)
+		if assert.NoError(t, err) {
+			t.Cleanup(l.Release)
+		}
+	}()
+	wait := func() time.Duration { <-done; return took }
+	t.Cleanup(func() { wait() }) // before the pool is closed
+	return wait
+}
+
+func TestNobodyWaitsForAHungConnect(t *testing.T) {
+	const most = 100 * time.Millisecond
+	for _, maxOpen := range []int{3, 20} {
+		for _, takes := range []time.Duration{0, time.Millisecond, 20 * time.Millisecond} {
+			bubble(t, fmt.Sprintf("MaxOpen %d, a Connect takes %v", maxOpen, takes), func(t *testing.T) {
+				f, p := openFake(t, pool.Config{MaxOpen: maxOpen})
+				gate := make(chan struct{})
+				f.Next(drivertest.Connect, 1, drivertest.HangUntil(gate))
+				f.Always(drivertest.Connect, drivertest.Delay(takes))
+				first := latency(t, p)
+				advance(10 * time.Millisecond)
+				second := latency(t, p)
+				assert.LessOrEqual(t, first(), 10*time.Millisecond+takes, "served by the second Connect")
+				assert.LessOrEqual(t, second(), most)
+				assert.Equal(t, 3, f.Counts().Connects)
+
+				close(gate) // the hung one succeeds after all
+				advance(time.Second)
+				s := p.Stats()
+				assert.Equal(t, [3]int{2, 1, 0}, [3]int{s.Leased, s.Idle, s.Connecting}, "leased, idle, connecting")
+				assert.LessOrEqual(t, f.Counts().Peak, maxOpen)
+			})
+		}
+	}
+
+	bubble(t, "in a flow of callers", func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 20})
+		f.Next(drivertest.Connect, 1, drivertest.Hang)
+		f.Always(drivertest.Connect, drivertest.Delay(5*time.Millisecond))
+		waits := make([]func() time.Duration, 12)
+		for i := range waits {
+			waits[i] = latency(t, p)
+			advance(20 * time.Millisecond)
+		}
+		for i, wait := range waits {
+			assert.LessOrEqual(t, wait(), most, "caller %d", i+1)
+		}
+		assert.LessOrEqual(t, f.Counts().Connects, len(waits)+2)
+	})
+
+	for _, hung := range []int{1, 2} {
+		bubble(t, fmt.Sprintf("number %d, in Ready", hung), func(t *testing.T) {
+			f := drivertest.NewFake(t)
+			f.Always(drivertest.Connect, func(ctx context.Context, c *conn) error {
+				if c.ID == hung {
+					return drivertest.Hang(ctx, c)
+				}
+				return drivertest.Delay(5*time.Millisecond)(ctx, c)
+			})
+			p := open[*conn](t, f, pool.Config{MinIdle: 2})
+			began := time.Now()
+			require.NoError(t, p.Ready(t.Context()))
+			assert.LessOrEqual(t, time.Since(began), most)
+			assert.Equal(t, 3, f.Counts().Connects)
+		})
+	}
+
+	bubble(t, "alone", func(t *testing.T) {
+		f, p := openFake(t, pool.Config{ConnectTimeout: 4 * time.Second})
+		f.Next(drivertest.Connect, 1, drivertest.Hang)
+		f.Always(drivertest.Connect, drivertest.Delay(5*time.Millisecond))
+		assert.InDelta(t, 1100*time.Millisecond, latency(t, p)(), float64(150*time.Millisecond), "a quarter of ConnectTimeout")
+		assert.Equal(t, 2, f.Counts().Connects)
+	})
+
+	// Its slot is taken all the same: the server may count it.
+	bubble(t, "but for the room that it takes", func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 2})
+		gate := make(chan struct{})
+		f.Next(drivertest.Connect, 1, drivertest.HangUntil(gate))
+		latency(t, p)
+		l := latency(t, p)
+		advance(time.Second)
+		s := p.Stats()
+		assert.Equal(t, [3]int{1, 1, 1}, [3]int{s.Leased, s.Connecting, s.Waiting}, "leased, connecting, waiting")
+		close(gate)
+		l()
+		assert.Equal(t, 2, f.Counts().Peak)
+	})
+}
+
+// A path that drops packets hangs as many Connects as may be under way. Once it
+// heals, new ones get through while those still hang.
+func TestPathThatHealsServesCallersWhileOldConnectsHang(t *testing.T) {
+	for name, tt := range map[string]struct {
+		cfg     pool.Config
+		callers int  // whose Connects hang
+		stay    bool // they are still waiting when the path heals
+	}{
+		"after the callers have left":              {pool.Config{MaxOpen: 20}, 8, false},
+		"while the callers wait":                   {pool.Config{MaxOpen: 20}, 8, true},
+		"after the callers of one have left":       {pool.Config{MaxOpen: 4, MaxConnecting: 1}, 1, false},
+		"while the caller of one waits":            {pool.Config{MaxOpen: 4, MaxConnecting: 1}, 1, true},
+		"with room for one more, callers left":     {pool.Config{MaxOpen: 4, MaxConnecting: 3}, 3, false},
+		"while more callers wait than may connect": {pool.Config{MaxOpen: 20, MaxConnecting: 3}, 6, true},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			f, p := openFake(t, tt.cfg)
+			f.Always(drivertest.Connect, drivertest.Hang)
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			defer cancel()
+			var waits []func() time.Duration
+			for range tt.callers {
+				if tt.stay {
+					waits = append(waits, latency(t, p))
+				} else {
+					start(ctx, p)
+				}
+			}
+			advance(time.Second)
+			f.Always(drivertest.Connect, drivertest.Delay(10*time.Millisecond))
+			assert.LessOrEqual(t, latency(t, p)(), 2*time.Second)
+			for _, wait := range waits {
+				assert.LessOrEqual(t, wait(), 3*time.Second)
+			}
+			advance(20 * time.Second) // until those that hung have ended
+			assert.LessOrEqual(t, f.Counts().Peak, p.Stats().MaxOpen)
+		})
+	}
+}
+
+// Attempts beyond MaxConnecting are few, or a pool would add to what makes its
+// server hang.
+func TestBlackHoleGetsNoStorm(t *testing.T) {
+	const connecting = 8
+	for name, cfg := range map[string]pool.Config{
+		"callers":                 {MaxOpen: 100},
+		"callers of a small pool": {MaxOpen: 10},
+		"spares":                  {MaxOpen: 100, MinIdle: 50},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			f := drivertest.NewFake(t)
+			f.Always(drivertest.Connect, drivertest.Hang)
+			cfg.MaxConnecting, cfg.AcquireTimeout, cfg.Backoff.Jitter = connecting, time.Second, -1
+			p := open[*conn](t, f, cfg)
+			counts := make([]int, 0, 7)
+			workers := 30
+			if cfg.MinIdle > 0 {
+				workers = 0
+			}
+			toiling(t, p, workers, time.Minute, 10*time.Millisecond, release)
+			for range cap(counts) {
+				counts = append(counts, f.Counts().Connects)
+				advance(10 * time.Second)
+			}
+			t.Log("connects after each 10 s:", counts)
+			assert.LessOrEqual(t, counts[6], connecting+2*backoffSteps(time.Minute))
+			assert.LessOrEqual(t, counts[6]-counts[2], backoffSteps(40*time.Second), "the pace slows down")
+			assert.GreaterOrEqual(t, counts[6]-counts[2], 40/5-2, "and the server is asked now and then")
+			assert.LessOrEqual(t, f.Counts().Peak, cfg.MaxOpen)
+		})
+	}
+}
+
+func TestSlowServerGetsNoMoreConnectsThanThereAreCallers(t *testing.T) {
+	for name, tt := range map[string]struct{ usual, takes time.Duration }{
+		"hardly":     {time.Millisecond, 40 * time.Millisecond},
+		"suddenly":   {time.Millisecond, 500 * time.Millisecond},
+		"very":       {time.Millisecond, 2 * time.Second},
+		"as usually": {2 * time.Second, 2 * time.Second},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			f, p := openFake(t, pool.Config{MaxOpen: 20})
+			f.Always(drivertest.Connect, drivertest.Delay(tt.usual))
+			latency(t, p)()
+			advance(time.Minute)
+			before := f.Counts().Connects
+			f.Always(drivertest.Connect, drivertest.Delay(tt.takes))
+			for i := range 12 {
+				if i%4 == 0 {
+					advance(30 * time.Millisecond)
+				}
+				latency(t, p)
+			}
+			advance(time.Minute)
+			assert.Equal(t, 12, f.Counts().Connects-before)
+			assert.Equal(t, 1+12, p.Stats().Leased)
+		})
+	}
+}
+
+// A Connect that took long and worked says nothing of the next ones.
+func TestHangsAreFoundAfterASlowSuccess(t *testing.T) {
+	slow := func(t *testing.T) (*drivertest.Fake, *pool.Pool[*conn]) {
+		f, p := openFake(t, pool.Config{MaxOpen: 1})
+		f.Next(drivertest.Connect, 1, drivertest.Delay(9*time.Second))
+		acquire(t, p).Discard(nil)
+		synctest.Wait()
+		require.NoError(t, p.Resize(20))
+		return f, p
+	}
+	bubble(t, "one hangs", func(t *testing.T) {
+		f, p := slow(t)
+		f.Next(drivertest.Connect, 1, drivertest.Hang)
+		assert.LessOrEqual(t, latency(t, p)(), 3*time.Second)
+	})
+	bubble(t, "all hang, and the path heals", func(t *testing.T) {
+		f, p := slow(t)
+		f.Always(drivertest.Connect, drivertest.Hang)
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		startN(ctx, p, 8)
+		advance(time.Second)
+		f.Always(drivertest.Connect, nil)
+		assert.LessOrEqual(t, latency(t, p)(), 2*time.Second)
+	})
+}
+
+// Connects from before a Reset may take long to end.
+func TestResetDoesNotWaitForConnectsThatAreStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 20})
+		gate := make(chan struct{})
+		defer close(gate)
+		f.Next(drivertest.Connect, 8, drivertest.StallUntil(gate)) // all of MaxConnecting
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		startN(ctx, p, 8)
+		advance(10 * time.Millisecond)
+		p.Reset()
+		start(t.Context(), p).wantLease(t).Release()
+	})
+}

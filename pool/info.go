@@ -1,0 +1,51 @@
+package pool
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Info is what the pool knows of a leased connection.
+type Info struct {
+	Age  time.Duration // since Connect returned
+	Idle time.Duration // how long it was unused before this lease; see below
+	Uses int           // leases before this one; 0 = the connection is new
+}
+
+// Info returns what the pool knows of the connection. Idle is accurate to a
+// quarter of ValidateAfter and to a second, because the pool looks at its
+// connections now and then, and not at the clock in each Acquire and Release. The
+// Info of a lease that has ended is zero.
+func (l Lease[C]) Info() Info {
+	s := l.slot
+	if s == nil || !s.load().isLease(l.word) {
+		return Info{}
+	}
+	now := s.pool.now()
+	info := Info{Age: now - s.birth.at, Uses: s.uses(l.word) - 1}
+	end := now
+	if at, ok := s.leasedSeen.in(l.word.gen()); ok {
+		end = at
+	}
+	if at, ok := s.idleSeen.in(l.word.gen() - 1); ok {
+		info.Idle = max(end-at, 0)
+	}
+	return info
+}
+
+// sighting is when the keeper first saw a slot idle, or leased, in one
+// generation: both in one word, so that readers need no lock. Of the generation
+// it has the low 20 bits, of the time milliseconds for 500 years.
+type sighting struct{ v atomic.Uint64 }
+
+const sightingBits = 20
+
+func (s *sighting) set(gen uint64, at time.Duration) {
+	s.v.Store(uint64(at.Milliseconds())<<sightingBits | gen&(1<<sightingBits-1))
+}
+
+// in returns the time of the sighting, if that was in the generation gen.
+func (s *sighting) in(gen uint64) (at time.Duration, ok bool) {
+	v := s.v.Load()
+	return time.Duration(v>>sightingBits) * time.Millisecond, v != 0 && (v^gen)&(1<<sightingBits-1) == 0
+}

@@ -1,0 +1,67 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// Ready blocks until MinIdle connections are open, in use or not, or as many as
+// MaxOpen allows after a Resize, and returns nil then. It returns an
+// [AcquireError] when ctx ends first, when a connect fails permanently
+// (driver.IsPermanent), and when the pool is closed. With a MinIdle of zero it
+// returns at once.
+func (p *Pool[C]) Ready(ctx context.Context) error { return p.awaitOpen(ctx, p.cfg.MinIdle) }
+
+// Warm is Ready for n connections, which it makes once: unlike MinIdle, it does
+// not replace those that close later. An n below 0, or above MaxOpen or MaxIdle, is
+// an error.
+func (p *Pool[C]) Warm(ctx context.Context, n int) error {
+	p.mu.Lock()
+	most, name := p.max, "MaxOpen"
+	if p.maxIdle >= 0 && p.maxIdle < most {
+		most, name = p.maxIdle, "MaxIdle"
+	}
+	p.mu.Unlock()
+	if n < 0 || n > most {
+		return fmt.Errorf("pool %q: Warm(%d); want 0 to %s, which is %d", p.cfg.Name, n, name, most)
+	}
+	return p.awaitOpen(ctx, n)
+}
+
+// awaitOpen has the pool open n connections, or as many as MaxOpen allows, and
+// blocks until they are.
+func (p *Pool[C]) awaitOpen(ctx context.Context, n int) error {
+	began := p.now()
+	p.mu.Lock()
+	p.warm = append(p.warm, n)
+	p.fillLocked()
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		i := slices.Index(p.warm, n)
+		p.warm = slices.Delete(p.warm, i, i+1)
+	}()
+	var cause error
+	err := p.await(ctx, func() bool {
+		switch {
+		case p.closed:
+			cause = ErrClosed
+		case p.openLocked() >= min(n, p.max):
+			cause = nil
+		case p.outage.permanent && p.comingLocked() == 0:
+			cause = connectFailure{p.outage.err}
+		default:
+			return false
+		}
+		return true
+	})
+	if err == nil {
+		err = cause
+	}
+	if err != nil {
+		return p.acquireError(ctx, err, began)
+	}
+	return nil
+}
