@@ -1,245 +1,418 @@
 /*
- * The fast path of the pool beside its queue, for spin. README.md maps it to
- * the code. Each step of a process is one access to memory that the others see,
- * as in Go, whose atomics are sequentially consistent; what is guarded by mu
- * may take as many steps as it likes.
+ * The pool's fast path and its queue, for spin. README.md maps the names to the
+ * code. A step of a process is one access to memory that other processes can
+ * see, as with Go's atomics, which are sequentially consistent. Data guarded by
+ * mu may be read and written in any number of steps.
  *
- * Compiled with one of the BROKEN_ names it has one fault, which spin must find.
+ * Compiled with one of the BROKEN_ names, the model has one fault, and spin must
+ * find it.
  */
 
 #ifndef SLOTS
-#define SLOTS 2 /* also MaxOpen */
+#define SLOTS 2 /* also MaxOpen; 1 or 2 */
 #endif
 #ifndef USERS
-#define USERS 3 /* the last of them may give up waiting */
+#define USERS 2 /* the last one may give up waiting */
 #endif
 #ifndef ROUNDS
-#define ROUNDS 1 /* leases that each of them wants */
+#define ROUNDS 1 /* leases wanted by each user */
 #endif
+#define LAST    (SLOTS - 1)
 #define NOTHING 100
 #define FAILED  101
+#define CLOSED  100 /* the gate of a closed pool */
 
-mtype = { FREE, CONNECTING, CHECKING, IDLE, LEASED };
+#ifdef BROKEN_DELIVER
+#define DELIVERED 1
+#else
+#define DELIVERED 0 /* the flag listed of a lease that was delivered */
+#endif
 
-mtype phase[SLOTS] = FREE; /* the state word of a slot: its phase */
-byte gen[SLOTS];     /* and its generation */
+mtype = { FREE, CONNECTING, HELD, IDLE, LEASED };
 
-byte gate;           /* Pool.gate */
+mtype phase[SLOTS] = FREE; /* the state word of a slot: its phase, */
+byte gen[SLOTS];           /* its generation, */
+bit listed[SLOTS];         /* and three flags */
+bit retire[SLOTS];
+bit stale[SLOTS];
+
+bit list[SLOTS];     /* Pool.list: written under mu, read by everyone */
+byte gate;           /* Pool.gate: not zero if somebody waits or the pool is closed */
 bit mu;              /* Pool.mu guards the rest */
-bit exhausted;
-byte connecting;
-chan queue = [USERS] of { byte }; /* waiters, the oldest first */
+bit closed;
+byte connecting;     /* Connects that waiters may count on */
+byte asked;          /* checks made for waiters, */
+bit pinged[SLOTS];   /* and of which slots */
+byte since[SLOTS];   /* attempt.order: the arrivals before it began */
+byte hung = NOTHING; /* the slot whose Connect hangs */
+bit late;            /* that Connect returns in the end */
+bit hasHung;
+bit hasFailed;
+byte arrivals;
+byte failedSince;    /* waiters up to this order have waited through a failed Connect */
+chan queue = [USERS] of { byte }; /* waiters, oldest first */
 bit queued[USERS];
+byte order[USERS];
 byte ready[USERS] = NOTHING;      /* what a waiter was given: a slot, or FAILED */
 
 byte finished; /* users that have had their rounds */
 #ifndef CALM
-bit kept; /* the keeper has had his */
+bit kept; /* the keeper has had its turn */
 #endif
+
+/* The Connect of slot s is under way, and it will return. */
+#define RETURNS(s) (phase[s] == CONNECTING && hung != s)
+
+/* Pool.hopeLocked: a waiter may still get a connection. */
+#define RETURNED(s) ((phase[s] == LEASED || phase[s] == HELD) && !retire[s])
+#define HOPE        (RETURNED(0) || RETURNED(LAST))
+#define ANY_IDLE    (phase[0] == IDLE || phase[LAST] == IDLE)
 
 inline lock()   { atomic { mu == 0 -> mu = 1 } }
 inline unlock() { mu = 0 }
 
-/* What only one process can see takes no step of its own: d_step and atomic. */
-
-/* A compare-and-swap of a state word: one step. */
-inline cas(ok, s, from, g, to, up) {
-	d_step {
-		ok = (phase[s] == from && gen[s] == g);
-		if
-		:: ok -> phase[s] = to; gen[s] = gen[s] + up
-		:: else
-		fi
-	}
-}
-
-/* slot.claim: idle to leased, one generation on. That a load comes before the
-   compare-and-swap makes no difference: the swap fails if something came between. */
+/* slot.claim: idle to leased, the generation goes up, the flag stays. The load
+   before the compare-and-swap needs no step of its own: the swap fails if the
+   word has changed since. */
 inline claim(s) {
 	d_step {
 		if
-		:: phase[s] == IDLE ->
+		:: phase[s] == IDLE && !stale[s] ->
 			phase[s] = LEASED;
 			gen[s] = gen[s] + 1;
 			mine = s;
-			lease = gen[s]
+			lease = gen[s];
+			flag = listed[s];
+			assert(!ahead) /* it overtakes nobody */
 		:: else
 		fi
 	}
 }
 
-/* Pool.settledLocked, for the oldest waiter. */
+/* Pool.gateLocked. */
+inline set_gate() { gate = (closed -> CLOSED : len(queue)) }
+
+/* Pool.settleLocked: takes the oldest waiter out of the queue and wakes it. */
 inline settle(what) {
-	d_step { queue ? w; queued[w] = 0; gate = len(queue) }
+	d_step { queue ? w; queued[w] = 0; set_gate() }
 	d_step { ready[w] = what; w = 0 }
 }
 
-/* Pool.putBackLocked: s is CHECKING, and the caller's. */
+/* Pool.giveUpLocked: fails the waiters that waited through a failed Connect and
+   that no connection can serve. Without mu, no slot comes into or out of HOPE. */
+inline give_up() {
+	do
+#ifdef BROKEN_FAIL
+	:: atomic { len(queue) > 0 -> queue ? <w> }
+#else
+	:: atomic { len(queue) > 0 && !HOPE -> queue ? <w> }
+#endif
+		if
+		:: order[w] <= failedSince ->
+			assert(!HOPE && !ANY_IDLE);
+			settle(FAILED)
+		:: else -> w = 0; break
+		fi
+	:: else -> break
+	od
+}
+
+/* Pool.closeLocked: s is HELD by the caller. Its bit and its flag may stay. */
+inline close(s) {
+	d_step { phase[s] = FREE; retire[s] = 0 }
+	serve()
+}
+
+/* Pool.putBackLocked: s is HELD by the caller. */
 inline put_back(s) {
 	if
-	:: len(queue) > 0 ->
-		d_step { phase[s] = LEASED; gen[s] = gen[s] + 1 }
+	:: retire[s] || closed -> close(s)
+	:: !retire[s] && !closed && len(queue) > 0 ->
+		d_step { phase[s] = LEASED; gen[s] = gen[s] + 1; listed[s] = DELIVERED }
+		list[s] = 0;
 		settle(s)
-	:: else -> phase[s] = IDLE
+	:: else ->
+#ifdef BROKEN_IDLE
+		phase[s] = IDLE
+#else
+		list[s] = 1;
+		d_step { listed[s] = 1; phase[s] = IDLE }
+#endif
 	fi
 }
 
-/* Pool.serveLocked: idle slots for waiters, then Connects for the rest. */
-inline serve() {
+/* Pool.assignIdleLocked: gives idle slots to waiters, or has them checked. Takes
+   the other slots off the list. */
+inline assign_idle() {
+	i = 0;
 	do
-	:: len(queue) > 0 && !exhausted ->
-		found = NOTHING;
-		i = 0;
-		do
-		:: atomic { i < SLOTS && found == NOTHING ->
+	:: i < SLOTS && len(queue) > 0 && list[i] ->
+		d_step {
+			was = phase[i];
+			g = gen[i];
+			flag = stale[i]
+		}
+		d_step { /* listed and retire change only under mu */
+			ok = (phase[i] == was && gen[i] == g && stale[i] == flag);
 			if
-			:: phase[i] == IDLE -> found = i; g = gen[i]
+			:: ok && was == IDLE && !flag -> phase[i] = LEASED; gen[i] = g + 1; listed[i] = DELIVERED
+			:: ok && was == IDLE && flag && len(queue) > asked ->
+				phase[i] = HELD; stale[i] = 0; pinged[i] = 1; asked++ /* Pool.startCheckLocked */
+#ifndef BROKEN_UNLIST
+			:: ok && was != IDLE -> listed[i] = 0
+#endif
 			:: else
 			fi;
-			i++ }
-		:: i == SLOTS || found != NOTHING -> break
-		od;
+			g = 0
+		}
 		if
-		:: atomic { found == NOTHING -> exhausted = 1; i = 0 }
-		:: found != NOTHING ->
-			cas(ok, found, IDLE, g, LEASED, 1);
-			if
-			:: ok -> settle(found)
-			:: else /* lost to a fast path: look again */
-			fi
+		:: ok && was == IDLE && !flag -> list[i] = 0; settle(i); i++
+		:: ok && was == IDLE && flag -> i++ /* stays listed: only a check may free it */
+		:: ok && was != IDLE ->
+#ifndef BROKEN_UNLIST
+			list[i] = 0;
+#endif
+			i++
+		:: else
+#ifdef BROKEN_LOST
+			-> i++
+#endif
+			/* lost to another process: look again */
 		fi
+	:: i < SLOTS && len(queue) > 0 && !list[i] -> i++
 	:: else -> break
 	od;
-	atomic { /* only mu's holder moves a slot out of FREE */
+	i = 0; ok = 0; flag = 0
+}
+
+/* Pool.fillLocked: Connects for the waiters that nothing in progress will serve.
+   Those that waited through a failed one wait for a connection to come back: the
+   backoff lasts longer than the model. */
+inline fill() {
+	atomic { /* only under mu does a slot leave FREE */
+		was = 0;
+		do
+		:: i < USERS -> g = g + (queued[i] && order[i] > failedSince); i++
+		:: else -> break
+		od;
 		i = 0;
 		do
 		:: i < SLOTS ->
 			if
-			:: len(queue) > connecting && phase[i] == FREE -> phase[i] = CONNECTING; connecting++
+			:: g > connecting + asked && phase[i] == FREE && !closed ->
+				phase[i] = CONNECTING;
+				since[i] = arrivals;
+				connecting++
 			:: else
 			fi;
 			i++
 		:: else -> break
 		od;
-		i = 0; g = 0; found = 0
+		i = 0; g = 0
 	}
+}
+
+/* Pool.serveLocked. */
+inline serve() {
+	assign_idle();
+#ifndef BROKEN_SPARED
+	give_up();
+#endif
+	fill()
 }
 
 /* Pool.joinLocked. */
 inline join() {
-	d_step {
-		if
-		:: len(queue) == 0 -> exhausted = 0
-		:: else
-		fi;
-		queue ! _pid;
-		queued[_pid] = 1
-	}
-#ifdef BROKEN_JOIN
-	/* looks for idle slots before it raises the gate */
-	serve();
-	gate = len(queue)
-#else
-	gate = len(queue);
-	serve()
-#endif
+	if
+	:: closed -> ready[me] = FAILED
+	:: else ->
+		d_step {
+			arrivals++;
+			order[me] = arrivals;
+			queue ! me;
+			queued[me] = 1;
+			set_gate()
+		}
+		serve()
+	fi
 }
 
-/* Lease.Release. */
-inline release(s, l) {
-	before = gate;
-	if
-	:: before == 0 ->
-#ifdef BROKEN_GENERATION
-		d_step { ok = (phase[s] == LEASED); if :: ok -> phase[s] = IDLE :: else fi }
+/* Pool.beginClose. */
+inline begin_close() {
+	closed = 1;
+	do
+	:: len(queue) > 0 -> settle(FAILED)
+	:: else -> break
+	od;
+	set_gate();
+	do
+	:: i < SLOTS && list[i] ->
+		if
+		:: d_step { phase[i] == IDLE -> phase[i] = HELD }
+			d_step { phase[i] = FREE; retire[i] = 0; stale[i] = 0; listed[i] = 0 }
+			list[i] = 0
+#ifndef BROKEN_CLOSE
+		:: d_step { phase[i] != IDLE -> listed[i] = 0 } /* comes back through put_back */
+			list[i] = 0
 #else
-		cas(ok, s, LEASED, l, IDLE, 0);
+		:: else
 #endif
-		held = ok;
-#ifndef BROKEN_RELEASE
-		before = gate; /* after it has published the slot, not only before */
+		fi;
+		i++
+	:: i < SLOTS && !list[i] -> i++
+	:: else -> i = 0; break
+	od
+}
+
+/* Lease.Release on its fast path: one compare-and-swap of the lease's word. */
+inline release_fast(s, l, f) {
+	d_step {
+#ifdef BROKEN_GENERATION
+		ok = (f && phase[s] == LEASED && listed[s] && !retire[s]);
+#else
+#ifdef BROKEN_RELEASE
+		ok = (f && phase[s] == LEASED && gen[s] == l && !retire[s]);
+#else
+		ok = (f && phase[s] == LEASED && gen[s] == l && listed[s] && !retire[s]);
+#endif
 #endif
 		if
-		:: ok && before != 0 -> /* Pool.match */
+		:: ok -> phase[s] = IDLE
+		:: else
+		fi;
+		ended = ok;
+		ok = 0
+	}
+}
+
+/* slot.grab: the flags may have changed since the lease began. */
+inline grab(s, l) {
+	d_step {
+		ended = (phase[s] == LEASED && gen[s] == l);
+		if
+		:: ended -> phase[s] = HELD; flag = listed[s] && !retire[s]
+		:: else
+		fi
+	}
+}
+
+/* The end of a lease that can't take the fast path. */
+inline release_slow(s, l) {
+	grab(s, l);
+	if
+	:: ended ->
+		if
+		:: flag -> /* a hook has run: try as Release does */
+			d_step {
+				ok = (phase[s] == HELD && listed[s] && !retire[s]);
+				if
+				:: ok -> phase[s] = IDLE
+				:: else
+				fi
+			}
+		:: true
+		fi;
+		if
+		:: ok -> ok = 0
+		:: else ->
 			lock();
-#ifndef BROKEN_MATCH
-			exhausted = 0;
-#endif
-			serve();
+			if
+			:: put_back(s)
+			:: close(s) /* Lease.Discard */
+			fi;
 			unlock()
-		:: else
 		fi
-	:: else ->
-		cas(ok, s, LEASED, l, CHECKING, 0); /* slot.grab */
-		held = ok;
-		if
-		:: ok -> lock(); put_back(s); unlock()
-		:: else
-		fi
+	:: else
 	fi
 }
 
 /* A caller of Acquire and Release. */
-active [USERS] proctype user() {
-	byte round, i, g, w, before, found, mine, lease;
-	bool ok, held;
+proctype user(byte me) {
+	byte round, i, g, w, mine, lease;
+	mtype was;
+	bit ok, ended, flag, ahead;
 	do
 	:: round == ROUNDS -> break
 	:: else ->
 		round++;
 		mine = NOTHING;
-		before = gate;
+		d_step { ok = (gate == 0); ahead = (len(queue) > 0) }
+#ifdef BROKEN_GATE
+		ok = 1;
+#endif
 		if
-		:: before == 0 -> /* Pool.claim, without mu */
+		:: ok -> /* Pool.claim, without mu */
+			ok = 0;
+			if /* the slot of the hint comes first, listed or not */
+			:: true
+			:: claim(0)
+#if SLOTS > 1
+			:: claim(LAST)
+#endif
+			fi;
 			do
-			:: atomic { i < SLOTS && mine == NOTHING -> claim(i); i++ }
-			:: i == SLOTS || mine != NOTHING -> break
+			:: i < SLOTS && mine == NOTHING ->
+				if
+				:: list[i] -> claim(i)
+				:: else
+				fi;
+				i++
+			:: else -> break
 			od;
 			i = 0
 		:: else
 		fi;
+		ahead = 0;
 		if
 		:: mine == NOTHING ->
 			lock();
 			join();
 			unlock();
 			if
-			:: ready[_pid] != NOTHING -> mine = ready[_pid]; ready[_pid] = NOTHING
-			:: _pid == USERS - 1 -> /* Pool.leave: its context ends */
+			:: ready[me] != NOTHING -> mine = ready[me]; ready[me] = NOTHING
+			:: me == USERS - 1 -> /* Pool.leave: its context ends */
 				lock();
 				if
-				:: queued[_pid] ->
-					queue ?? eval(_pid);
-					queued[_pid] = 0;
-					gate = len(queue);
+				:: queued[me] ->
+					queue ?? eval(me);
+					d_step { queued[me] = 0; set_gate() }
 					unlock()
-				:: else ->
+				:: else -> /* served meanwhile: the connection goes to the next one */
 					unlock();
-					mine = ready[_pid]; /* served meanwhile: it goes on to the next */
-					ready[_pid] = NOTHING;
+					mine = ready[me];
+					ready[me] = NOTHING;
 					if
-					:: mine < SLOTS ->
-						lease = gen[mine];
-						release(mine, lease)
+					:: mine < SLOTS -> lease = gen[mine]; release_slow(mine, lease)
 					:: else
 					fi
 				fi;
 				mine = NOTHING
 			fi;
 			if
-			:: mine < SLOTS -> lease = gen[mine]
+			:: mine < SLOTS -> lease = gen[mine]; flag = DELIVERED
 			:: else
 			fi
 		:: else
 		fi;
 		if
 		:: mine < SLOTS ->
-			release(mine, lease);
-			assert(held); /* no two holders: nobody else had it meanwhile */
-			release(mine, lease); /* a stale copy of the lease */
-			assert(!held)
+			if
+			:: release_fast(mine, lease, flag)
+			:: true /* a hook, a Validator, or Discard */
+			fi;
+			if
+			:: !ended -> release_slow(mine, lease)
+			:: else
+			fi;
+			assert(ended); /* nobody else had the slot meanwhile */
+			if /* a stale copy of the lease ends nothing */
+			:: release_fast(mine, lease, 1)
+			:: grab(mine, lease)
+			fi;
+			assert(!ended)
 		:: else /* it left, or its Connect failed */
-		fi
+		fi;
+		d_step { lease = 0; flag = 0; ended = 0 }
 	od;
 	finished++
 }
@@ -247,71 +420,145 @@ active [USERS] proctype user() {
 #ifdef CALM
 #define kept 1
 #else
-/* The keeper takes one idle connection, which passes its check or is closed. */
-active proctype keeper() {
-	byte i, g, w, found, before;
-	bool ok;
-	byte s;
+/* The keeper marks an idle connection, or takes it: it passes its check or is
+   closed. A leased one it retires. Or it closes the pool. */
+proctype keeper() {
+	byte i, g, w, s;
+	mtype was;
+	bit ok, flag;
 	if
 	:: s = 0
-	:: s = SLOTS - 1
+	:: s = LAST
 	fi;
-	g = gen[s];
-	cas(ok, s, IDLE, g, CHECKING, 0);
 	if
-	:: ok ->
+	:: d_step { phase[s] == IDLE -> stale[s] = 1 } /* its check is due at its next use */
+	:: d_step { phase[s] == IDLE -> phase[s] = HELD }
 		lock();
 		if
 		:: put_back(s)
-		:: phase[s] = FREE; serve()
+		:: close(s)
 		fi;
 		unlock()
-	:: else
+	:: else ->
+		lock();
+		if
+		:: d_step { phase[s] == LEASED -> retire[s] = 1 }
+			serve()
+		:: else
+		fi;
+		unlock()
+	:: lock();
+		begin_close();
+		unlock()
 	fi;
 	kept = 1
 }
 #endif
 
-/* The Connects that are under way, of which one may fail. */
-active proctype connector() {
-	byte i, g, w, found, before, s;
-	bool ok, failed;
+/* The Connects and the checks under way. One Connect may fail. Where there are two slots, one may hang. */
+proctype connector() {
+	byte i, g, w, s;
+	mtype was;
+	bit ok, flag;
 end:	do
-	:: connecting > 0 ->
+	:: RETURNS(0) || RETURNS(LAST) ->
 		lock();
 		if
-		:: connecting > 0 ->
-			s = 0;
-			do
-			:: phase[s] != CONNECTING -> s++
-			:: else -> break
-			od;
-			connecting--;
-			if
-			:: atomic { phase[s] = CHECKING; gen[s] = gen[s] + 1 }
-				put_back(s)
-			:: !failed ->
-				failed = 1;
-				phase[s] = FREE;
-				do /* Pool.failWaitersLocked */
-				:: len(queue) > 0 -> settle(FAILED)
-				:: else -> break
-				od
-			fi;
-			serve()
-		:: else
+		:: RETURNS(0) -> s = 0
+		:: RETURNS(LAST) -> s = LAST
 		fi;
+		if
+		:: d_step { connecting--; phase[s] = HELD; gen[s] = gen[s] + 1; failedSince = 0 }
+			put_back(s)
+		:: !hasFailed ->
+			d_step {
+				hasFailed = 1;
+				connecting--;
+				phase[s] = FREE;
+				failedSince = since[s]
+			}
+#ifdef BROKEN_SPARED
+			give_up()
+#endif
+#if SLOTS > 1
+		:: !hasHung ->
+			d_step {
+				hasHung = 1;
+				hung = s;
+#ifndef BROKEN_HUNG
+				connecting-- /* attempt.hung */
+#endif
+			}
+			if
+			:: late = 1
+			:: true
+			fi
+#endif
+		fi;
+		s = 0;
+		serve();
+		unlock()
+	:: pinged[0] || pinged[LAST] ->
+		lock();
+		d_step {
+			if
+			:: pinged[0] -> s = 0
+			:: else -> s = LAST
+			fi;
+			pinged[s] = 0;
+			asked--
+		}
+		if
+		:: put_back(s)
+		:: close(s)
+		fi;
+		s = 0;
+		serve();
+		unlock()
+	:: late ->
+		lock();
+		d_step {
+			s = hung;
+			hung = NOTHING;
+			late = 0;
+			phase[s] = HELD;
+			gen[s] = gen[s] + 1
+		}
+		put_back(s);
+		s = 0;
+		serve();
 		unlock()
 	od
 }
 
-/* At the end, no slot is lost, and everybody has had an answer. */
-active proctype judge() {
+/* Starts with no connection or with an idle one. At the end no slot is lost, and
+   every user has had an answer. */
+init {
 	byte s;
-	finished == USERS && kept && connecting == 0 && mu == 0;
+	atomic {
+		if
+		:: phase[0] = IDLE; listed[0] = 1; list[0] = 1
+		:: true
+		fi;
+		do
+		:: s < USERS -> run user(s); s++
+		:: else -> break
+		od;
+		s = 0;
+#ifndef CALM
+		run keeper();
+#endif
+		run connector()
+	}
+	finished == USERS && kept && !RETURNS(0) && !RETURNS(LAST) && !late && asked == 0 && mu == 0;
 	do
-	:: s < SLOTS -> assert(phase[s] == IDLE || phase[s] == FREE); s++
+	:: s < SLOTS ->
+		assert(phase[s] == FREE || s == hung || phase[s] == IDLE && listed[s] && list[s] && !closed);
+		s++
 	:: else -> break
 	od;
-	assert(len(queue) == 0 && gate == 0)
+	assert(len(queue) == 0 && gate == (closed -> CLOSED : 0));
+#ifndef BROKEN_HUNG
+	assert(connecting == 0)
+#endif
 }
