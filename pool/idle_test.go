@@ -159,3 +159,18 @@ func TestLostSpareConnectionsAreReplaced(t *testing.T) {
 		assert.NoError(t, hijacked.Close())
 	})
 }
+
+// A lease from the fast path of Acquire ends where idle connections are counted,
+// too: others may have become idle meanwhile.
+func TestMaxIdleCountsConnectionsThatBecameIdleMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, p := openFake(t, pool.Config{MaxOpen: 2, MaxIdle: 1})
+		leases := acquireN(t, p, 2)
+		leases[0].Release()
+		l := acquire(t, p) // at once, because it is idle
+		leases[1].Release()
+		l.Release()
+		synctest.Wait()
+		assert.Equal(t, 1, p.Stats().Idle)
+	})
+}

@@ -55,7 +55,11 @@ func TestPausedProcess(t *testing.T) {
 	}
 	lend()
 	before := pings.Load()
+	stopped := time.Now()
 	syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	for time.Since(stopped) < pauseValidateAfter { // the signal comes when it comes
+		<-time.After(time.Millisecond)
+	}
 	<-time.After(20 * time.Millisecond) // for the sweep that is overdue: Acquire has no clock
 	lend()
 	fmt.Println(pings.Load() - before)

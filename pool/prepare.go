@@ -20,18 +20,13 @@ func (p *Pool[C]) prepare(ctx context.Context, l Lease[C]) (again bool, err erro
 		}
 		defer l.Discard(err) // also if a method of err panics
 
-		dead := driver.IsBad(err)
-		alive := ctx.Err() == nil // else err may come from the end of ctx, and says nothing about the others
-		again = !wasReset || dead && !first
+		again = !wasReset || driver.IsBad(err) && !first
 		p.mu.Lock()
+		defer p.mu.Unlock()
 		p.total.unserved++
-		switch {
-		case hung && alive:
+		if hung {
 			p.evictUnresetLocked()
-		case dead && alive:
-			p.suspectLocked()
 		}
-		p.mu.Unlock()
 	}()
 	hung, err = p.reset(ctx, l)
 	if err != nil {
@@ -54,7 +49,7 @@ func (p *Pool[C]) reset(ctx context.Context, l Lease[C]) (hung bool, err error) 
 	bounded := &boundedContext{Context: ctx, limit: p.cfg.PingTimeout}
 	defer bounded.release()
 	err = l.driverConn().(driver.SessionResetter).ResetSession(bounded)
-	return bounded.Err() == context.DeadlineExceeded, err
+	return bounded.Err() == context.DeadlineExceeded && ctx.Err() == nil, err
 }
 
 // driverConn returns the connection of l, which Shutdown may have taken out of
