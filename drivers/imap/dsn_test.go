@@ -135,6 +135,7 @@ func FuzzOpenConnector(f *testing.F) {
 	f.Add("imaps://u:", "@h/INBOX?readonly=true", "auth=PLAIN")
 	f.Add("imap://u:", "@[::1]:143/a%2Fb", "tls=none&enable=IMAP4rev2")
 	f.Add("imap://", "@h", "id=&srv=1&proxy=http://u:p@h:1")
+	f.Add("A://?", "0", "0") // in the name of a parameter
 	f.Fuzz(func(t *testing.T, before, after, query string) {
 		const secret = "hunter2"
 		if strings.Contains(before+after+query, secret) {

@@ -151,17 +151,27 @@ func (p *Params) apply(name, value string) error {
 		}
 	}
 	if len(p.list) == 0 {
-		return fmt.Errorf("dsn: unknown parameter %s; there are none", name)
+		return fmt.Errorf("dsn: unknown parameter %s; there are none", shown(name))
 	}
 	known := p.Names()
 	if near := nearest(name, known); distance(name, near) <= min(len(name)/3, maxTypos) {
-		return fmt.Errorf("dsn: unknown parameter %s; the nearest known one is %s", name, near)
+		return fmt.Errorf("dsn: unknown parameter %s; the nearest known one is %s", shown(name), near)
 	}
 	hint := ""
 	if !strings.HasPrefix(name, "pool_") { // those are gone before a driver sees its DSN
 		hint = " (those of a pool begin with pool_)"
 	}
-	return fmt.Errorf("dsn: unknown parameter %s%s; there are %s", name, hint, strings.Join(known, ", "))
+	return fmt.Errorf("dsn: unknown parameter %s%s; there are %s", shown(name), hint, strings.Join(known, ", "))
+}
+
+// shown returns the name of an unknown parameter as errors show it: not at all if
+// it has anything but small letters and underscores, because then it is probably
+// part of a password that was not escaped.
+func shown(name string) string {
+	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
+		return "(not shown: if it is part of a password, escape that)"
+	}
+	return name
 }
 
 // maxTypos is how many edits, of a third of the letters at most, leave a name

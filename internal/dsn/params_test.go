@@ -69,6 +69,7 @@ func TestApplyNamesTheFault(t *testing.T) {
 		{"cuont_", "1", `dsn: unknown parameter cuont_; the nearest known one is count`}, // a third of it is wrong
 		{"cuontx_", "1", `dsn: unknown parameter cuontx_ (those of a pool begin with pool_); there are text, mode, on, count, ratio, idle, code`},
 		{"max_open", "1", `dsn: unknown parameter max_open (those of a pool begin with pool_); there are text, mode, on, count, ratio, idle, code`},
+		{"hunter2", "1", `dsn: unknown parameter (not shown: if it is part of a password, escape that) (those of a pool begin with pool_); there are text, mode, on, count, ratio, idle, code`},
 		{"pool_maximum", "1", `dsn: unknown parameter pool_maximum; there are text, mode, on, count, ratio, idle, code`},
 		{"", "1", `dsn: unknown parameter  (those of a pool begin with pool_); there are text, mode, on, count, ratio, idle, code`},
 	} {
