@@ -154,8 +154,10 @@ func (p *Pool[C]) beginClose() {
 		p.settleLocked(p.queue.head, Lease[C]{}, ErrClosed)
 	}
 	p.gateLocked()
-	for s, _ := p.findIdleLocked(); s != nil; s, _ = p.findIdleLocked() { // and the others come through putBackLocked
-		p.retireLocked(s, shutDown)
+	for _, s := range *p.slots.Load() {
+		if w := p.unlistLocked(s); w.phase() == idle { // the others come through putBackLocked
+			p.retireLocked(s, shutDown)
+		}
 	}
 	for _, t := range []*time.Timer{p.expiry, p.retry, p.keeper.timer} {
 		if t != nil {
