@@ -97,7 +97,7 @@ type Binder interface {
 }
 
 // Receiver is implemented by a [Conn] that counts what its peer sends. It helps
-// the pool to find useless connections: those that come up and are bad at their
+// the pool find useless connections, which come up and are bad at their
 // first use without a word from the peer, as behind a proxy that accepts every
 // connection and then closes it.
 type Receiver interface {

@@ -40,7 +40,7 @@ type Config struct {
 	MaxIdle int
 
 	// MaxWaiters is how many callers may wait for others to release. One more
-	// fails at once with ErrTooManyWaiters. Callers for whom there is room to
+	// fails at once with ErrTooManyWaiters. Callers that have room to
 	// connect, or a connection that is being checked, do not count.
 	// Zero means no limit. Negative means none: if all connections are in use and
 	// there is no room for one more, Acquire fails at once.

@@ -7,7 +7,7 @@ import (
 
 // serveLocked does what can be done for the waiters: it gives them, oldest
 // first, the connections that are idle, checks those that need a check, fails
-// the waiters whom nothing can serve, and connects for the rest. It follows
+// the waiters that nothing can serve, and connects for the rest. It follows
 // everything that makes a waiter, a connection, or room for one.
 func (p *Pool[C]) serveLocked() {
 	p.assignIdleLocked()
@@ -98,7 +98,7 @@ func (p *Pool[C]) fill() {
 	p.fillLocked()
 }
 
-// wantedLocked is how many more Connects would be of use: for waiters whom
+// wantedLocked is how many more Connects would be of use: for waiters that
 // nothing under way will serve, and for the spare connections. After a
 // permanent error only waiters count, and one attempt is enough for all.
 func (p *Pool[C]) wantedLocked() int {

@@ -32,7 +32,7 @@
 //     by a hook or is reset.
 //  4. Waiters are served in order of arrival. None sleeps while there is
 //     something for it, and a waiter that has left gets nothing. A connect error
-//     never fails a caller whom a connection of the pool may still serve; see
+//     never fails a caller that a connection of the pool may still serve; see
 //     "When connecting fails".
 //  5. Release does not connect, ping, close or block. No I/O, no logging and no
 //     hook runs under a lock.
@@ -43,7 +43,7 @@
 //     pool.
 //  8. After a permanent connect error (driver.Permanent) the pool connects only
 //     for callers, once a minute, until a Connect succeeds or Reset is called.
-//     Callers whom no connection of the pool may serve get the error at once.
+//     Callers that no connection of the pool may serve get the error at once.
 //  9. Close and Shutdown leave no goroutine and no connection behind.
 //  10. No secret of the DSN appears in an error, a log line, a counter or a panic
 //     of the pool.
