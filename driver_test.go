@@ -23,15 +23,22 @@ func TestExampleDriverKeepsTheContract(t *testing.T) {
 		return drivertest.Subject{
 			Connector: lineConnector(ln.Addr().String()),
 			Server:    drivertest.Serve(t, ln, new(testserver.Ping).Serve),
-			Exchange: func(c driver.Conn) error {
-				_, err := c.(*Line).Ask("PING")
-				return err
-			},
+			Exchange:  func(c driver.Conn) error { return want(c, "PING", "PONG") },
+			Leftover:  func(c driver.Conn) error { return want(c, "ECHO a\nECHO b", "a") },
 		}
 	})
 }
 
-// chatty answers each line with itself and a line too many, in one packet.
+// want makes a request on c, and returns an error unless the answer matches.
+func want(c driver.Conn, line, answer string) error {
+	got, err := c.(*Line).Ask(line)
+	if err == nil && got != answer {
+		return fmt.Errorf("answer %s, want %q", driver.Quote(got), answer)
+	}
+	return err
+}
+
+// chatty answers each line with the same line and one line too many, in one packet.
 func chatty(c net.Conn) {
 	for lines := bufio.NewScanner(c); lines.Scan(); {
 		if _, err := fmt.Fprintf(c, "%s\nsurplus\n", lines.Text()); err != nil {

@@ -14,18 +14,11 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-func init() { driver.Register("line", lineDriver{}) }
-
-type lineDriver struct{}
-
-func (lineDriver) Open(dsn string) (driver.Conn, error) {
-	return lineConnector(dsn).Connect(context.Background())
+func init() {
+	driver.RegisterFunc("line", func(dsn string) (driver.Connector, error) { return lineConnector(dsn), nil })
 }
-func (lineDriver) OpenConnector(dsn string) (driver.Connector, error) { return lineConnector(dsn), nil }
 
 type lineConnector string // host:port
-
-func (lineConnector) Driver() driver.Driver { return lineDriver{} }
 
 func (address lineConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	nc, err := new(net.Dialer).DialContext(ctx, "tcp", string(address))

@@ -2,28 +2,29 @@ package hotline_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net"
+	"testing"
 	"time"
 
-	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/internal/testserver"
 	"github.com/hotline-go/hotline/pool"
 )
 
-// byHand is what Do does, but that Do also ends blocked I/O when ctx ends.
+// byHand is what Do does with ping.
 func byHand(ctx context.Context, p *pool.Pool[net.Conn]) error {
 	lease, err := p.Acquire(ctx)
 	if err != nil {
 		return err
 	}
-	defer lease.Release()
+	defer lease.Discard(nil)  // if ping panics; after End it does nothing
+	unbind := lease.Bind(ctx) // the end of ctx ends blocked I/O
 	err = ping(ctx, lease.Conn())
-	if driver.IsBad(err) {
-		lease.Discard(err) // ends the lease; the Release to come does nothing
-	}
+	unbind()
+	lease.End(err)
 	return err
 }
 
@@ -38,7 +39,31 @@ func ping(_ context.Context, c net.Conn) error {
 	return err
 }
 
-// A connection for what does not fit into one function.
+// A server that does not answer. Without Bind, the read would go on after ctx has ended.
+func TestTheEndOfCtxEndsTheReadOfALease(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // the system accepts for it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	p, err := pool.Open[net.Conn]("tcp", "tcp://"+listener.Addr().String(), pool.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	lease, err := p.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lease.Release()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := byHand(ctx, p); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("byHand = %v, want the error of ctx", err)
+	}
+}
+
+// A lease is for work that does not fit into one function.
 func Example_lease() {
 	server := serve(new(testserver.Ping))
 	defer server.Close()

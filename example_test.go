@@ -58,8 +58,8 @@ func Example() {
 	// Output: hello
 }
 
-// Idle connections are pinged, so that neither a firewall nor the server drops
-// them, and one that the server has lost is replaced before anybody needs it.
+// Idle connections are pinged, so that neither a firewall nor the server drops them. If
+// one is lost, the pool replaces it before a caller needs it.
 func Example_keepAlive() {
 	server := serve(new(testserver.Ping))
 	defer server.Close()
@@ -83,8 +83,8 @@ func Example_keepAlive() {
 	// open: 4
 }
 
-// Each new connection is logged in before anybody gets it. A wrong password is
-// permanent: the pool tells every caller and does not try again on its own.
+// Each new connection is logged in before a caller gets it. A wrong password is
+// permanent: every caller gets the error, and the pool does not retry on its own.
 func Example_handshake() {
 	server := serve(&testserver.Ping{User: "ada", Password: "secret"})
 	defer server.Close()
@@ -118,8 +118,8 @@ func Example_handshake() {
 	//  true
 }
 
-// An error that says that the connection is dead discards it, any other gives
-// it back. Which is which, Config.BadConn decides.
+// An error that means that the connection is dead discards it. After any other error, it
+// is kept. Config.BadConn can change which is which.
 func Example_badConnection() {
 	server := serve(new(testserver.Ping))
 	defer server.Close()
@@ -148,8 +148,8 @@ func Example_badConnection() {
 	// true discarded: 1
 }
 
-// What is pooled need not be a socket: any client object with a Close will do,
-// here that of net/textproto, and its driver takes a few lines.
+// A pool can hold any client object with a Close, not only sockets. This driver for the
+// client of net/textproto takes a few lines.
 func Example_clientObject() {
 	driver.Register("textproto", textprotoDriver{})
 	server := serve(new(testserver.Ping))

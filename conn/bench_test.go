@@ -10,11 +10,11 @@ import (
 	"github.com/hotline-go/hotline/conn"
 )
 
-// What a Conn costs on a request and its answer, of 64 bytes each, over
-// loopback: beside a bare TCP connection, one in a Conn, one that is checked
-// as a pool does between its holders, and one that is bound to a context as
-// well. Requests of the four take turns, so that all have the same share of
-// whatever else the machine does, and the medians can be compared:
+// BenchmarkEcho measures what a Conn adds to a request and its answer, 64 bytes
+// each, over loopback. It compares a bare TCP connection, one in a Conn, one that
+// is also checked between holders as a pool does, and one that is also bound to
+// a context. The four take turns, so that other load on the machine affects all
+// of them alike and the medians can be compared:
 //
 //	go test -run '^$' -bench Echo -benchtime 50000x ./conn
 func BenchmarkEcho(b *testing.B) {
@@ -63,7 +63,7 @@ func BenchmarkEcho(b *testing.B) {
 		slices.Sort(contenders[i].took)
 		return float64(contenders[i].took[len(contenders[i].took)/2])
 	}
-	b.ReportMetric(0, "ns/op") // of all four, of no use
+	b.ReportMetric(0, "ns/op") // hides the sum of all four
 	b.ReportMetric(median(0), "bare-ns")
 	for i, c := range contenders[1:] {
 		b.ReportMetric(100*(median(i+1)/median(0)-1), c.name+"-%")
@@ -81,7 +81,7 @@ func echo(b *testing.B, c io.ReadWriter) {
 	}
 }
 
-// The parts of a lease, one by one.
+// BenchmarkLease measures each part of a lease.
 func BenchmarkLease(b *testing.B) {
 	nc, _ := dialTCP(b)
 	c := conn.New(nc)

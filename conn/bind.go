@@ -16,16 +16,15 @@ type binding struct {
 	id  uint64
 }
 
-// Bind makes I/O obey ctx: soon after ctx ends, blocked I/O and all I/O after
-// it fails, with an error that wraps that of ctx and its cause, and the
-// connection is of no more use. Deadlines go on working; the first to come
-// counts.
+// Bind makes I/O obey ctx: soon after ctx ends, blocked I/O and all later I/O
+// fails with an error that wraps the error of ctx and its cause, and the
+// connection is unusable. Deadlines keep working; whichever comes first counts.
 //
-// unbind ends that. It waits for a cancellation that is under way; after it,
-// the end of ctx does nothing. Calling it again does no harm. Binds nest, as
-// where a method that binds a context of its own is called under a Bind: all
-// of them are obeyed, and each unbind ends its own. A ctx that has ended
-// already cancels at once; one that can't end costs nothing.
+// unbind ends this. It waits for a cancellation in progress; afterward, the end
+// of ctx does nothing. Calling it again does no harm. Binds nest, as when a
+// method that binds its own context is called under a Bind: I/O obeys all of
+// them, and each unbind ends its own. A ctx that has already ended cancels at
+// once; one that can't end costs nothing.
 func (c *Conn) Bind(ctx context.Context) (unbind func()) {
 	if ctx.Done() == nil {
 		return func() {}
@@ -41,15 +40,14 @@ func (c *Conn) Bind(ctx context.Context) (unbind func()) {
 	stop := context.AfterFunc(ctx, c.fire)
 	return func() {
 		stop()
-		c.mu.Lock() // a cancel that holds it is under way
+		c.mu.Lock() // waits for a cancel in progress, which holds mu
 		defer c.mu.Unlock()
 		c.bound = slices.DeleteFunc(c.bound, func(b binding) bool { return b.id == id })
 	}
 }
 
-// cancel ends all I/O if a bound context has ended. It may come late, when its
-// own Bind is over: then it finds no context, or others that still live, or
-// one that has ended too.
+// cancel ends all I/O if a bound context has ended. It may run late, after the
+// unbind of its own Bind, so it checks only the contexts that are bound now.
 func (c *Conn) cancel() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// hooked calls its hooks before it does what it is asked to.
+// hooked calls its hooks before the operation itself.
 type hooked struct {
 	net.Conn
 	onRead, onSetDeadline func()
@@ -54,7 +54,7 @@ func TestUnbindWaitsForACancelUnderWay(t *testing.T) {
 	<-entered
 	go func() {
 		for range 100 {
-			runtime.Gosched() // let an unbind that doesn't wait get away
+			runtime.Gosched() // gives an unbind that doesn't wait time to return
 		}
 		close(release)
 	}()
@@ -63,7 +63,7 @@ func TestUnbindWaitsForACancelUnderWay(t *testing.T) {
 	assert.False(t, c.IsValid())
 }
 
-// A cancel runs in a goroutine that may be late.
+// A cancel runs in its own goroutine, which may be late.
 func TestLateCancelDoesNothing(t *testing.T) {
 	c, _ := newHooked(t)
 	first, cancel := context.WithCancel(t.Context())
@@ -90,6 +90,6 @@ func TestCheckLeavesACancelInForce(t *testing.T) {
 	}
 	assert.NoError(t, c.Check())
 	h.onRead = nil
-	_, err := c.Read(make([]byte, 1)) // would block if Check took the cancel back
+	_, err := c.Read(make([]byte, 1)) // would block if Check undid the cancel
 	assert.ErrorIs(t, err, context.Canceled)
 }

@@ -40,7 +40,7 @@ func TestBoundIOEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestBoundIOTellsTheCauseOfTheContext(t *testing.T) {
+func TestBoundIOReportsTheCauseOfTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := open(t)
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -149,7 +149,7 @@ func TestBindToAContextThatCannotEndIsFree(t *testing.T) {
 	assert.Zero(t, testing.AllocsPerRun(100, func() { c.Bind(context.Background())() }))
 }
 
-// Pool.Do binds its context, and a method that it calls binds another.
+// Pool.Do binds its context, and a method called in it binds another.
 func TestBindsNest(t *testing.T) {
 	for name, test := range map[string]struct {
 		end  func(outer, inner context.CancelFunc)

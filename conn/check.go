@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// ResetSession makes the connection ready for its next holder: it clears the
-// deadlines and the counts of the last one, and makes a [Conn.Check]. It never
-// blocks, whatever ctx says. Its errors are those of Check.
+// ResetSession prepares the connection for its next holder: it clears the
+// deadlines and the counts of the last one, and calls [Conn.Check]. It never
+// blocks and ignores the context. Its errors are those of Check.
 func (c *Conn) ResetSession(context.Context) error {
 	c.mu.Lock()
 	if c.state < cancelled && !(c.readBy.IsZero() && c.writeBy.IsZero()) {
-		c.nc.SetDeadline(time.Time{}) // an error shows in Check
+		c.nc.SetDeadline(time.Time{}) // Check finds the reason for an error
 		c.readBy, c.writeBy = time.Time{}, time.Time{}
 	}
 	c.mu.Unlock()
@@ -23,26 +23,28 @@ func (c *Conn) ResetSession(context.Context) error {
 	return c.Check()
 }
 
-// Check looks, without blocking, whether the connection is ready for the next
+// Check checks, without blocking, that the connection is ready for the next
 // request: open, and with nothing to read. If not, the error is an *[Error]
-// which is a [driver.ErrBadConn] and wraps the reason: io.EOF (the peer closed
-// it), [ErrUnread], that of a reset or an alert, or [Conn.Err]. Call it between
-// requests only, since its error promises that nothing of the next was sent.
+// that is a [driver.ErrBadConn] and wraps the reason: io.EOF (the peer closed
+// it), [ErrUnread], the error of a reset or an alert, or [Conn.Err]. Call it
+// only between requests, because its error promises that no part of the next
+// one was sent.
 //
-// An error ends the connection, but not ErrUnread: a driver whose peer may
-// speak first can read what there is, and decide. No byte is lost, and the
-// deadlines stay.
+// Every error except ErrUnread ends the connection. A driver whose peer may
+// speak first can read the bytes and decide. No byte is lost, and the deadlines
+// stay.
 //
-// While another goroutine is in Read, Check only returns what ended the
-// connection so far; that Read will find the rest. A driver whose own goroutine
-// reads all the time asks [Conn.Err] instead: a deadline which that goroutine
-// sets between two reads would replace the one that keeps Check from blocking.
+// While another goroutine is in Read, Check only returns the error that has
+// already ended the connection; that Read will find anything else. A driver
+// whose own goroutine always reads calls [Conn.Err] instead: a deadline set by
+// that goroutine between two reads would replace the one that keeps Check from
+// blocking.
 //
-// On Unix it is one system call on the socket. Under TLS, bytes at the socket
-// are no proof of data: a healthy TLS 1.3 connection has session tickets there,
-// and a closed one an alert. Only then does it ask TLS, which takes a fraction
-// of a millisecond. On other systems, and without a socket, it tries to read
-// for as long.
+// On Unix, Check makes one system call on the socket. Under TLS, bytes in the
+// socket need not be data: a healthy TLS 1.3 connection has session tickets
+// there, and a closed one an alert. Only if there are bytes does Check read
+// through TLS, which takes a fraction of a millisecond. On other systems, and
+// without a socket, it always makes such a short read.
 func (c *Conn) Check() error {
 	err := c.Err()
 	if err == nil && c.reading.TryLock() {
@@ -61,13 +63,13 @@ func (c *Conn) Check() error {
 	return c.newErrorLocked("check", err)
 }
 
-// patience is how long a read waits that finds nothing. It must be in the
-// future, or the read fails without a look at the socket; so it must also last
-// from the moment it is set to the system call, which takes microseconds
-// unless the system is busy with others.
+// patience is how long a read waits before it finds nothing. The deadline must
+// still be in the future when the read makes its system call, or the read fails
+// without trying the socket. That takes microseconds unless the system is busy.
 const patience = 100 * time.Microsecond
 
-// probeLocked looks for bytes or an end. reading is held.
+// probeLocked checks for unread bytes and for the end of the stream. reading is
+// held.
 func (c *Conn) probeLocked() error {
 	switch {
 	case c.peeked.Load():
@@ -82,15 +84,15 @@ func (c *Conn) probeLocked() error {
 	return nil
 }
 
-// probeLayersLocked is for a TLS connection, or the like, on a socket.
+// probeLayersLocked checks a TLS connection, or the like, on a socket.
 //
-// A read whose deadline has passed returns what TLS has taken from the socket
-// before, bytes, tickets or alerts, and fails where it would have to take
-// more; so it never blocks. The error is a timeout, which TLS forgets. What is
-// at the socket takes a read with a deadline ahead, that waits until then if
-// it finds tickets alone. (All of it tested on Go 1.25 and 1.26.) If the
-// deadline passed before the read began, the socket still has bytes, and the
-// next one is longer.
+// A read whose deadline has passed returns what TLS has already taken from the
+// socket (bytes, tickets or alerts), and fails if it would have to take more; so
+// it never blocks. The error is a timeout, which TLS forgets. Only a read with a
+// deadline in the future takes bytes from the socket; if it finds only tickets,
+// it waits until the deadline. (All of this is tested on Go 1.25 and 1.26.) If
+// the deadline passes before the read begins, the socket still has bytes, and
+// the next deadline is longer.
 func (c *Conn) probeLayersLocked() error {
 	if err := c.tryReadLocked(aLongTimeAgo); err != nil {
 		return err
@@ -106,8 +108,8 @@ func (c *Conn) probeLayersLocked() error {
 	return ErrUnread
 }
 
-// tryReadLocked reads a byte, if there is one before the deadline by, and
-// keeps it for the next Read. reading is held.
+// tryReadLocked reads a byte, if one comes before the deadline by, and keeps it
+// for the next Read. reading is held.
 func (c *Conn) tryReadLocked(by time.Time) error {
 	c.lendReadDeadline(&by)
 	n, err := c.nc.Read(c.ahead[:])
@@ -122,8 +124,8 @@ func (c *Conn) tryReadLocked(by time.Time) error {
 	return err
 }
 
-// lendReadDeadline sets the deadline of the wrapped connection, and not the
-// user's, unless a cancellation has come first. t is read under mu.
+// lendReadDeadline sets the deadline of the wrapped connection, not the user's
+// (c.readBy), unless a cancellation came first. It reads *t under mu.
 func (c *Conn) lendReadDeadline(t *time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -132,8 +134,8 @@ func (c *Conn) lendReadDeadline(t *time.Time) {
 	}
 }
 
-// readyLocked reports whether a Read is only that: before the handshake of
-// TLS, it would start one, and a timeout would spoil it.
+// readyLocked reports whether Read would only read. Before the TLS handshake it
+// would start one, and a timeout would ruin it.
 func (c *Conn) readyLocked() bool {
 	if t, ok := c.nc.(interface{ ConnectionState() tls.ConnectionState }); ok && !c.ready {
 		c.ready = t.ConnectionState().HandshakeComplete

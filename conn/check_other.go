@@ -4,10 +4,10 @@ package conn
 
 import "net"
 
-// socket is for systems where a socket can be peeked at.
+// socket is unused here: these systems can't peek at a socket.
 type socket struct{}
 
-// newSocket returns nil: all connections are tried with a short read.
+// newSocket returns nil, so that Check tries a short read.
 func newSocket(net.Conn) *socket { return nil }
 
 func (*socket) peek() error { return nil }

@@ -18,8 +18,8 @@ import (
 	"github.com/hotline-go/hotline/internal/testcert"
 )
 
-// These tests are of the portable probe, for memory has no socket to peek at.
-// In fake time its short read never begins too late.
+// These tests cover the portable probe: connections in memory have no socket to
+// peek at. In fake time its short read never begins too late.
 
 func TestCheckTellsTheDeadFromTheIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -40,7 +40,7 @@ func TestCheckTellsTheDeadFromTheIdle(t *testing.T) {
 
 		silent, s := open(t)
 		s.Silence(true)
-		wantOpen(t, silent) // that takes a Ping to find
+		wantOpen(t, silent) // only a Ping would notice
 	})
 }
 
@@ -150,8 +150,8 @@ func TestCheckOfTLSWithoutASocket(t *testing.T) {
 	})
 }
 
-// Wrapped twice is once too often, but does no harm: TLS takes the timeouts of
-// an inner Conn for what they are.
+// Wrapping twice is once too often, but does no harm: TLS recognizes the
+// timeouts of an inner Conn.
 func TestCheckOfTLSOverAConn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := testcert.NewCA()
@@ -179,7 +179,7 @@ func TestCheckStartsNoTLSHandshake(t *testing.T) {
 	})
 }
 
-// wrapper hides what it wraps, or says that it has lost it.
+// wrapper hides the connection it wraps; NetConn returns inner, which may be nil.
 type wrapper struct {
 	net.Conn
 	inner net.Conn

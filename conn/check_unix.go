@@ -13,11 +13,11 @@ import (
 type socket struct {
 	raw   syscall.RawConn
 	look  func(fd uintptr) // s.recv, made once so that peek does not allocate
-	found error            // by look
+	found error            // the result of look
 	buf   [1]byte
 }
 
-// newSocket returns nil if nc is none.
+// newSocket returns nil if nc is not a socket.
 func newSocket(nc net.Conn) *socket {
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
@@ -34,7 +34,7 @@ func newSocket(nc net.Conn) *socket {
 
 // peek returns nil if there is nothing to read, ErrUnread if there are bytes,
 // io.EOF if the peer has closed, or the error of the socket. It never blocks:
-// unlike RawConn.Read, Control neither waits for a Read under way nor fails
+// unlike RawConn.Read, Control neither waits for a Read in progress nor fails
 // after a deadline.
 func (s *socket) peek() error {
 	if err := s.raw.Control(s.look); err != nil {

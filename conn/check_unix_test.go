@@ -21,7 +21,7 @@ import (
 	"github.com/hotline-go/hotline/internal/testcert"
 )
 
-// These tests are of the probe on sockets of the kernel.
+// These tests cover the probe on real sockets.
 
 // pair makes a connection over a real socket. The end of the test closes it.
 func pair(t testing.TB, network, address string) (client, server net.Conn) {
@@ -41,7 +41,7 @@ func pairTCP(t testing.TB) (client, server net.Conn) {
 	return pair(t, "tcp", "127.0.0.1:0")
 }
 
-// waitPeek waits until the kernel has brought what the peer did.
+// waitPeek waits until peek returns want: the kernel takes time to deliver.
 func waitPeek(t *testing.T, c *Conn, want error) {
 	t.Helper()
 	for start := time.Now(); time.Since(start) < 10*time.Second; runtime.Gosched() {
@@ -156,7 +156,7 @@ func TestNewOnAClosedSocket(t *testing.T) {
 	wantBad(t, New(nc).Check(), net.ErrClosed)
 }
 
-func TestCheckDoesNotCareForDeadlines(t *testing.T) {
+func TestCheckIgnoresDeadlines(t *testing.T) {
 	nc, s := pairTCP(t)
 	c := New(nc)
 	require.NoError(t, c.SetDeadline(aLongTimeAgo))
@@ -178,13 +178,13 @@ func TestCheckOfASocketAllocatesNothing(t *testing.T) {
 		c.Write(b)
 		c.Read(b)
 		if !c.IsValid() || c.ResetSession(t.Context()) != nil {
-			t.Error("connection is of no use")
+			t.Error("connection is unusable")
 		}
 	}))
 	c.Close()
 }
 
-// spy notes the read deadline that is set on a socket.
+// spy records the read deadline set on a socket.
 type spy struct {
 	*net.TCPConn
 	readBy time.Time
@@ -195,10 +195,10 @@ func (s *spy) SetReadDeadline(t time.Time) error {
 	return s.TCPConn.SetReadDeadline(t)
 }
 
-// tlsPair makes a TLS connection over real sockets. The server sends its
-// tickets after its last word in the handshake, so that they are at the socket
-// of the client, as those of most servers are; Go's own comes earlier unless
-// it asks for a certificate.
+// tlsPair makes a TLS connection over real sockets. The server asks for a
+// certificate, so that it sends its tickets after the handshake and they stay in
+// the client's socket, as with most servers; otherwise Go's server sends them
+// earlier.
 func tlsPair(t *testing.T, version uint16) (c *Conn, server *tls.Conn, sock *spy) {
 	t.Helper()
 	nc, ns := pairTCP(t)
@@ -301,8 +301,8 @@ func TestCheckRestoresTheDeadlineUnderTLS(t *testing.T) {
 	assert.Equal(t, by, sock.readBy)
 }
 
-// A peer can keep a probe from an answer by sending what TLS keeps to itself,
-// but not from its end.
+// A peer can keep the probe busy with records that TLS handles itself, but not
+// forever.
 func TestCheckOfAFloodEnds(t *testing.T) {
 	nc, s := pairTCP(t)
 	c := New(&deaf{Conn: nc})
@@ -311,7 +311,7 @@ func TestCheckOfAFloodEnds(t *testing.T) {
 	wantBad(t, c.Check(), ErrUnread)
 }
 
-// deaf is a layer that never finds anything in what its socket has.
+// deaf is a layer that never finds anything in the bytes of its socket.
 type deaf struct{ net.Conn }
 
 func (d *deaf) NetConn() net.Conn        { return d.Conn }

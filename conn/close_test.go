@@ -84,13 +84,13 @@ func TestCloseOfTLSSaysGoodbye(t *testing.T) {
 	nc, s := tlsPair(t)
 	c := conn.New(nc)
 	require.NoError(t, c.Close())
-	alert, err := io.ReadAll(s.NetConn()) // for crypto/tls takes a bare FIN as well
+	alert, err := io.ReadAll(s.NetConn()) // crypto/tls would accept a bare FIN too
 	require.NoError(t, err)
 	assert.NotEmpty(t, alert)
 	assert.ErrorIs(t, read(nc.NetConn()), net.ErrClosed)
 }
 
-// fill leaves no room for a farewell.
+// fill fills the buffers of nc, so that there is no room for a farewell.
 func fill(t *testing.T, nc *tls.Conn) {
 	raw := nc.NetConn()
 	require.NoError(t, raw.SetWriteDeadline(time.Now().Add(time.Second)))

@@ -9,34 +9,34 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// Conn is a [net.Conn] that obeys contexts, knows whether it is still of use,
-// and counts what it moves. Create one with [New].
+// Conn is a [net.Conn] that obeys contexts, knows whether it is still usable,
+// and counts the bytes it moves. Create one with [New].
 type Conn struct {
 	nc   net.Conn
 	base net.Conn // at the bottom of nc: nc itself, or the socket under TLS
-	sock *socket  // base's, or nil where it can't be peeked at
+	sock *socket  // base's, or nil if it can't be peeked at
 	fire func()   // c.cancel, made once so that Bind allocates less
 
-	// What a Write may have given to the peer is seen in sent or in writing at
-	// any time: Write raises writing before its first byte leaves, and lowers it
-	// when sent has them all. So whoever loads writing first, and sent then,
-	// misses nothing but a Write that began after.
-	writing        atomic.Int32 // Writes under way
+	// Bytes that a Write may have given to the peer always show in sent or in
+	// writing: Write increments writing before its first byte leaves, and
+	// decrements it after adding all of them to sent. So code that loads writing
+	// first, and then sent, misses only a Write that began later.
+	writing        atomic.Int32 // Writes in progress
 	sent, received atomic.Int64 // bytes since the last reset
 
 	reading sync.Mutex  // held by Read and by Check
 	ahead   [1]byte     // guarded by reading: a byte that Check read
 	ready   bool        // guarded by reading: the TLS handshake is done
-	peeked  atomic.Bool // changed under reading: ahead is yet to be Read
+	peeked  atomic.Bool // changed under reading: Read has yet to return ahead
 
 	mu      sync.Mutex // guards the fields below; never held across I/O
 	state   state
-	first   error     // the first error; set in every state but open
-	why     error     // the cause of the present state; nil in open
+	first   error     // the first error; nil only in open
+	why     error     // the cause of the present state; nil only in open
 	readBy  time.Time // the user's deadlines; zero for none
 	writeBy time.Time //
-	bound   []binding // Binds in force, the oldest first
-	binds   uint64    // Binds so far, so that an unbind ends its own only
+	bound   []binding // Binds in force, oldest first
+	binds   uint64    // number of Binds so far: the id of the latest
 }
 
 var (
@@ -46,14 +46,15 @@ var (
 	_ driver.Validator       = (*Conn)(nil)
 	_ driver.SessionResetter = (*Conn)(nil)
 	_ driver.Receiver        = (*Conn)(nil)
+	_ driver.Sender          = (*Conn)(nil)
 )
 
-// New wraps nc, which belongs to the Conn from now on: nobody else reads,
-// writes, closes it or sets its deadlines. It panics if nc is nil.
+// New wraps nc, which belongs to the Conn from then on: nobody else may read,
+// write or close it, or set its deadlines. It panics if nc is nil.
 //
-// A connection that encodes, encrypts or buffers what another one carries must
-// have a method NetConn() net.Conn which returns that one, as [tls.Conn] has;
-// otherwise [Conn.Check] would take its raw bytes for data.
+// If nc encodes, encrypts or buffers the bytes of another connection, it must
+// have a method NetConn() net.Conn that returns that one, as [tls.Conn] does;
+// otherwise [Conn.Check] would take raw bytes for data.
 func New(nc net.Conn) *Conn {
 	if nc == nil {
 		panic("conn: New with a nil connection")
@@ -82,7 +83,7 @@ func bottom(nc net.Conn) net.Conn {
 // layered reports whether the bytes of nc are not those of the socket.
 func (c *Conn) layered() bool { return c.nc != c.base }
 
-// NetConn returns the wrapped connection. What is done with it directly is not
+// NetConn returns the wrapped connection. Bytes moved on it directly are not
 // counted, and its errors don't end the Conn.
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
@@ -116,7 +117,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 	if n > 0 {
 		c.sent.Add(int64(n))
 	}
-	c.writing.Add(-1) // before fail, whose error has it in Sent
+	c.writing.Add(-1) // before fail, so that its error counts this Write in Sent only
 	if err != nil {
 		err = c.fail("write", err)
 	}
@@ -124,12 +125,12 @@ func (c *Conn) Write(b []byte) (int, error) {
 }
 
 // Sent returns how many bytes Write has sent since the last
-// [Conn.ResetSession], or since New.
+// [Conn.ResetSession], or since New. It implements [driver.Sender].
 func (c *Conn) Sent() int64 { return c.sent.Load() }
 
 // Received returns how many bytes Read has returned since the last
-// [Conn.ResetSession], or since New. So what was read before New, in
-// a handshake, does not count. It implements [driver.Receiver].
+// [Conn.ResetSession], or since New. Bytes read before New, in a handshake,
+// don't count. It implements [driver.Receiver].
 func (c *Conn) Received() int64 { return c.received.Load() }
 
 // LocalAddr returns the local address of the wrapped connection.
@@ -139,7 +140,7 @@ func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
 func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 
 // SetDeadline sets both deadlines, as [net.Conn] does. It fails once the
-// context of a [Conn.Bind] has ended: no deadline takes that back. Its errors
+// context of a [Conn.Bind] has ended: no deadline undoes that. Its errors
 // are of type *[Error].
 func (c *Conn) SetDeadline(t time.Time) error {
 	return c.setDeadline(t, net.Conn.SetDeadline, &c.readBy, &c.writeBy)

@@ -81,9 +81,9 @@ func TestPartOfAWriteIsCounted(t *testing.T) {
 	})
 }
 
-// One goroutine reads while another writes, and the read fails when part of the
-// request is with the peer.
-func TestErrorWhileAWriteIsUnderWayIsNotSafeToRetry(t *testing.T) {
+// One goroutine reads while another writes, and the read fails when the peer has
+// part of the request.
+func TestErrorDuringAWriteIsNotSafeToRetry(t *testing.T) {
 	for name, fail := range map[string]func(t *testing.T, c *conn.Conn) error{
 		"a deadline of the read": func(t *testing.T, c *conn.Conn) error {
 			require.NoError(t, c.SetReadDeadline(time.Now().Add(time.Second)))
@@ -107,7 +107,7 @@ func TestErrorWhileAWriteIsUnderWayIsNotSafeToRetry(t *testing.T) {
 				}()
 				synctest.Wait()
 				err := fail(t, c)
-				assert.Regexp(t, `\(0 bytes sent and a write under way, 0 received\)$`, err)
+				assert.Regexp(t, `\(0 bytes sent and a write in progress, 0 received\)$`, err)
 				assert.False(t, driver.SafeToRetry(err))
 				assert.True(t, driver.IsBad(err))
 				assert.False(t, driver.SafeToRetry(c.Err()))
@@ -119,8 +119,8 @@ func TestErrorWhileAWriteIsUnderWayIsNotSafeToRetry(t *testing.T) {
 	}
 }
 
-// The write is over when its own error is made.
-func TestFailedWriteIsNotUnderWay(t *testing.T) {
+// A write is over by the time its own error is made.
+func TestFailedWriteIsNotInProgress(t *testing.T) {
 	c, s := open(t)
 	s.Cut()
 	_, err := io.WriteString(c, "request")
@@ -154,7 +154,7 @@ func TestReadAllStopsAtTheEnd(t *testing.T) {
 	assert.Equal(t, "all of it", string(got))
 }
 
-// A data-and-EOF reader such as a TLS connection with a close_notify.
+// lastWords returns data together with io.EOF, as a TLS connection may.
 type lastWords struct {
 	net.Conn
 	io.Reader
@@ -223,7 +223,7 @@ func TestReadTimeoutInAnIdleSessionLeavesTheConnectionOpen(t *testing.T) {
 		err := read(c)
 		e := wantError(t, err, "read", os.ErrDeadlineExceeded)
 		assert.True(t, e.Timeout())
-		assert.False(t, driver.IsBad(err))
+		assert.True(t, driver.IsGood(err))
 		require.NoError(t, c.SetReadDeadline(time.Time{}))
 		wantOpen(t, c)
 		write(t, s, "news")

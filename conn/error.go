@@ -10,44 +10,44 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// ErrUnread says that the peer sent bytes that nobody asked for: the rest of
-// an answer that was given up, or a message that no request belongs to.
+// ErrUnread means that the peer sent bytes nobody has read: the rest of an
+// abandoned answer, or a message that answers no request.
 var ErrUnread = errors.New("unread bytes")
 
-// Error is what went wrong with a connection. It is a [net.Error], and answers
-// [driver.IsBad] and [driver.SafeToRetry].
+// Error is the failure of an operation on a connection. It is a [net.Error], and
+// [driver.IsBad] and [driver.SafeToRetry] understand it.
 type Error struct {
-	// Op is what failed: "read", "write", "set" (a deadline), "check", "bind"
-	// (its context ended) or "close".
+	// Op is the operation that failed: "read", "write", "set" (a deadline),
+	// "check", "bind" (its context ended) or "close".
 	Op string
 
 	// Source and Addr are the local and the remote address. They may be nil.
 	Source, Addr net.Addr
 
 	// Sent and Received are the bytes moved since the last ResetSession. They
-	// are 0 for Op "check", which is about the request to come. Sent is without
-	// those of a Write that was under way, which nobody knows yet.
+	// are 0 for Op "check", which concerns the next request. Sent excludes the
+	// bytes of a Write in progress, whose number is not known yet.
 	Sent, Received int64
 
 	// Err is the cause, such as io.EOF, a *net.OpError or context.Canceled.
 	Err error
 
-	writing bool // a Write was under way, and may have sent more than Sent
-	good    bool // the connection lives on
+	writing bool // a Write was in progress, and may have sent more than Sent
+	good    bool // the connection is still usable
 }
 
-// newErrorLocked fills in what the connection knows. mu is held.
+// newErrorLocked returns an Error with the addresses and counts of c. mu is held.
 func (c *Conn) newErrorLocked(op string, cause error) *Error {
 	e := &Error{Op: op, Source: c.nc.LocalAddr(), Addr: c.nc.RemoteAddr(), Err: cause}
 	if op != "check" {
-		e.writing = c.writing.Load() > 0 // before sent, see Conn.writing
+		e.writing = c.writing.Load() > 0 // load it before sent; see Conn.writing
 		e.Sent, e.Received = c.sent.Load(), c.received.Load()
 	}
 	return e
 }
 
-// Error names the operation, both addresses, the cause, and how much of the
-// exchange was done.
+// Error names the operation, both addresses, the cause, and how many bytes were
+// sent and received.
 func (e *Error) Error() string {
 	var s strings.Builder
 	s.WriteString("conn: " + e.Op)
@@ -60,22 +60,22 @@ func (e *Error) Error() string {
 	}
 	fmt.Fprintf(&s, ": %v", e.plainCause())
 	if e.Op != "check" {
-		underWay := ""
+		writing := ""
 		if e.writing {
-			underWay = " and a write under way"
+			writing = " and a write in progress"
 		}
-		fmt.Fprintf(&s, " (%d bytes sent%s, %d received)", e.Sent, underWay, e.Received)
+		fmt.Fprintf(&s, " (%d bytes sent%s, %d received)", e.Sent, writing, e.Received)
 	}
 	return s.String()
 }
 
-// plainCause is the cause as the text of e wants it.
+// plainCause returns the cause for the text of e.
 func (e *Error) plainCause() any {
 	if e.Err == io.EOF {
 		return "closed by the peer (EOF)"
 	}
 	if op, ok := e.Err.(*net.OpError); ok && op.Addr != nil {
-		return op.Err // without the addresses, which e names itself
+		return op.Err // without the addresses, which e already names
 	}
 	return e.Err
 }
@@ -88,24 +88,23 @@ func (e *Error) Is(target error) bool {
 	return target == driver.ErrBadConn && e.Op == "check"
 }
 
-// BadConn reports whether the connection is of no more use. [driver.IsBad]
-// asks it.
+// BadConn reports whether the connection is unusable. [driver.IsBad] calls it.
 func (e *Error) BadConn() bool { return !e.good }
 
-// SafeToRetry reports whether nothing was sent since the last reset, nor was
-// about to be by a Write under way, so that the request may be made again
-// elsewhere. [driver.SafeToRetry] asks it.
+// SafeToRetry reports whether nothing was sent since the last reset and no Write
+// was in progress, so that the request may be made again on another connection.
+// [driver.SafeToRetry] calls it.
 func (e *Error) SafeToRetry() bool { return e.Sent == 0 && !e.writing }
 
-// Timeout reports whether the cause is a deadline, of the user or of a
-// context, or a peer that the system gave up on.
+// Timeout reports whether the cause is a deadline, of the user or of a context,
+// or a timeout of the operating system.
 func (e *Error) Timeout() bool {
 	var t interface{ Timeout() bool }
 	return errors.As(e.Err, &t) && t.Timeout()
 }
 
-// Temporary reports what the cause says. Nothing but crypto/tls should ask: it
-// spoils a connection for good if the error of a read is not temporary.
+// Temporary reports whether the cause is temporary. It exists for crypto/tls,
+// which treats a connection as broken after a read error that is not temporary.
 func (e *Error) Temporary() bool {
 	var t interface{ Temporary() bool }
 	return errors.As(e.Err, &t) && t.Temporary()

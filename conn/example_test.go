@@ -12,7 +12,7 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// A peer that never answers holds nobody longer than the context allows.
+// A peer that never answers cannot block a caller for longer than its context.
 func ExampleConn_Bind() {
 	nc, peer := net.Pipe()
 	go io.Copy(io.Discard, peer) // takes everything, says nothing
@@ -52,7 +52,7 @@ func ExampleConn_Check() {
 	// try another: true
 }
 
-// What a goroutine has read can be the reason why another one fails.
+// A message read by one goroutine can be the reason why another one fails.
 func ExampleConn_CloseWithError() {
 	nc, _ := net.Pipe()
 	c := conn.New(nc)

@@ -68,13 +68,13 @@ func wantRead(t testing.TB, r io.Reader, want string) {
 	require.Equal(t, want, string(b))
 }
 
-// read reads a byte for its error.
+// read reads a byte and returns the error.
 func read(r io.Reader) error {
 	_, err := r.Read(make([]byte, 1))
 	return err
 }
 
-// wantError returns err as the *conn.Error of op that wraps is.
+// wantError fails unless err is a *conn.Error of op that wraps is, and returns it.
 func wantError(t testing.TB, err error, op string, is error) *conn.Error {
 	t.Helper()
 	require.ErrorIs(t, err, is)
@@ -84,7 +84,7 @@ func wantError(t testing.TB, err error, op string, is error) *conn.Error {
 	return e
 }
 
-// wantOpen fails if c is of no use.
+// wantOpen fails if c is unusable.
 func wantOpen(t testing.TB, c *conn.Conn) {
 	t.Helper()
 	assert.NoError(t, c.Err())

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// state is how far the life of a connection has come. It only ever grows; see
-// the package doc.
+// state is the state of a connection. It only grows; see the package doc.
 type state uint8
 
 const (
@@ -24,8 +23,8 @@ func (s state) String() string {
 	return [...]string{"open", "failed", "cancelled", "closed"}[s]
 }
 
-// moveLocked goes to the state to, because of why, and reports whether that
-// lies ahead. Nothing else changes the state. mu is held.
+// moveLocked moves to the state to because of why, and reports whether it did:
+// it never moves back. mu is held.
 func (c *Conn) moveLocked(to state, op string, why error) bool {
 	if to <= c.state {
 		return false
@@ -37,13 +36,13 @@ func (c *Conn) moveLocked(to state, op string, why error) bool {
 	return true
 }
 
-// fail makes err, of a Read or a Write, the error to be returned, and ends the
-// connection if err does.
+// fail turns err, from a Read or Write of nc, into the error to return, and
+// ends the connection unless err leaves it usable.
 func (c *Conn) fail(op string, err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state >= cancelled {
-		return c.newErrorLocked(op, c.why) // err is but the echo of that
+		return c.newErrorLocked(op, c.why) // err is only a consequence of c.why
 	}
 	e := c.newErrorLocked(op, err)
 	if op == "read" && errors.Is(err, os.ErrDeadlineExceeded) && e.SafeToRetry() && e.Received == 0 {
@@ -57,9 +56,9 @@ func (c *Conn) fail(op string, err error) error {
 	return e
 }
 
-// Err returns the first error that ended the connection, an *[Error], or nil
-// if it is open. It stays, whatever happens later. After a Close of a healthy
-// connection it wraps [net.ErrClosed].
+// Err returns the error that ended the connection, an *[Error], or nil if it is
+// open. Later errors don't replace it. After a Close of a healthy connection it
+// wraps [net.ErrClosed].
 func (c *Conn) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,30 +66,29 @@ func (c *Conn) Err() error {
 }
 
 // IsValid reports whether the connection may be pooled: it is open, and no
-// [Conn.Check] left a byte unread. It costs no system call, so that bytes
-// still in the kernel are left to the [Conn.ResetSession] that comes before
-// the next use.
+// [Conn.Check] found a byte that is still unread. It makes no system call:
+// [Conn.ResetSession], before the next use, finds bytes still in the kernel.
 func (c *Conn) IsValid() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.state == open && !c.peeked.Load()
 }
 
-// farewell is how long Close may take to tell the peer. crypto/tls alone would
-// try for 5 seconds.
+// farewell is how long Close may take to say goodbye to the peer. crypto/tls on
+// its own would try for 5 seconds.
 const farewell = time.Second
 
-// Close closes the connection and makes blocked I/O fail. It may be called
-// from any goroutine. The first call returns the error of the wrapped
-// connection, later ones do nothing.
+// Close closes the connection and makes blocked I/O fail. Any goroutine may call
+// it. The first call returns the error of the wrapped connection; later calls do
+// nothing.
 //
-// An open connection says goodbye if its protocol has a word for it, as TLS
-// does, within a second. A failed one just ends.
+// An open connection takes up to a second to say goodbye if the wrapped
+// connection can, as TLS does. A failed one closes at once.
 func (c *Conn) Close() error { return c.CloseWithError(nil) }
 
-// CloseWithError is [Conn.Close] for a reason: I/O that fails because of it
-// returns an error that wraps reason, besides [net.ErrClosed]. So a goroutine
-// that reads a farewell message can tell one that waits in Write.
+// CloseWithError is [Conn.Close] with a reason: I/O that fails because of it
+// returns an error that wraps both reason and [net.ErrClosed]. So a goroutine
+// that reads a farewell message can pass it to one that is blocked in Write.
 func (c *Conn) CloseWithError(reason error) error {
 	why := net.ErrClosed
 	if reason != nil {
@@ -107,7 +105,7 @@ func (c *Conn) CloseWithError(reason error) error {
 		return c.nc.Close()
 	case !healthy:
 		err := c.base.Close()
-		c.nc.Close() // fails at once, having lost its base
+		c.nc.Close() // fails at once, because its base is closed
 		return err
 	}
 	hurry := time.AfterFunc(farewell, func() { c.base.Close() })

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// All pairs of states: a connection moves forwards only, and its first error
+// All pairs of states: a connection only moves forward, and its first error
 // stays.
 func TestStateOnlyMovesForwards(t *testing.T) {
 	states := []state{open, failed, cancelled, closed}
@@ -46,7 +46,7 @@ func TestStateOnlyMovesForwards(t *testing.T) {
 	}
 }
 
-// What each state makes of a deadline and of an error.
+// Each state has its own answer to SetDeadline and to a Read of a closed peer.
 func TestEachStateAnswersForItself(t *testing.T) {
 	for _, tt := range []struct {
 		in           state

@@ -12,16 +12,18 @@ import (
 	"time"
 )
 
-// ErrBadConn says that a connection is dead and that the peer did nothing of
-// what was asked: the request may be made again on another connection.
+// ErrBadConn means that a connection is dead and that the peer did nothing of
+// the request, which may be made again on another connection.
 //
-// A driver must not return it once any byte of the request was sent, for then
-// the peer may have acted. The rule is that of [database/sql/driver.ErrBadConn].
+// A driver must not return it once any byte of the request was sent, because the
+// peer may have acted on it. [database/sql/driver.ErrBadConn] has the same rule.
+// If the connection has counted such bytes ([Sender]), the pool ignores the
+// promise.
 var ErrBadConn = errors.New("driver: bad connection")
 
-// Permanent marks err as one that dialing again, as configured, can't mend:
-// a wrong password, a bad certificate, an unknown mailbox. It returns nil for
-// nil. The message stays that of err.
+// Permanent marks err as one that another dial with the same configuration can't
+// fix: a wrong password, a bad certificate, an unknown mailbox. The message stays
+// that of err. Permanent returns nil for nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -41,9 +43,9 @@ type permanentError struct{ err error }
 func (e *permanentError) Error() string { return e.err.Error() }
 func (e *permanentError) Unwrap() error { return e.err }
 
-// Throttled marks err as the server's wish for a pause of the length after.
-// Zero or less means that the server named no length. It returns nil for nil.
-// The message stays that of err.
+// Throttled marks err as a server's request to pause for the duration after.
+// Zero or less means that the server gave no duration. The message stays that of
+// err. Throttled returns nil for nil.
 func Throttled(err error, after time.Duration) error {
 	if err == nil {
 		return nil
@@ -51,16 +53,16 @@ func Throttled(err error, after time.Duration) error {
 	return &pausedError{err: err, after: max(after, 0)}
 }
 
-// Full marks err as an answer of a server that has no room for one more
-// connection: of this account, of this client, or of anybody. It is returned
-// by Connect, and it is no failure: the server works, and there is room again
-// when a connection is closed.
+// Full marks err as the answer of a server that has no room for another
+// connection: from this account, from this client, or from anybody. Connect
+// returns it. It is not a failure: the server works, and has room again once a
+// connection is closed.
 //
-// after is how long to wait before asking for one more. Zero or less means
-// that the server named no length. Full returns nil for nil. The message stays
-// that of err.
+// after is how long to wait before trying again. Zero or less means that the
+// server gave no duration. The message stays that of err. Full returns nil for
+// nil.
 //
-// A server that has room but wants less traffic is [Throttled] instead.
+// If a server has room but wants less traffic, use [Throttled] instead.
 func Full(err error, after time.Duration) error {
 	if err == nil {
 		return nil
@@ -70,18 +72,17 @@ func Full(err error, after time.Duration) error {
 
 // IsFull reports whether err, or an error that it wraps, was marked by [Full].
 //
-// The outer mark wins where one error is both full and permanent: Permanent
-// around Full is permanent, Full around Permanent is full. Of joined errors,
-// one that is full makes all of them full, since another attempt may succeed.
-// Throttled changes neither.
+// If one error has both marks, the outer wins: Permanent around Full is
+// permanent, Full around Permanent is full. Joined errors are full if one of them
+// is, since another attempt may succeed. Throttled changes neither.
 func IsFull(err error) bool {
 	full, _ := ask(err, isFull)
 	return full
 }
 
-// RetryAfter reports whether err was marked by [Throttled] or [Full], and the
-// pause that the server asked for. Zero means that it named no length. The
-// outer mark wins.
+// RetryAfter returns the pause that the server asked for, and whether err was
+// marked by [Throttled] or [Full]. Zero means that the server gave no duration.
+// The outer mark wins.
 func RetryAfter(err error) (time.Duration, bool) {
 	var p *pausedError
 	if errors.As(err, &p) {
@@ -100,8 +101,8 @@ type pausedError struct {
 func (e *pausedError) Error() string { return e.err.Error() }
 func (e *pausedError) Unwrap() error { return e.err }
 
-// isFull and isPermanent are questions for ask. Each mark answers both, so
-// that the outer one counts.
+// isFull and isPermanent are questions for ask. Each mark answers both
+// questions, so that the outer mark wins.
 
 func isFull(err error) (full, known bool) {
 	switch e := err.(type) {
@@ -124,16 +125,25 @@ func isPermanent(err error) (permanent, known bool) {
 }
 
 // IsBad reports whether a connection whose use ended with err must be
-// discarded. It is true for [ErrBadConn] (that of database/sql as well), for
-// the end of the stream, for a closed connection, for any [net.Error], for TLS
+// discarded. It is true for [ErrBadConn] (also that of database/sql), for the
+// end of the stream, for a closed connection, for any [net.Error], for TLS
 // alerts and broken TLS records, and for the end of a context, because nobody
 // knows how far the exchange got.
 //
-// An error in the chain with a method BadConn() bool answers for itself and
-// for all that it wraps. Errors about files are never about the connection.
+// An error in the chain with a method BadConn() bool decides for itself and
+// everything it wraps. Errors about files are never about the connection.
 func IsBad(err error) bool {
 	bad, _ := ask(err, isBad)
 	return bad
+}
+
+// IsGood reports whether a connection whose use ended with err is known to be as
+// good as before: err is nil, has a method BadConn() bool that returns false, or
+// is about a file. An error that is neither IsGood nor [IsBad] is unknown: the
+// connection may be good or bad. Unknown errors among joined ones don't count.
+func IsGood(err error) bool {
+	bad, known := ask(err, isBad)
+	return err == nil || known && !bad
 }
 
 var badErrors = []error{
@@ -160,10 +170,10 @@ func isBad(err error) (bad, known bool) {
 }
 
 // SafeToRetry reports whether err says that nothing was sent to the peer, so
-// that the request may be made again without being made twice. It is true for
+// that the request may be made again without being done twice. It is true for
 // [ErrBadConn], and for an error in the chain with a method SafeToRetry() bool
-// that returns true; such an error answers for all that it wraps. Of joined
-// errors, all that have an answer must say so.
+// that returns true; such an error decides for everything it wraps. Joined
+// errors are safe if at least one is and none says it isn't.
 func SafeToRetry(err error) bool {
 	unsafe, known := ask(err, isUnsafe)
 	return known && !unsafe
@@ -176,7 +186,7 @@ func isUnsafe(err error) (unsafe, known bool) {
 	return false, is(err, ErrBadConn) || is(err, sqldriver.ErrBadConn)
 }
 
-// is reports whether err is target by itself, as one step of errors.Is does.
+// is reports whether err itself matches target: one step of errors.Is.
 func is(err, target error) bool {
 	if err == target {
 		return true
@@ -185,8 +195,8 @@ func is(err, target error) bool {
 	return ok && v.Is(target)
 }
 
-// ask puts question to err and, where that has no answer, to what it wraps.
-// The outermost answer on each branch counts; yes is true if any is.
+// ask puts question to err and, if it has no answer, to the errors it wraps.
+// The outermost answer on each branch counts; yes is true if any answer is.
 func ask(err error, question func(error) (yes, known bool)) (yes, known bool) {
 	if err == nil {
 		return false, false

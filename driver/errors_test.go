@@ -22,7 +22,7 @@ import (
 
 var errNo = errors.New("imap: no such mailbox")
 
-// wrappings are the ways in which an error reaches the one who asks.
+// wrappings are the ways in which an error may be wrapped when it is classified.
 var wrappings = map[string]func(error) error{
 	"bare":          func(err error) error { return err },
 	"wrapped":       func(err error) error { return fmt.Errorf("select: %w", err) },
@@ -157,7 +157,7 @@ func TestMarksKeepMessageAndCause(t *testing.T) {
 	assert.True(t, driver.IsPermanent(both) && throttled)
 }
 
-// answer answers both questions for itself and for what it wraps.
+// answer has both methods, which decide for itself and the error it wraps.
 type answer struct {
 	bad, safe bool
 	error
@@ -167,7 +167,7 @@ func (a answer) BadConn() bool     { return a.bad }
 func (a answer) SafeToRetry() bool { return a.safe }
 func (a answer) Unwrap() error     { return a.error }
 
-// alias is another error by its method Is alone.
+// alias matches its target only by its method Is.
 type alias struct{ target error }
 
 func (a alias) Error() string        { return "alias" }
@@ -202,8 +202,8 @@ func TestIsBad(t *testing.T) {
 		"TLS record":             {tls.RecordHeaderError{Msg: "not TLS"}, true},
 		"remote TLS alert":       {&net.OpError{Op: "remote error", Err: tls.AlertError(70)}, true},
 		"closed by its Is":       {alias{net.ErrClosed}, true},
-		"says bad":               {answer{bad: true, error: errNo}, true},
-		"says good":              {answer{error: io.EOF}, false},
+		"bad by its method":      {answer{bad: true, error: errNo}, true},
+		"good by its method":     {answer{error: io.EOF}, false},
 		"file not there":         {notThere, false},
 		"file not linked":        {&os.LinkError{Op: "rename", Old: "a", New: "b", Err: syscall.ENOENT}, false},
 		"deadline of a file":     {&fs.PathError{Op: "read", Path: "pipe", Err: os.ErrDeadlineExceeded}, false},
@@ -216,6 +216,24 @@ func TestIsBad(t *testing.T) {
 		}
 	}
 	assert.False(t, driver.IsBad(nil))
+}
+
+// goodErrors are known to leave the connection good.
+var goodErrors = []error{
+	answer{error: io.EOF}, &fs.PathError{Op: "read", Path: "pipe", Err: os.ErrDeadlineExceeded}, &os.LinkError{Op: "rename", Err: syscall.ENOENT},
+}
+
+func TestIsGoodIsTrueOnlyForErrorsKnownToBeGood(t *testing.T) {
+	assert.True(t, driver.IsGood(nil))
+	for how, wrap := range wrappings {
+		for _, err := range goodErrors {
+			assert.True(t, driver.IsGood(wrap(err)), "%v, %s", err, how)
+		}
+		for _, err := range []error{errNo, alias{errNo}, uncomparable{"a"}, io.EOF, driver.ErrBadConn, context.Canceled, answer{bad: true, error: errNo}} {
+			assert.False(t, driver.IsGood(wrap(err)), "%v, %s", err, how)
+		}
+	}
+	assert.False(t, driver.IsGood(errors.Join(goodErrors[0], io.EOF)))
 }
 
 func TestIsBadIsTrueIfAnyJoinedErrorIs(t *testing.T) {
@@ -234,8 +252,8 @@ func TestSafeToRetry(t *testing.T) {
 		"ErrBadConn":             {driver.ErrBadConn, true},
 		"database/sql's":         {sqldriver.ErrBadConn, true},
 		"bad by its Is":          {alias{driver.ErrBadConn}, true},
-		"says safe":              {answer{safe: true, error: io.EOF}, true},
-		"says unsafe":            {answer{error: driver.ErrBadConn}, false},
+		"safe by its method":     {answer{safe: true, error: io.EOF}, true},
+		"unsafe by its method":   {answer{error: driver.ErrBadConn}, false},
 		"end of stream":          {io.EOF, false},
 		"reset":                  {syscall.ECONNRESET, false},
 		"context canceled":       {context.Canceled, false},

@@ -10,23 +10,22 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// echo is a whole driver; its DSN is an address.
+// echo is a complete driver. Its DSN is an address.
 type echo struct{}
 
 func (echo) Open(dsn string) (driver.Conn, error) { return net.Dial("tcp", dsn) }
 
 func Example() {
-	driver.Register("echo", echo{}) // in an init function, as a rule
-	defer driver.Replace("echo", nil)
+	driver.Register("echo", echo{}) // usually in an init function
 
-	c, err := driver.OpenConnector("echo", "127.0.0.1:7")
-	fmt.Printf("%T %v\n", c.Driver(), err)
+	_, err := driver.OpenConnector("echo", "127.0.0.1:7")
+	fmt.Println(err)
 
 	_, err = driver.OpenConnector("ehco", "127.0.0.1:7")
 	fmt.Println(err)
 	// Output:
-	// driver_test.echo <nil>
-	// driver: unknown driver "ehco" (registered: echo); import the package that registers it
+	// <nil>
+	// driver: unknown driver "ehco" (registered: echo); import the package that registers it, as in import _ "github.com/hotline-go/hotline/drivers/tcp"
 }
 
 func ExampleIsBad() {

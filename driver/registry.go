@@ -3,17 +3,10 @@ package driver
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
-	"sync"
-)
 
-// registry holds the drivers by name.
-var registry = struct {
-	mu      sync.RWMutex // guards drivers
-	drivers map[string]Driver
-}{drivers: map[string]Driver{}}
+	"github.com/hotline-go/hotline/internal/registry"
+)
 
 // Register makes d available under name, usually from an init function. It
 // panics if name is empty or taken, or if d is nil.
@@ -24,93 +17,84 @@ func Register(name string, d Driver) {
 	if d == nil {
 		panic(fmt.Sprintf("driver: Register(%q) with a nil driver", name))
 	}
-	registry.mu.Lock()
-	defer registry.mu.Unlock()
-	if _, taken := registry.drivers[name]; taken {
+	if !registry.Add(name, d) {
 		panic(fmt.Sprintf("driver: Register(%q) called twice", name))
 	}
-	registry.drivers[name] = d
+}
+
+// RegisterFunc registers a driver that is only a function: open returns a
+// connector for a DSN, like the OpenConnector of a [DriverContext]. It panics as
+// [Register] does, or if open is nil.
+func RegisterFunc(name string, open func(dsn string) (Connector, error)) {
+	if open == nil {
+		panic(fmt.Sprintf("driver: RegisterFunc(%q) with a nil function", name))
+	}
+	Register(name, funcDriver(open))
+}
+
+// funcDriver is a driver made by RegisterFunc.
+type funcDriver func(dsn string) (Connector, error)
+
+// OpenConnector implements DriverContext.
+func (f funcDriver) OpenConnector(dsn string) (Connector, error) { return f(dsn) }
+
+// Open implements Driver. No context bounds it.
+func (f funcDriver) Open(dsn string) (Conn, error) {
+	c, err := f(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return c.Connect(context.Background())
 }
 
 // Drivers returns the names of the registered drivers, sorted.
-func Drivers() []string {
-	registry.mu.RLock()
-	defer registry.mu.RUnlock()
-	return slices.Sorted(maps.Keys(registry.drivers))
-}
+func Drivers() []string { return registry.Names() }
 
 // OpenConnector returns a connector of the driver registered under name. It
 // does not dial, and it reports a wrong DSN if the driver is a
 // [DriverContext]. For a name that nobody registered, the error lists those
-// that are.
+// that are. If the name looks like a DSN, as when the two arguments are swapped,
+// the error does not show it.
 //
-// An error of the driver that repeats the user-info of the DSN, which stands
-// between :// and @ and may be a user:password, or repeats the password alone,
-// is not passed on. The one in its place names the driver, is of the same
-// classes, and wraps those errors in its chain that repeat neither. So is it
-// with the errors of Connect if the driver is no DriverContext. Secrets
-// elsewhere in a DSN are for the driver to keep.
+// Its errors are passed through [Redact]. So are the errors of Connect, if the
+// driver is not a DriverContext.
 func OpenConnector(name, dsn string) (Connector, error) {
-	registry.mu.RLock()
-	d, ok := registry.drivers[name]
-	registry.mu.RUnlock()
+	d, ok := registry.Get(name).(Driver)
 	if !ok {
 		return nil, unknownDriver(name)
 	}
 	dc, ok := d.(DriverContext)
 	if !ok {
-		return &dsnConnector{d, func() (Conn, error) {
+		return dsnConnector(func() (Conn, error) {
 			c, err := d.Open(dsn)
-			return c, withoutSecrets(name, dsn, err)
-		}}, nil
+			return c, Redact(name, dsn, err)
+		}), nil
 	}
 	c, err := dc.OpenConnector(dsn)
 	if err == nil && c == nil {
 		err = fmt.Errorf("driver: %q returned neither a connector nor an error", name)
 	}
-	return c, withoutSecrets(name, dsn, err)
-}
-
-// packages names the package that registers each of our own drivers.
-var packages = map[string]string{
-	"tcp": "tcp", "unix": "tcp", "tls": "tls", "imap": "imap", "imaps": "imap",
+	return c, Redact(name, dsn, err)
 }
 
 // unknownDriver is the error for a name that nobody registered. The usual
-// cause is a forgotten blank import, so it names the package to import.
+// cause is a forgotten blank import, so it shows one. A name that
+// looks like a DSN is not shown, because it may hold a password.
 func unknownDriver(name string) error {
 	have := "none"
 	if names := Drivers(); len(names) > 0 {
 		have = strings.Join(names, ", ")
 	}
-	hint := "import the package that registers it"
-	if pkg, ok := packages[name]; ok {
-		hint = fmt.Sprintf(`forgotten import _ "github.com/hotline-go/hotline/drivers/%s"?`, pkg)
+	if strings.ContainsAny(name, ":/@=?") {
+		return fmt.Errorf("driver: the name of the driver looks like a DSN (registered: %s); the name comes first, then the DSN", have)
 	}
-	return fmt.Errorf("driver: unknown driver %q (registered: %s); %s", name, have, hint)
+	return fmt.Errorf("driver: unknown driver %q (registered: %s); import the package that registers it, "+
+		`as in import _ "github.com/hotline-go/hotline/drivers/tcp"`, name, have)
 }
 
-// dsnConnector serves a Driver that is no DriverContext. The DSN, which may
+// dsnConnector serves a Driver that is not a DriverContext. The DSN, which may
 // hold a secret, is in a closure, where fmt can't print it.
-type dsnConnector struct {
-	driver Driver
-	open   func() (Conn, error)
-}
+type dsnConnector func() (Conn, error)
 
-func (c *dsnConnector) Connect(context.Context) (Conn, error) { return c.open() }
-func (c *dsnConnector) Driver() Driver                        { return c.driver }
-
-// Replace puts d in the place of the driver registered under name, and returns
-// the one that was there, or nil. A nil d takes the name out of the registry.
-// It is there for tests: use drivertest.Swap, which puts the old one back.
-func Replace(name string, d Driver) (previous Driver) {
-	registry.mu.Lock()
-	defer registry.mu.Unlock()
-	previous = registry.drivers[name]
-	if d == nil {
-		delete(registry.drivers, name)
-	} else {
-		registry.drivers[name] = d
-	}
-	return previous
-}
+// Connect implements Connector.
+func (open dsnConnector) Connect(context.Context) (Conn, error) { return open() }

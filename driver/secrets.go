@@ -3,20 +3,32 @@ package driver
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
 )
 
-// withoutSecrets returns err, which the driver registered under name made of
-// dsn, or a hiddenError in its place if err repeats a secret of dsn. The usual
-// one is that of url.Parse, which quotes all it was given.
-func withoutSecrets(name, dsn string, err error) error {
+// Redact hides the error err, which the driver registered under name returned for
+// dsn, if it repeats a secret of dsn, as the error of url.Parse does, which quotes
+// its whole input. The secrets are the user-info between :// and @, which may be
+// user:password; the password alone; and values of password=, as in
+// host=h password='s3 cret'. The new error names the driver, has the same classes,
+// and wraps the errors in the chain of err that repeat no secret. A driver must
+// itself protect any other secrets in its DSN. If err repeats no secret, Redact
+// returns it unchanged; for nil it returns nil.
+func Redact(name, dsn string, err error) error {
+	if err == nil {
+		return nil
+	}
 	secrets := secretsOf(dsn)
-	if err == nil || !shows(err, secrets) {
+	if !shows(err, secrets) {
 		return err
 	}
-	var hidden error = &hiddenError{name, IsBad(err), SafeToRetry(err), clean(err, secrets)}
+	var hidden error = &hiddenError{name, SafeToRetry(err), clean(err, secrets)}
+	if bad, known := ask(err, isBad); known {
+		hidden = &classedError{hidden, bad}
+	}
 	if IsPermanent(err) {
 		hidden = Permanent(hidden)
 	}
@@ -28,22 +40,30 @@ func withoutSecrets(name, dsn string, err error) error {
 	return hidden
 }
 
-// hiddenError stands for an error that repeats a secret. It is of the same
-// classes, and wraps those errors in its chain that don't.
+// hiddenError replaces an error that repeats a secret. See Redact.
 type hiddenError struct {
-	driver    string
-	bad, safe bool
-	parts     []error
+	driver string
+	safe   bool
+	parts  []error
 }
 
 func (e *hiddenError) Error() string {
-	return fmt.Sprintf("driver: %q failed with an error that repeats the user or the password of the DSN, and is not shown; "+
-		"in both, percent-encode all but letters and digits", e.driver)
+	return fmt.Sprintf("driver: %q failed with an error that is not shown because it repeats the user or the password of the DSN; "+
+		"percent-encode everything in them except letters and digits", e.driver)
 }
 
-func (e *hiddenError) BadConn() bool     { return e.bad }
 func (e *hiddenError) SafeToRetry() bool { return e.safe }
 func (e *hiddenError) Unwrap() []error   { return e.parts }
+
+// classedError is an error that is known to be bad or good.
+type classedError struct {
+	err error
+	bad bool
+}
+
+func (e *classedError) Error() string { return e.err.Error() }
+func (e *classedError) Unwrap() error { return e.err }
+func (e *classedError) BadConn() bool { return e.bad }
 
 // clean returns the outermost errors in the chain of err that show no secret.
 func clean(err error, secrets []string) (parts []error) {
@@ -74,8 +94,11 @@ func shows(err error, secrets []string) bool {
 	return false
 }
 
-// secretsOf returns what no error about dsn may show, in all its forms.
+// secretsOf returns the texts that no error about dsn may show, in all forms.
 func secretsOf(dsn string) (secrets []string) {
+	for _, m := range passwords.FindAllStringSubmatch(dsn, -1) {
+		secrets = append(secrets, setting(m[1], m[2])...)
+	}
 	if scheme, rest, ok := strings.Cut(dsn, "://"); ok && !strings.ContainsAny(scheme, ":@/?#") {
 		dsn = rest
 	}
@@ -83,8 +106,8 @@ func secretsOf(dsn string) (secrets []string) {
 	if i := strings.IndexAny(dsn, "/?#"); i >= 0 {
 		authority = dsn[:i]
 	}
-	// The last @ of the authority ends the user-info, or that of all if
-	// a password has one of /?# as it is.
+	// The user-info ends at the last @ of the authority; or of the whole DSN, if
+	// a password has an unescaped /, ? or #.
 	for _, s := range []string{authority, dsn} {
 		if i := strings.LastIndexByte(s, '@'); i > 0 {
 			user, password, _ := strings.Cut(s[:i], ":")
@@ -94,9 +117,28 @@ func secretsOf(dsn string) (secrets []string) {
 	return secrets
 }
 
+// passwords finds the password settings of a DSN and their values. A value with
+// spaces is in single quotes; a backslash escapes a quote inside it.
+var passwords = regexp.MustCompile(`(?i)((?:password|passwd|pwd) *=) *('(?:[^'\\]|\\.)*'?|[^\s;&]+)`)
+
+// setting returns name and value together, and the value alone if it is
+// distinctive.
+func setting(name, value string) (secrets []string) {
+	plain := strings.Trim(value, "'")
+	for _, value := range append(forms(plain), forms(unescaper.Replace(plain))...) {
+		secrets = append(secrets, name+value, name+"'"+value)
+		if isDistinctive(value) {
+			secrets = append(secrets, value)
+		}
+	}
+	return secrets
+}
+
+// unescaper undoes the escapes of a value in quotes.
+var unescaper = strings.NewReplacer(`\\`, `\`, `\'`, `'`)
+
 // userInfo returns user:password, or user@ if there is no password, and the
-// password alone. But a password of a few bytes or of letters only may be
-// a number or a word of the message, so it alone is no sign.
+// password alone if it is distinctive.
 func userInfo(user, password string) (secrets []string) {
 	passwords := forms(password)
 	for i, user := range forms(user) {
@@ -106,17 +148,24 @@ func userInfo(user, password string) (secrets []string) {
 			continue
 		}
 		secrets = append(secrets, user+":"+password)
-		if len(password) >= 6 && strings.ContainsFunc(password, isNoLetter) {
+		if isDistinctive(password) {
 			secrets = append(secrets, password)
 		}
 	}
 	return secrets
 }
 
-func isNoLetter(r rune) bool { return !unicode.IsLetter(r) }
+// isDistinctive reports whether a message that contains password must repeat it.
+// A short password, or one of letters only, may be a number or a word of the
+// message.
+func isDistinctive(password string) bool {
+	return len(password) >= 6 && strings.ContainsFunc(password, isNotLetter)
+}
 
-// forms returns s as it is, with its escapes undone, and escaped in other ways;
-// and all of them as %q shows them.
+func isNotLetter(r rune) bool { return !unicode.IsLetter(r) }
+
+// forms returns s as it is, unescaped, and escaped in other ways; and each of
+// those as %q shows it.
 func forms(s string) []string {
 	plain, err := url.PathUnescape(s)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hotline-go/hotline/driver"
@@ -14,40 +14,53 @@ import (
 
 const (
 	// grace is how long a Connect or a Ping may overrun its context before the
-	// pool goes on without it.
+	// pool stops waiting for it.
 	grace = 100 * time.Millisecond
 
-	// leastHang is the least time after which a Connect may count as hanging:
-	// between quick ones, twice as long means nothing.
+	// leastHang is the least time after which a Connect may count as hanging. For
+	// quick Connects, taking twice as long means nothing.
 	leastHang = 50 * time.Millisecond
 )
 
-// attempt is one Connect under way, a member of Pool.attempts. Guarded by
-// Pool.mu.
+// attempt is one Connect in progress, or one that waits at the gate. It is in
+// Pool.attempts. Guarded by Pool.mu.
 type attempt[C any] struct {
-	slot  *slot[C]
+	slot   *slot[C]
+	cancel context.CancelFunc // ends it
+	epoch  uint64             // Pool.epoch when it was made
+
+	// At the gate.
+	gated     bool
+	spare     bool // no caller waits for it
+	calledOff bool // canceled
+
+	// Set by beginLocked.
+	pass  *pass // nil without a gate
 	began time.Duration
-	seq   uint64 // of its start
-	order uint64 // waiters that came no later have waited through all of it
-	epoch uint64 // Pool.epoch when it began
-	probe bool   // it tries whether a full server has room again
-	late  bool   // its failure was reported before its end, because that did not come
+	seq   uint64 // Pool.started, including this one
+	order uint64 // the last waiter that joined before it began; if it fails, waiters up to this one may fail
+	probe bool   // it probes whether a full server has room again
+	late  bool   // it overran ConnectTimeout and grace, and was reported as failed
+	peer  string // of the connection; set by connect
 
 	// The connection that this one replaces, by slot and birth, or nil.
 	old     *slot[C]
 	oldBorn uint64
 }
 
-// success is the last Connect that worked.
+// success is the last Connect that succeeded.
 type success struct {
 	took    time.Duration
 	started uint64 // Pool.started at its end
 }
 
-// hangsAt is when a counts as hanging, so that others are started in its place:
-// when it has taken a quarter of ConnectTimeout, or twice as long as a Connect
-// that has succeeded since a began.
+// hangsAt is when a counts as hanging, so that another may start in its place:
+// after a quarter of ConnectTimeout, or twice the time of a Connect that has
+// succeeded since a began.
 func (p *Pool[C]) hangsAt(a *attempt[C]) time.Duration {
+	if a.gated {
+		return forever
+	}
 	after := p.cfg.ConnectTimeout / 4
 	if a.seq <= p.lastSuccess.started {
 		after = min(after, max(2*p.lastSuccess.took, leastHang))
@@ -61,42 +74,57 @@ func (p *Pool[C]) hangs(a *attempt[C], now time.Duration) bool { return now >= p
 // startConnectLocked starts a Connect. old is the slot of the connection that
 // the new one replaces, or nil.
 func (p *Pool[C]) startConnectLocked(old *slot[C]) {
-	now := p.now()
-	probe := p.outage.starting(now, p.occupiedLocked())
-	p.stepBeyondLocked(now)
-	p.started++
-	a := &attempt[C]{
-		slot: p.takeFreeLocked(), began: now, seq: p.started, order: p.queue.arrivals, epoch: p.epoch, probe: probe, old: old,
-	}
+	a := &attempt[C]{slot: p.takeFreeLocked(), epoch: p.epoch, old: old}
 	if old != nil {
 		a.oldBorn = old.born
 	}
+	ctx, cancel := p.contextLocked(p.connects, old == nil)
+	a.cancel = cancel
+	if p.cfg.Gate == nil {
+		p.beginLocked(a)
+	} else {
+		a.gated, a.spare = true, old != nil || p.queue.len <= p.supplyLocked()
+	}
 	p.attempts = append(p.attempts, a)
-	p.sweepAtLocked(p.hangsAt(a))
-	ctx, cancel := p.connectContextLocked(old == nil)
 	p.goLocked(func() {
 		defer cancel()
-		p.connect(ctx, a)
+		if p.enter(ctx, a) {
+			p.connect(ctx, a)
+		}
 	})
 }
 
-// connectContextLocked returns the context of one Connect. It has the values of
-// the Acquire that it is for, if any: of the caller who has just joined the
-// queue, else of the oldest in it.
-func (p *Pool[C]) connectContextLocked(forWaiter bool) (context.Context, context.CancelFunc) {
+// beginLocked records that a begins to connect.
+func (p *Pool[C]) beginLocked(a *attempt[C]) {
+	now := p.now()
+	a.probe = p.outage.starting(now, p.occupiedLocked()-1)
+	p.stepBeyondLocked(now)
+	p.started++
+	a.began, a.seq, a.order = now, p.started, p.queue.arrivals
+	p.sweepAtLocked(p.hangsAt(a))
+}
+
+// contextLocked returns the context of one attempt or check, which ends with parent.
+// If it is for a waiter, it has the values of that caller's context, and says when the
+// caller gives up: the one just joining the queue, otherwise the oldest.
+func (p *Pool[C]) contextLocked(parent context.Context, forWaiter bool) (context.Context, context.CancelFunc) {
 	w := p.joining
 	if w == nil || !w.queued {
 		w = p.queue.head
 	}
 	if w == nil || !forWaiter {
-		return context.WithTimeout(p.connects, p.cfg.ConnectTimeout)
+		return context.WithCancel(parent)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), p.cfg.ConnectTimeout)
-	stop := context.AfterFunc(p.connects, cancel)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(w.ctx))
+	if !w.due.IsZero() {
+		ctx = driver.WithCallerDeadline(ctx, w.due)
+	}
+	stop := context.AfterFunc(parent, cancel)
 	return ctx, func() { stop(); cancel() }
 }
 
-// stepBeyondLocked takes a step of the pace beyond MaxConnecting, or ends it.
+// stepBeyondLocked follows the start of an attempt: it steps the pace of Connects
+// beyond MaxConnecting, or resets it if this one is within the limit.
 func (p *Pool[C]) stepBeyondLocked(now time.Duration) {
 	if coming, hanging := p.connectingLocked(); coming+hanging < p.cfg.MaxConnecting {
 		p.beyond = pace{}
@@ -105,14 +133,19 @@ func (p *Pool[C]) stepBeyondLocked(now time.Duration) {
 	p.beyond.step(now, p.cfg.Backoff)
 }
 
-// takeFreeLocked returns a slot that is connecting from now on.
+// takeFreeLocked takes a free slot, or makes one, and moves it to connecting.
 func (p *Pool[C]) takeFreeLocked() *slot[C] {
 	var s *slot[C]
-	if n := len(p.free); n > 0 {
-		s, p.free[n-1], p.free = p.free[n-1], nil, p.free[:n-1]
+	i := len(p.free) - 1
+	for i >= 0 && p.free[i].load().has(cut) { // its holder may be reading it
+		i--
+	}
+	if i >= 0 {
+		s = p.free[i]
+		p.free = slices.Delete(p.free, i, i+1)
 	} else {
 		all := *p.slots.Load()
-		s = &slot[C]{pool: p, index: len(all)}
+		s = &slot[C]{pool: p, index: int32(len(all))}
 		all = append(all, s) // beyond the length that readers have
 		p.slots.Store(&all)
 		p.list.grow(len(all))
@@ -121,9 +154,9 @@ func (p *Pool[C]) takeFreeLocked() *slot[C] {
 	return s
 }
 
-// freeLocked takes s, which the caller owns, out of use.
+// freeLocked frees s, which the caller owns.
 func (p *Pool[C]) freeLocked(s *slot[C]) {
-	if !s.load().has(cut) { // else its holder may be reading it
+	if !s.load().has(cut) { // else endCut does
 		s.empty()
 	}
 	s.settle(free)
@@ -131,45 +164,95 @@ func (p *Pool[C]) freeLocked(s *slot[C]) {
 	p.free = append(p.free, s)
 }
 
-// connect runs one attempt, in a goroutine of its own. It ends when Connect
-// and OnConnect do, which is soon after ConnectTimeout or the end of ctx.
+// connect runs one attempt, in its own goroutine. It ends when Connect and
+// OnConnect do, which is soon after ConnectTimeout or the end of ctx.
 func (p *Pool[C]) connect(ctx context.Context, a *attempt[C]) {
 	timeout := p.cfg.ConnectTimeout
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	overdue := time.AfterFunc(timeout+grace, func() { p.connectOverdue(a) })
 	defer overdue.Stop()
+	if a.pass != nil && a.pass.lost != nil {
+		go a.pass.cancelWhenLost(ctx, cancel) // ends with ctx
+	}
 	var raw driver.Conn
 	var c C
 	err := errExited
+	defer func() { p.connected(a, raw, c, err) }()
+	defer recovered(&err)
+	traced, end := begin(ctx, p.cfg.Trace.Connect, ConnectStart{p.cfg.Name})
+	if end != nil {
+		defer func() { end(ConnectEnd{p.now() - a.began, err}) }()
+	}
 	defer func() {
-		if v := recover(); v != nil {
-			err = &PanicError{v, debug.Stack()}
-		}
 		if err != nil && ctx.Err() == context.DeadlineExceeded {
 			err = fmt.Errorf("ConnectTimeout of %v passed: %w", timeout, err)
 		}
-		p.connected(a, raw, c, err)
 	}()
-	raw, err = p.newConn(ctx)
+	defer recovered(&err)
+	raw, err = p.newConn(traced)
 	if err == nil {
 		c, err = as[C](raw)
 	}
 	if err == nil && p.cfg.OnConnect != nil {
 		err = errExited
-		err = p.cfg.OnConnect(ctx, raw)
+		err = p.cfg.OnConnect(traced, raw)
 	}
+	if err == nil {
+		a.peer = peerOf(raw)
+	}
+}
+
+// checkType returns an error if sample, which may be nil, is not a C.
+func checkType[C any](sample driver.Conn) error {
+	if sample == nil {
+		return nil
+	}
+	if _, err := as[C](sample); err != nil {
+		return fmt.Errorf("pool: %w", err)
+	}
+	return nil
+}
+
+// wrongTypeError says that the driver's connections are not of the pool's type.
+type wrongTypeError struct{ error }
+
+// failureOf says what err, an error of an attempt, is about.
+func failureOf(err error) string {
+	if errors.As(err, new(wrongTypeError)) {
+		return "wrong type of connection"
+	}
+	return "connect failed"
 }
 
 // as returns raw as a C.
 func as[C any](raw driver.Conn) (C, error) {
-	c, ok := raw.(C)
+	c, ok := driver.As[C](raw)
 	if raw == nil {
 		return c, driver.Permanent(errors.New("the driver returned neither a connection nor an error"))
 	}
 	if !ok {
-		return c, driver.Permanent(fmt.Errorf("the driver's connection is a %T, not a %v: open the pool for the type that the driver returns",
-			raw, reflect.TypeFor[C]()))
+		var client any = raw
+		if a, ok := raw.(driver.Adapter); ok {
+			client = a.Client()
+		}
+		return c, driver.Permanent(wrongTypeError{fmt.Errorf("the driver's connection is a %T, not a %v: %s", client, reflect.TypeFor[C](), mend[C](client))})
 	}
 	return c, nil
+}
+
+// mend says what to do about client, which is not a C. It takes the missing method
+// from the text of the runtime's panic: looking up methods with package reflect would
+// make the linker keep every method of the program.
+func mend[C any](client any) (advice string) {
+	defer func() {
+		if _, method, found := strings.Cut(fmt.Sprint(recover()), ": missing method "); found {
+			advice = "method " + method + " is missing or has another type"
+		}
+	}()
+	advice = "open the pool for the type that the driver returns"
+	_ = client.(C)
+	return advice
 }
 
 // connectOverdue reports the failure of an attempt whose driver does not obey
@@ -195,9 +278,13 @@ func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 	took := p.now() - a.began
 	failed := classify(err)
 	err = failed.err
+	if raw == nil { // before another attempt needs the permit
+		p.leaveGate(a.pass)
+		a.pass = nil
+	}
 	p.mu.Lock()
-	p.total.connects++
-	p.total.connecting += took
+	p.total.connects.add(took)
+	a.slot.pass = a.pass
 	p.replacedLocked(a, err)
 	called := p.closed || a.epoch != p.epoch // off, by the pool
 	limit := p.outage.atMost(p.max)
@@ -222,46 +309,48 @@ func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 		}
 	case called:
 	case !failed.full:
-		p.log.Error(err, "connect failed", append(stack(err), "took", took)...)
+		p.log.Error(err, failureOf(err), append(stack(err), "took", took)...)
 	case changed != limit:
 		p.log.Info("the server is full", "limit", changed, "error", err)
 	}
 }
 
-// replacedLocked retires the connection that a was to replace, or keeps it for
-// longer where a failed.
+// replacedLocked retires the connection that a replaces, or keeps it longer if
+// a failed.
 func (p *Pool[C]) replacedLocked(a *attempt[C], err error) {
 	old := a.old
 	if old == nil || old.born != a.oldBorn {
 		return
 	}
 	if err == nil {
-		p.retireLocked(old, tooOld) // before the new one comes, which must not be surplus to MaxIdle
+		p.expireLocked(old) // before the new one is idle, or MaxIdle might close that
 		return
 	}
-	old.expires.Store(int64(p.now())) // it lives on until another attempt succeeds
+	old.expires.Store(int64(p.now())) // expired, but open until another attempt succeeds
 	p.wakeKeeperLocked()
 }
 
-// connectFailedLocked tells the outage and the waiters of a failed attempt.
+// connectFailedLocked records a failed attempt in the counters, the journal and the
+// outage.
 func (p *Pool[C]) connectFailedLocked(a *attempt[C], f failure) {
 	p.total.connectFailures++
 	if a.epoch != p.epoch {
-		return // it tried what Reset has made an end of
+		return // from before a Reset, so it says nothing about the server now
 	}
+	p.journal.connectFailed(f)
 	p.outage.failed(p.now(), a.order, f, p.openLocked()+p.closing)
 	p.simplifyLocked() // the server was down, so no connection was useless
 }
 
-// abandonLocked frees the slot of a failed attempt, once the connection that it
-// left, if any, is closed.
+// abandonLocked frees the slot of a failed attempt, after closing its connection if
+// there is one.
 func (p *Pool[C]) abandonLocked(s *slot[C], raw driver.Conn, err error) {
 	if raw == nil {
 		p.freeLocked(s)
 		return
 	}
 	s.raw = raw
-	p.closeLocked(s, reason{cause: bad, err: err})
+	p.closeLocked(s, reason{cause: bad, err: err, known: true})
 }
 
 // openedLocked takes a new connection into the pool.
@@ -274,13 +363,16 @@ func (p *Pool[C]) openedLocked(a *attempt[C], raw driver.Conn, c C) {
 	}
 	from := s.load()
 	w := s.install(raw, c)
-	s.birth = &birth{now, a.seq, a.order}
-	s.checkedAt.Store(int64(now))
+	s.birth = &birth{now, a.seq, a.order, a.peer}
+	if s.pass != nil {
+		s.pass.cost = now - a.began
+	}
+	p.aliveLocked(s, now)
 	s.expires.Store(0)
 	if life := p.cfg.lifetime(); life > 0 {
 		s.expires.Store(int64(now + life))
 	}
-	s.rested = false
+	s.rested, s.why = false, 0
 	s.move(from, w.next(held))
 	var why cause
 	switch {
@@ -288,11 +380,16 @@ func (p *Pool[C]) openedLocked(a *attempt[C], raw driver.Conn, c C) {
 		why = outOfDate
 	case p.openLocked() > p.max:
 		why = tooMany
+	case s.pass.isLost():
+		why = permitLost
 	}
 	if why == 0 && p.outage.useless > 1 && w.has(pings) && !p.closed {
-		p.checkLocked(s, p.queue.len > 0) // before it is given to anybody
+		p.checkLocked(s, p.queue.len > 0, fromPool) // before anyone gets it
 	} else {
-		p.putBackLocked(s, because(why), true)
+		p.putBackLocked(s, because(why), fromPool)
+	}
+	if a.pass != nil && a.pass.lost != nil {
+		go p.watch(s, a.pass) // ends with the connection
 	}
 	p.wakeKeeperLocked()
 	if p.keeper.behind {
@@ -300,8 +397,8 @@ func (p *Pool[C]) openedLocked(a *attempt[C], raw driver.Conn, c C) {
 	}
 }
 
-// succeededLocked tells the outage of an attempt that worked, and finds those
-// that hang.
+// succeededLocked records in the outage that a succeeded, and has a sweep look for
+// attempts that now count as hanging.
 func (p *Pool[C]) succeededLocked(a *attempt[C], now time.Duration) {
 	p.outage.succeeded(now, p.openLocked(), p.max, a.probe)
 	p.suspicion.doubt = false
@@ -311,6 +408,6 @@ func (p *Pool[C]) succeededLocked(a *attempt[C], now time.Duration) {
 	p.lastSuccess = success{now - a.began, p.started}
 	p.beyond = pace{}
 	for _, b := range p.attempts {
-		p.sweepAtLocked(p.hangsAt(b)) // which fills the pool
+		p.sweepAtLocked(p.hangsAt(b)) // the sweep starts others in their place
 	}
 }

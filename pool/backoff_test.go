@@ -15,11 +15,11 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// down begins an outage that looks like a closed port.
+// down starts an outage: Connect fails at once, as on a closed port.
 func down(f *drivertest.Fake) { f.Down(errScripted) }
 
-// gaps returns the times between connect attempts, from the attempt with the
-// index first on.
+// gaps returns the times between connect attempts, starting with the attempt at the
+// index first.
 func gaps(f *drivertest.Fake, first int) []time.Duration {
 	var out []time.Duration
 	times := f.ConnectTimes()
@@ -29,7 +29,7 @@ func gaps(f *drivertest.Fake, first int) []time.Duration {
 	return out
 }
 
-// wantGaps fails t unless the first gaps are as long as want, within 20%.
+// wantGaps fails t unless the first gaps match want, within 20%.
 func wantGaps(t *testing.T, got []time.Duration, want ...time.Duration) {
 	t.Helper()
 	require.GreaterOrEqual(t, len(got), len(want), "gaps between attempts: %v", got)
@@ -63,7 +63,7 @@ func TestConnectsInAnOutageFollowOneBackoff(t *testing.T) {
 	})
 }
 
-// Pools that lose the same server must not come back to it in step.
+// Pools that lose the same server must not reconnect to it in step.
 func TestBackoffOfEachPoolIsJittered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		firstGaps := map[time.Duration]bool{}
@@ -79,8 +79,8 @@ func TestBackoffOfEachPoolIsJittered(t *testing.T) {
 	})
 }
 
-// After the first failure, attempts start one by one. An attempt that hangs
-// must not delay the next one until its timeout.
+// After the first failure, attempts start one at a time. If one hangs, the next
+// must not wait for its timeout.
 func TestHungConnectDoesNotHoldUpTheBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := drivertest.NewFake(t)
@@ -93,31 +93,13 @@ func TestHungConnectDoesNotHoldUpTheBackoff(t *testing.T) {
 	})
 }
 
-func TestThrottledPauseIsHonoredWithinLimits(t *testing.T) {
-	for name, tt := range map[string]struct{ asked, pause time.Duration }{
-		"as long as the server asks":               {3 * time.Second, 3 * time.Second},
-		"at most five minutes":                     {24 * time.Hour, 5 * time.Minute},
-		"the backoff if the server names no pause": {0, 100 * time.Millisecond},
-	} {
-		bubble(t, name, func(t *testing.T) {
-			f := drivertest.NewFake(t)
-			f.Next(drivertest.Connect, 1, drivertest.Fail(driver.Throttled(errScripted, tt.asked)))
-			p := open[*conn](t, f, pool.Config{MinIdle: 2, MaxConnecting: 1, Backoff: pool.Backoff{Jitter: -1}})
-			advance(tt.pause - time.Millisecond)
-			assert.Equal(t, 1, f.Counts().Connects)
-			advance(time.Millisecond)
-			assert.Equal(t, 2, p.Stats().Idle)
-		})
-	}
-}
-
 // The server asked for the pause. A Connect that was in progress and succeeds
 // ends the backoff, but not that pause.
 func TestThrottledPauseOutlivesASuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := drivertest.NewFake(t)
 		f.Next(drivertest.Connect, 1, drivertest.Delay(time.Second))
-		f.Next(drivertest.Connect, 1, drivertest.Fail(driver.Throttled(errScripted, 10*time.Second)))
+		f.Next(drivertest.Connect, 1, drivertest.Fail(driver.Throttled(errScripted, 30*time.Second)))
 		p := open[*conn](t, f, pool.Config{MinIdle: 3, MaxConnecting: 2})
 		advance(9 * time.Second)
 		assert.Equal(t, 1, p.Stats().Idle)
@@ -127,30 +109,31 @@ func TestThrottledPauseOutlivesASuccess(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		_, err := p.Acquire(ctx)
+		assert.ErrorIs(t, err, context.DeadlineExceeded, "not turned away")
 		assert.ErrorIs(t, err, errScripted, "why there is no second connection")
 		l.Release()
 
-		advance(time.Second)
+		advance(21 * time.Second)
 		assert.Equal(t, 3, p.Stats().Idle)
 	})
 }
 
-func TestFailFastReturnsTheLastErrorInsteadOfWaiting(t *testing.T) {
+// Callers fail at once only if a full server asks for a long pause.
+func TestLongThrottledPauseKeepsCallersWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{FailFast: true, MaxConnecting: 1, Backoff: pool.Backoff{Initial: time.Second, Jitter: -1}})
-		f.Next(drivertest.Connect, 1, drivertest.Fail(errScripted))
-		for range 2 {
-			e := start(t.Context(), p).wantError(t, errScripted)
-			assert.ErrorIs(t, e.Connect, errScripted)
-			assert.Equal(t, 1, f.Counts().Connects)
-		}
-		advance(time.Second)
-		acquire(t, p).Release()
+		f, p := openFake(t, pool.Config{})
+		f.Next(drivertest.Connect, 1, drivertest.Fail(driver.Throttled(errScripted, 20*time.Second)))
+		start(t.Context(), p).wantError(t, errScripted)
+		c := start(t.Context(), p)
+		advance(20*time.Second - 1)
+		c.wantWaiting(t)
+		advance(1)
+		c.wantLease(t).Release()
 	})
 }
 
-// FailFast spares callers the backoff. They still wait for a Connect and for a
-// Release.
+// With FailFast, callers do not wait for the backoff. They still wait for a Connect
+// and for a Release.
 func TestFailFastLetsCallersWaitForAConnectAndForARelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 3, FailFast: true, Backoff: pool.Backoff{Initial: time.Minute, Max: time.Minute}})
@@ -160,18 +143,20 @@ func TestFailFastLetsCallersWaitForAConnectAndForARelease(t *testing.T) {
 		f.Next(drivertest.Connect, 1, drivertest.Fail(errScripted))
 		start(t.Context(), p).wantError(t, errScripted)
 		start(t.Context(), p).wantError(t, errScripted)
+		assert.Equal(t, 3, f.Counts().Connects)
 		require.NoError(t, p.Resize(2)) // now there is no room for a Connect
 		waiting := start(t.Context(), p)
 		waiting.wantWaiting(t)
-		for _, c := range callers {
-			c.wantLease(t).Release()
-		}
+		callers.wantServed(t)
 		waiting.wantLease(t).Release()
+		require.NoError(t, p.Resize(3))
+		advance(2 * time.Minute)
+		releaseAll(acquireN(t, p, 3))
 	})
 }
 
-// Callers must see the permanent error, which explains the long pause, also
-// after a probe has failed for another reason.
+// Callers must see the permanent error, which explains the long pause, even after
+// a probe has failed for another reason.
 func TestPassingErrorDoesNotHideThePermanentOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxConnecting: 1})
@@ -179,7 +164,7 @@ func TestPassingErrorDoesNotHideThePermanentOne(t *testing.T) {
 		f.Always(drivertest.Connect, drivertest.Fail(errors.New("refused")))
 		start(t.Context(), p).wantError(t, errScripted)
 		advance(time.Minute)
-		for range 2 { // the probe, and a caller that comes before the next one is due
+		for range 2 { // the probe, and a caller before the next probe is due
 			e := start(t.Context(), p).wantError(t, errScripted)
 			assert.True(t, driver.IsPermanent(e))
 			advance(59 * time.Second)

@@ -3,7 +3,9 @@ package pool_test
 import (
 	"context"
 	"runtime"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -11,8 +13,8 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// plainConn is a connection that costs nothing, so that only the pool is
-// measured. internal/benchmarks sets other pools beside it.
+// plainConn is a connection that costs nothing, so that only the pool is measured.
+// internal/benchmarks compares it with other pools.
 type plainConn struct{}
 
 func (*plainConn) Close() error { return nil }
@@ -20,7 +22,6 @@ func (*plainConn) Close() error { return nil }
 type plainConnector struct{}
 
 func (plainConnector) Connect(context.Context) (driver.Conn, error) { return &plainConn{}, nil }
-func (plainConnector) Driver() driver.Driver                        { return nil }
 
 // openPlain returns a pool of n idle plain connections.
 func openPlain(tb testing.TB, n int) *pool.Pool[*plainConn] {
@@ -31,30 +32,30 @@ func openPlain(tb testing.TB, n int) *pool.Pool[*plainConn] {
 	return p
 }
 
-func TestWarmAcquireAndReleaseAllocateNothing(t *testing.T) {
+func TestCallersAllocateNothing(t *testing.T) {
 	p := openPlain(t, 4)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	allocs := testing.AllocsPerRun(1000, func() {
-		l, err := p.Acquire(ctx)
-		if err != nil {
-			t.Error(err)
-		}
-		l.Release()
-	})
-	assertNoAllocs(t, allocs)
-}
-
-func TestDoAllocatesNothing(t *testing.T) {
-	p := openPlain(t, 4)
-	ctx := context.Background()
+	full := openPlain(t, 3)
+	defer releaseAll(acquireN(t, full, 3))
 	fn := func(context.Context, *plainConn) error { return nil }
-	allocs := testing.AllocsPerRun(1000, func() {
-		if err := p.Do(ctx, fn); err != nil {
-			t.Error(err)
-		}
-	})
-	assertNoAllocs(t, allocs)
+	for name, use := range map[string]func() bool{
+		"Acquire, Info and Release": func() bool {
+			l, err := p.Acquire(ctx)
+			defer l.Release()
+			return err == nil && l.Info().Uses >= 0
+		},
+		"Do":                          func() bool { return p.Do(ctx, fn) == nil },
+		"TryAcquire of a pool in use": func() bool { _, err := full.TryAcquire(); return err == pool.ErrNoneIdle },
+	} {
+		t.Run(name, func(t *testing.T) {
+			assertNoAllocs(t, testing.AllocsPerRun(1000, func() {
+				if !use() {
+					t.Error("the call failed")
+				}
+			}))
+		})
+	}
 }
 
 func TestWaitAllocatesNothing(t *testing.T) {
@@ -87,8 +88,8 @@ func TestWaitAllocatesNothing(t *testing.T) {
 	assertNoAllocs(t, allocs)
 }
 
-// assertNoAllocs fails t if there were any. The race detector makes sync.Pool
-// forget at random, so that figures mean nothing under it.
+// assertNoAllocs fails t if there were any. The race detector makes sync.Pool drop
+// values at random, so the figures mean nothing under it.
 func assertNoAllocs(t *testing.T, allocs float64) {
 	if raceEnabled {
 		t.Skip("sync.Pool drops at random under the race detector")
@@ -128,6 +129,45 @@ func BenchmarkAcquire(b *testing.B) {
 					l.Release()
 				}
 			})
+		})
+	}
+}
+
+// BenchmarkSeeing measures what stacks and Trace.Use cost when they are on.
+func BenchmarkSeeing(b *testing.B) {
+	use := pool.Trace{Use: func(pool.UseInfo) {}}
+	sampled := use
+	sampled.UseEvery = 100
+	for name, cfg := range map[string]pool.Config{
+		"trace=use":           {Trace: use},
+		"trace=use/every=100": {Trace: sampled},
+		"stacks=armed":        {LeakAfter: time.Hour, KeepAlive: -1},
+		"do/max=10":           {},
+		"do/max=3":            {MaxOpen: 3},
+	} {
+		b.Run(name, func(b *testing.B) {
+			p, err := pool.New[*plainConn](plainConnector{}, cfg)
+			require.NoError(b, err)
+			defer p.Close()
+			ctx := context.Background()
+			fn := func(context.Context, *plainConn) error { return nil }
+			armed, do := cfg.LeakAfter > 0, strings.HasPrefix(name, "do")
+			b.ReportAllocs()
+			for b.Loop() {
+				if armed {
+					p.Arm(true) // no sweep does this here
+				}
+				if do {
+					err = p.Do(ctx, fn)
+				} else {
+					var l pool.Lease[*plainConn]
+					l, err = p.Acquire(ctx)
+					l.Release()
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
 		})
 	}
 }

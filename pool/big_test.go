@@ -12,26 +12,28 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/pool"
 )
 
-// bigBatch is how many operations are measured at once.
+// bigBatch is how many operations are measured together.
 const bigBatch = 64
 
 // bigOps are operations whose cost must not depend on the size of the pool.
-// open returns a function that does bigBatch of them and reports how long they
-// took, without the time for setting up and cleaning up.
+// open returns a function that does bigBatch of them and returns how long they took,
+// without setup and cleanup.
 var bigOps = []struct {
 	name       string
 	open       func(tb testing.TB, size int) (batch func() time.Duration)
 	small, big int
 }{
-	{"try", allInUse, 100, 50_000},
-	{"reject", openRejecting, 100, 50_000},
+	{"try", allInUse(pool.Config{}, tryBig), 100, 50_000},
+	{"reject", allInUse(pool.Config{MaxWaiters: -1}, acquireBig), 100, 50_000},
 	{"grow", openGrowing, 100, 50_000},
 	{"handover", openHandover, 100, 50_000},
 	{"wait", openContended, 100, 50_000},
 	{"release-after-peak", openAfterPeak, 1, 5_000},
+	{"close", openClosing, 500, 10_000},
 }
 
 // openLeased returns a pool with n connections in use, and their leases.
@@ -44,7 +46,7 @@ func openLeased(tb testing.TB, cfg pool.Config, n int) (*pool.Pool[*plainConn], 
 	return p, leases
 }
 
-// takeAll fills leases by Acquire.
+// takeAll fills leases with Acquire.
 func takeAll(tb testing.TB, p *pool.Pool[*plainConn], leases []pool.Lease[*plainConn]) {
 	ctx := context.Background()
 	for i := range leases {
@@ -55,44 +57,38 @@ func takeAll(tb testing.TB, p *pool.Pool[*plainConn], leases []pool.Lease[*plain
 	}
 }
 
-// await waits for what the pool does in the background.
+// await waits for background work of the pool.
 func await(p *pool.Pool[*plainConn], ok func(pool.Stats) bool) {
 	for !ok(p.Stats()) {
 		runtime.Gosched()
 	}
 }
 
-// allInUse is for TryAcquire where all connections are in use.
-func allInUse(tb testing.TB, size int) func() time.Duration {
-	p, _ := openLeased(tb, pool.Config{MaxOpen: size}, size)
-	return func() time.Duration {
-		began := time.Now()
-		for range bigBatch {
-			if _, err := p.TryAcquire(); err == nil {
-				tb.Error("TryAcquire got a connection")
+// allInUse is for a call that fails because all connections are in use.
+func allInUse(cfg pool.Config, call func(*pool.Pool[*plainConn]) error) func(testing.TB, int) func() time.Duration {
+	return func(tb testing.TB, size int) func() time.Duration {
+		cfg.MaxOpen = size
+		p, _ := openLeased(tb, cfg, size)
+		return func() time.Duration {
+			began := time.Now()
+			for range bigBatch {
+				if call(p) == nil {
+					tb.Error("the call got a connection")
+				}
 			}
+			return time.Since(began)
 		}
-		return time.Since(began)
 	}
 }
 
-// openRejecting is for Acquire where all connections are in use and nobody may
-// wait.
-func openRejecting(tb testing.TB, size int) func() time.Duration {
-	p, _ := openLeased(tb, pool.Config{MaxOpen: size, MaxWaiters: -1}, size)
-	ctx := context.Background()
-	return func() time.Duration {
-		began := time.Now()
-		for range bigBatch {
-			if _, err := p.Acquire(ctx); err == nil {
-				tb.Error("Acquire got a connection")
-			}
-		}
-		return time.Since(began)
-	}
+func tryBig(p *pool.Pool[*plainConn]) error { _, err := p.TryAcquire(); return err }
+
+func acquireBig(p *pool.Pool[*plainConn]) error {
+	_, err := p.Acquire(context.Background())
+	return err
 }
 
-// openContended is for Acquire and Release by two callers who want the same
+// openContended is for Acquire and Release by two callers that want the same
 // connection, so that each waits for the other. All others are in use.
 func openContended(tb testing.TB, size int) func() time.Duration {
 	p, leases := openLeased(tb, pool.Config{MaxOpen: size}, size)
@@ -105,7 +101,7 @@ func openContended(tb testing.TB, size int) func() time.Duration {
 				for range bigBatch / 2 {
 					var one [1]pool.Lease[*plainConn]
 					takeAll(tb, p, one[:])
-					runtime.Gosched() // to let the other join the queue
+					runtime.Gosched() // lets the other join the queue
 					one[0].Release()
 				}
 			})
@@ -115,8 +111,8 @@ func openContended(tb testing.TB, size int) func() time.Duration {
 	}
 }
 
-// openGrowing is for Acquire where all connections are in use and MaxOpen is
-// not reached.
+// openGrowing is for Acquire when all connections are in use but MaxOpen is not
+// reached.
 func openGrowing(tb testing.TB, size int) func() time.Duration {
 	p, _ := openLeased(tb, pool.Config{MaxOpen: size + bigBatch}, size)
 	leases := make([]pool.Lease[*plainConn], bigBatch)
@@ -132,7 +128,7 @@ func openGrowing(tb testing.TB, size int) func() time.Duration {
 	}
 }
 
-// openHandover is for Release where callers wait, until they are served.
+// openHandover is for Release while callers wait, until they are served.
 func openHandover(tb testing.TB, size int) func() time.Duration {
 	p, leases := openLeased(tb, pool.Config{MaxOpen: size}, size)
 	return func() time.Duration {
@@ -143,7 +139,7 @@ func openHandover(tb testing.TB, size int) func() time.Duration {
 		}
 		await(p, func(s pool.Stats) bool { return s.Waiting == bigBatch })
 		began := time.Now()
-		for i := range got { // not the first connections of the pool, which are found first
+		for i := range got { // not the first connections, which the pool finds first
 			leases[size-1-i].Release()
 		}
 		callers.Wait()
@@ -153,8 +149,8 @@ func openHandover(tb testing.TB, size int) func() time.Duration {
 	}
 }
 
-// openAfterPeak is for Acquire and Release where MaxIdle has closed most
-// connections of a peak.
+// openAfterPeak is for Acquire and Release after MaxIdle has closed most connections
+// of a peak.
 func openAfterPeak(tb testing.TB, peak int) func() time.Duration {
 	p, leases := openLeased(tb, pool.Config{MaxOpen: 10_000, MaxIdle: 2}, peak)
 	releaseAll(leases)
@@ -170,8 +166,49 @@ func openAfterPeak(tb testing.TB, peak int) func() time.Duration {
 	}
 }
 
-// What a caller does costs the same however many connections the pool has. Three
-// times as much is allowed, because more memory means more cache misses.
+// checkableConn is a connection that can be checked.
+type checkableConn struct{ plainConn }
+
+func (*checkableConn) Ping(context.Context) error { return nil }
+
+type checkableConnector struct{}
+
+func (checkableConnector) Connect(context.Context) (driver.Conn, error) { return &checkableConn{}, nil }
+
+// closed is how many connections a batch of openClosing closes, in one pool or in many.
+// Their number is the same at each size, so that other work on the machine and the
+// garbage collector slow down all sizes alike.
+const closed = 10_000
+
+// openClosing is for Close. It measures the share of bigBatch connections.
+func openClosing(tb testing.TB, size int) func() time.Duration {
+	return func() time.Duration {
+		pools := make([]*pool.Pool[*checkableConn], closed/size)
+		for i := range pools {
+			pools[i] = openDoubtful(tb, size)
+		}
+		began := time.Now()
+		for _, p := range pools {
+			require.NoError(tb, p.Close())
+		}
+		return time.Since(began) * bigBatch / closed
+	}
+}
+
+// openDoubtful returns a pool whose connections are idle and due for a check because
+// one has died.
+func openDoubtful(tb testing.TB, size int) *pool.Pool[*checkableConn] {
+	p, err := pool.New[*checkableConn](checkableConnector{}, pool.Config{MaxOpen: size})
+	require.NoError(tb, err)
+	require.NoError(tb, p.Warm(context.Background(), size))
+	l, err := p.TryAcquire()
+	require.NoError(tb, err)
+	l.Discard(driver.ErrBadConn)
+	return p
+}
+
+// An operation costs the same however many connections the pool has. Three times as
+// much is allowed, because more memory means more cache misses.
 func TestCostDoesNotGrowWithThePool(t *testing.T) {
 	if testing.Short() || raceEnabled {
 		t.Skip("measures time")

@@ -7,9 +7,9 @@ import (
 )
 
 // boundedContext ends with its parent or after limit, like a context of
-// context.WithTimeout. But it makes that context only when somebody asks for its
-// deadline or its end. Most calls of ResetSession do no I/O and never ask, and a
-// timer for each would cost more than the call itself.
+// context.WithTimeout. But it makes that context only when its deadline or its Done
+// channel is first used. Most calls of ResetSession do no I/O and use neither, and
+// a timer for each would cost more than the call itself.
 type boundedContext struct {
 	context.Context // the parent
 	limit           time.Duration
@@ -19,7 +19,7 @@ type boundedContext struct {
 	cancel context.CancelFunc
 }
 
-// made returns the inner context, or nil if nobody has asked for it.
+// made returns the inner context, or nil before the first use.
 func (b *boundedContext) made() context.Context {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -46,8 +46,8 @@ func (b *boundedContext) Err() error {
 	return b.Context.Err()
 }
 
-// Value asks the inner context if there is one. Then package context finds a
-// context of its own there, and starts no goroutine to watch this one.
+// Value asks the inner context if there is one. That way package context finds one
+// of its own contexts and needs no goroutine to watch this one.
 func (b *boundedContext) Value(key any) any {
 	if c := b.made(); c != nil {
 		return c.Value(key)
@@ -55,8 +55,7 @@ func (b *boundedContext) Value(key any) any {
 	return b.Context.Value(key)
 }
 
-// release frees the timer of the context. The context ends, even if somebody kept
-// it.
+// release frees the timer. It ends the context, in case someone kept it.
 func (b *boundedContext) release() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

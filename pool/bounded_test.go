@@ -51,7 +51,7 @@ func TestBoundedContextEndsWithItsParent(t *testing.T) {
 	})
 }
 
-func TestBoundedContextEndsForWhoeverKeptIt(t *testing.T) {
+func TestReleaseEndsABoundedContextThatWasKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &boundedContext{Context: context.Background(), limit: time.Hour}
 		done := b.Done()
@@ -61,7 +61,7 @@ func TestBoundedContextEndsForWhoeverKeptIt(t *testing.T) {
 	})
 }
 
-// The usual thing that a driver does with a context: derive its own.
+// What a driver usually does with a context: derive its own.
 func TestBoundedContextIsWatchedByNoGoroutine(t *testing.T) {
 	b := &boundedContext{Context: context.Background(), limit: time.Hour}
 	defer b.release()
@@ -78,8 +78,8 @@ func TestBoundedContextIsWatchedByNoGoroutine(t *testing.T) {
 	assert.Equal(t, context.Canceled, last.Err())
 }
 
-// What made it worth its lines: a ResetSession that asks for nothing.
-func TestUnaskedBoundedContextMakesNoTimer(t *testing.T) {
+// The common case: a ResetSession that does no I/O uses neither deadline nor Done.
+func TestUnusedBoundedContextMakesNoTimer(t *testing.T) {
 	b := &boundedContext{Context: context.Background(), limit: time.Hour}
 	assert.NoError(t, b.Err())
 	assert.Nil(t, b.Value(ctxKey{}))
@@ -87,8 +87,8 @@ func TestUnaskedBoundedContextMakesNoTimer(t *testing.T) {
 	b.release()
 }
 
-// What the lazy context is for: a ResetSession that does no I/O does not ask for
-// a deadline, and a timer would cost more than all of Acquire.
+// BenchmarkContextOfAReset shows what the lazy context saves: for a ResetSession
+// without I/O, a timer would cost more than all of Acquire.
 func BenchmarkContextOfAReset(b *testing.B) {
 	reset := func(context.Context) error { return nil }
 	b.Run("context=bounded", func(b *testing.B) {

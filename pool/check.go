@@ -3,7 +3,6 @@ package pool
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/hotline-go/hotline/driver"
@@ -12,7 +11,7 @@ import (
 const (
 	// suspicionPause is the shortest time between two suspicions raised by
 	// discarded connections. Without it, a peer that drops one connection after
-	// another would have all others pinged all the time.
+	// another would keep the pool pinging all the others.
 	suspicionPause = time.Second
 
 	// maxSuspects limits the checks that one failed check starts at once.
@@ -31,41 +30,46 @@ func (s *suspicion) due(now time.Duration) bool { return s.last == 0 || now-s.la
 // startCheckLocked checks an idle connection for the waiters.
 func (p *Pool[C]) startCheckLocked(s *slot[C], w word) {
 	if s.move(w, w.to(held)) {
-		p.checkLocked(s, true)
+		p.checkLocked(s, true, fromPool)
 	}
 }
 
 // checkLocked pings the connection of s, which is held, in the background. asked
 // says that a waiter needs it.
-func (p *Pool[C]) checkLocked(s *slot[C], asked bool) {
+func (p *Pool[C]) checkLocked(s *slot[C], asked bool, from origin) {
 	p.pinging++
 	if asked {
 		p.asked++
 	}
 	c := &checkup[C]{slot: s, raw: s.raw, asked: asked, began: p.now()}
-	if s.uses(s.load()) == 0 {
+	if n := s.uses(s.load()); n == 0 || n == 1 && from == fromFailure {
 		c.birth = s.birth
 	}
-	p.goLocked(func() { p.check(c) })
+	ctx, cancel := p.contextLocked(p.ctx, asked)
+	p.goLocked(func() {
+		defer cancel()
+		p.check(ctx, c)
+	})
 }
 
-// check runs one Ping, in a goroutine of its own, and asks the driver whether the
-// connection is still valid. It ends when Ping does, soon after PingTimeout or the
-// end of the pool.
-func (p *Pool[C]) check(c *checkup[C]) {
-	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.PingTimeout)
+// check runs one Ping, in its own goroutine, and asks the driver whether the
+// connection is still valid. It ends when Ping does, which is soon after PingTimeout
+// or the end of the pool.
+func (p *Pool[C]) check(ctx context.Context, c *checkup[C]) {
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.PingTimeout)
 	defer cancel()
 	overdue := time.AfterFunc(p.cfg.PingTimeout+grace, func() {
 		p.checked(c, fmt.Errorf("the driver has not returned from Ping %v after the PingTimeout of %v: %w", grace, p.cfg.PingTimeout, context.DeadlineExceeded))
 	})
 	defer overdue.Stop()
 	err := errExited
-	defer func() {
-		if v := recover(); v != nil {
-			err = &PanicError{v, debug.Stack()}
-		}
-		p.checked(c, err)
-	}()
+	defer func() { p.checked(c, err) }()
+	defer recovered(&err)
+	ctx, end := begin(ctx, p.cfg.Trace.Ping, PingStart{p.cfg.Name})
+	if end != nil {
+		defer func() { end(PingEnd{p.now() - c.began, err}) }()
+	}
+	defer recovered(&err)
 	err = c.raw.(driver.Pinger).Ping(ctx)
 	if v, ok := c.raw.(driver.Validator); ok && err == nil && !v.IsValid() {
 		err = ErrInvalid
@@ -75,8 +79,8 @@ func (p *Pool[C]) check(c *checkup[C]) {
 // checkup is one check. It is settled when Ping returns or is overdue.
 type checkup[C any] struct {
 	slot    *slot[C]
-	raw     driver.Conn // of slot, which may have another one once this is settled
-	birth   *birth      // of raw, if nobody has used it; else nil
+	raw     driver.Conn // of slot, which may have another connection after settled
+	birth   *birth      // of raw, if it is not known to have been used successfully; else nil
 	asked   bool
 	began   time.Duration
 	settled bool // guarded by Pool.mu
@@ -106,23 +110,21 @@ func (p *Pool[C]) checked(c *checkup[C], err error) {
 		p.closeLocked(s, because(shutDown))
 	case err != nil:
 		p.total.pingFailures++
-		if why.useless {
-			why.useless = p.wastedLocked(s, why.err)
-		}
+		why.counts = why.useless && p.wastedLocked(s, why.err)
 		p.closeLocked(s, why)
 		p.doubtLocked(c.began)
 		p.serveLocked()
 	default:
 		p.suspicion.doubt = false
-		s.checkedAt.Store(int64(now))
+		p.aliveLocked(s, now)
 		if c.birth != nil {
 			p.provedLocked(s)
 		}
-		p.putBackLocked(s, reason{}, true) // or closes it, if its time came meanwhile
+		p.putBackLocked(s, reason{}, fromPool) // closes it if it was retired meanwhile
 		p.wakeKeeperLocked()
 	}
 	p.mu.Unlock()
-	if log := p.log.V(2); log.Enabled() { // asked, because keepalives of many connections are many
+	if log := p.log.V(2); log.Enabled() { // a big pool sends many keepalives
 		if err != nil {
 			log.Info("connection failed its check", append(stack(err), "error", err, "took", now-c.began)...)
 		} else {
@@ -131,15 +133,21 @@ func (p *Pool[C]) checked(c *checkup[C], err error) {
 	}
 }
 
+// aliveLocked records that the connection of s is alive at the time now.
+func (p *Pool[C]) aliveLocked(s *slot[C], now time.Duration) {
+	s.checkedAt.Store(int64(now))
+	s.pingAt.Store(int64(now + p.cfg.keepAlive()))
+}
+
 // checkError is the reason for a close after a failed check.
 type checkError struct{ err error }
 
 func (e *checkError) Error() string { return "pool: check failed: " + e.err.Error() }
 func (e *checkError) Unwrap() error { return e.err }
 
-// doubtLocked reacts to a failed check that began at the time since: whatever
-// killed that connection has probably killed others. It checks the idle ones that
-// have shown no sign of life since then. Meanwhile, waiters get new ones.
+// doubtLocked reacts to a failed check that began at the time since. Whatever
+// killed that connection has probably killed others, so it checks the idle ones that
+// have shown no sign of life since then. Meanwhile, the pool connects for its waiters.
 func (p *Pool[C]) doubtLocked(since time.Duration) {
 	if p.suspicion.doubt {
 		return
@@ -153,15 +161,15 @@ func (p *Pool[C]) doubtLocked(since time.Duration) {
 		}
 		if n > 0 && s.move(w, w.to(held)) {
 			n--
-			p.checkLocked(s, false)
+			p.checkLocked(s, false, fromPool)
 		} else {
 			s.flag(w, stale)
 		}
 	}
 }
 
-// suspectLocked reacts to a connection that its holder found dead: the idle ones
-// are checked before their next use.
+// suspectLocked reacts to a connection that its holder found dead: the idle
+// connections need a check before their next use.
 func (p *Pool[C]) suspectLocked() {
 	now := p.now()
 	if !p.suspicion.due(now) {
@@ -175,11 +183,11 @@ func (p *Pool[C]) suspectLocked() {
 	}
 }
 
-// Ping acquires a connection and pings its peer, if the driver's connections can
-// do that (driver.Pinger). A dead connection that is not new says nothing about
-// the server: Ping discards it and tries the next one. Ping blocks as Acquire
-// does, and then for PingTimeout at most. It returns an [*AcquireError] or the
-// error of the driver.
+// Ping acquires a connection and pings its peer, if the connection is
+// a driver.Pinger. A dead connection that is not new says nothing about the server:
+// Ping discards it and tries the next one. Ping blocks as Acquire does, and then for
+// at most PingTimeout per connection. It returns an [*AcquireError] or the error of
+// the driver.
 func (p *Pool[C]) Ping(ctx context.Context) error {
 	for {
 		l, err := p.Acquire(ctx)
@@ -207,7 +215,7 @@ func (p *Pool[C]) pingLease(ctx context.Context, l Lease[C]) error {
 			l.Release()
 		}
 	}()
-	pinger, ok := any(l.conn).(driver.Pinger)
+	pinger, ok := l.slot.raw.(driver.Pinger)
 	if !ok {
 		err = nil
 		return nil

@@ -69,7 +69,7 @@ func TestTinyValidateAfterChecksConnectionsHandedOver(t *testing.T) {
 	})
 }
 
-// The answer to a Ping may bring more than was asked for.
+// The peer may send more than the answer to the Ping.
 func TestConnectionThatIsInvalidAfterItsPingIsNotHandedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 1})
@@ -81,8 +81,8 @@ func TestConnectionThatIsInvalidAfterItsPingIsNotHandedOut(t *testing.T) {
 	})
 }
 
-// One dead connection makes the pool check all others, and each further dead
-// one would do the same. But none is pinged again for it, and no new one.
+// One dead connection makes the pool check all others, and each further dead one
+// could do so again. But no connection is pinged twice for that, and no new one is.
 func TestSuspicionPingsNoConnectionTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, forever(pool.Config{MaxOpen: 60, MinIdle: 60}))
@@ -91,7 +91,7 @@ func TestSuspicionPingsNoConnectionTwice(t *testing.T) {
 		advance(10 * time.Second) // all need a check before use
 		var n atomic.Int64
 		pings := logPings(f, func(ctx context.Context, c *conn) error {
-			if n := n.Add(1); n <= 20 { // these are dead, which shows one after the other
+			if n := n.Add(1); n <= 20 { // these are dead, and fail one after the other
 				drivertest.Delay(time.Duration(n)*10*time.Millisecond)(ctx, c)
 				return io.EOF
 			}
@@ -124,7 +124,7 @@ func TestChecksOnSuspicionAreBounded(t *testing.T) {
 	})
 }
 
-// connectFailed returns a pool with one idle connection, whose last Connect
+// connectFailed returns a pool with one idle connection. The last Connect of the pool
 // failed with err some time ago.
 func connectFailed(t *testing.T, cfg pool.Config, err error, ago time.Duration) (*drivertest.Fake, *pool.Pool[*conn]) {
 	cfg.MaxOpen = 2
@@ -133,7 +133,7 @@ func connectFailed(t *testing.T, cfg pool.Config, err error, ago time.Duration) 
 	f.Next(drivertest.Connect, 1, drivertest.Fail(err))
 	c := start(t.Context(), p)
 	if !cfg.FailFast {
-		advance(4 * time.Second) // then nobody counts on l
+		advance(4 * time.Second) // after that, no waiter counts on l
 	}
 	c.wantError(t, errScripted)
 	l.Release()
@@ -145,7 +145,7 @@ func TestCallerWhoseOnlyConnectionFailsItsCheck(t *testing.T) {
 	wrong := driver.Permanent(errScripted)
 	bubble(t, "gets the attempt that is due instead of an old permanent error", func(t *testing.T) {
 		f, p := connectFailed(t, pool.Config{}, wrong, 2*time.Minute)
-		require.NoError(t, p.Resize(1)) // so that the attempt has to follow the check
+		require.NoError(t, p.Resize(1)) // so the attempt must follow the check
 		f.KillAll()
 		start(t.Context(), p).wantLease(t)
 	})
@@ -166,7 +166,7 @@ func TestCallerWhoseOnlyConnectionFailsItsCheck(t *testing.T) {
 		start(t.Context(), p).wantError(t, errScripted)
 	})
 
-	// The check passes, but by then the connection is to be closed.
+	// The check passes, but by then the connection must be closed.
 	bubble(t, "or that is to be closed, gets the connect error", func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 2, Backoff: pool.Backoff{Initial: 5 * time.Second}})
 		fill(t, p, 1)

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -50,14 +51,18 @@ func (p *Pool[C]) closeLocked(s *slot[C], why reason) {
 func (p *Pool[C]) closeOwnedLocked(s *slot[C], why reason) {
 	p.closing++
 	p.changedLocked() // Shutdown may wait for this one
-	*p.total.closes.counter(why.cause)++
-	raw := s.raw
-	p.goLocked(func() { p.close(s, raw, why) })
+	*causes[why.cause].counter(&p.total.closes)++
+	info := CloseInfo{Pool: p.cfg.Name, Cause: why.cause.String(), Reason: why.err}
+	if s.birth != nil {
+		info.Age, info.Uses = p.now()-s.birth.at, s.uses(s.load())
+	}
+	raw, permit := s.raw, s.takePass()
+	p.goLocked(func() { p.close(s, raw, permit, why, info) })
 }
 
 // close closes one connection, in a goroutine of its own. It ends when OnClose
 // and the driver's Close return.
-func (p *Pool[C]) close(s *slot[C], raw driver.Conn, why reason) {
+func (p *Pool[C]) close(s *slot[C], raw driver.Conn, permit *pass, why reason, info CloseInfo) {
 	var once bool // guarded by mu
 	done := func() {
 		p.mu.Lock()
@@ -72,7 +77,8 @@ func (p *Pool[C]) close(s *slot[C], raw driver.Conn, why reason) {
 		p.changedLocked()
 	}
 	overdue := time.AfterFunc(closeTimeout, done)
-	if why.useless {
+	p.note(why)
+	if why.counts {
 		p.log.Error(&uselessError{why.err}, "useless connection")
 	}
 	err := errExited
@@ -86,11 +92,26 @@ func (p *Pool[C]) close(s *slot[C], raw driver.Conn, why reason) {
 		} else {
 			p.log.V(1).Info("closed", "reason", fmt.Sprint(why.err))
 		}
-		done()
+		defer done() // also if the gate exits this goroutine
+		p.ended(raw, why.useless)
+		p.leaveGate(permit)
+	}()
+	began := p.now()
+	defer func() {
+		info.Took = p.now() - began
+		p.traceClose(info)
 	}()
 	defer func() { err = raw.Close() }() // also if OnClose panics
 	if p.cfg.OnClose != nil {
 		p.cfg.OnClose(raw, why.err)
+	}
+}
+
+// traceClose calls Trace.Close.
+func (p *Pool[C]) traceClose(info CloseInfo) {
+	if p.cfg.Trace.Close != nil {
+		defer p.logPanic("Trace.Close failed")
+		p.cfg.Trace.Close(info)
 	}
 }
 
@@ -100,17 +121,21 @@ func (p *Pool[C]) close(s *slot[C], raw driver.Conn, why reason) {
 // except the leases. It returns an error if the driver keeps it waiting for more
 // than 5 seconds. After the last lease has ended, no goroutine and no connection
 // is left. Closing a closed pool is not an error.
+//
+// The last pool with its pool_budget also gives the budget back: Close waits for the
+// store, and returns its error.
 func (p *Pool[C]) Close() error {
 	p.beginClose()
+	p.forgetStacks()
 	if n := p.count(leased); n > 0 {
 		p.log.Info("closed while connections are in use", "leased", n)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	if p.await(ctx, func() bool { return p.running == 0 }) != nil {
-		return p.stuck()
+		return errors.Join(p.stuck(), p.leaveBudget())
 	}
-	return nil
+	return p.leaveBudget()
 }
 
 // Shutdown is Close that also waits for the leases. If ctx ends first, it closes
@@ -124,7 +149,7 @@ func (p *Pool[C]) Shutdown(ctx context.Context) error {
 		return p.Close()
 	}
 	if n := p.sever(); n > 0 {
-		err = fmt.Errorf("pool %q: shutdown closed %d connections under their holders: %w", p.cfg.Name, n, err)
+		err = fmt.Errorf("pool %q: shutdown closed %s: %w", p.cfg.Name, count(n, "connection under its holder", "connections under their holders"), err)
 	} else {
 		err = fmt.Errorf("pool %q: shutdown: %w", p.cfg.Name, err)
 	}
@@ -173,12 +198,21 @@ func (p *Pool[C]) sever() (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range *p.slots.Load() {
-		for w := s.load(); w.phase() == leased; w = s.load() {
-			if s.move(w, w.to(closing)|cut) {
-				p.closeOwnedLocked(s, because(shutDown))
-				n++
-			}
+		if p.severLocked(s, shutDown) {
+			n++
 		}
 	}
 	return n
+}
+
+// severLocked closes the connection of s if it is leased, while it is in use, and
+// reports whether it did.
+func (p *Pool[C]) severLocked(s *slot[C], why cause) bool {
+	for w := s.load(); w.phase() == leased; w = s.load() {
+		if s.move(w, w.to(closing)|cut) {
+			p.closeOwnedLocked(s, because(why))
+			return true
+		}
+	}
+	return false
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// rules_end_test.go tests that Close and Shutdown leave nothing behind.
+// For what Close and Shutdown leave behind, see rules_end_test.go.
 
 // puddle's waiters sleep until a connection comes back, and so does its Close.
 func TestCloseWakesWaitersAndDoesNotWaitForHolders(t *testing.T) {
@@ -36,7 +36,7 @@ func TestCloseWakesWaitersAndDoesNotWaitForHolders(t *testing.T) {
 	})
 }
 
-// database/sql returns at once, with connections in use.
+// database/sql returns at once, while connections are in use.
 func TestShutdownWaitsForTheLastLease(t *testing.T) {
 	bubble(t, "to end", func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 3})
@@ -50,7 +50,7 @@ func TestShutdownWaitsForTheLastLease(t *testing.T) {
 		}
 		synctest.Wait()
 		assert.Empty(t, result)
-		c := leases[0].Hijack()
+		c := hijack(leases[0])
 		assert.NoError(t, <-result)
 		assert.NoError(t, c.Use(), "the pool no longer owns it")
 		assert.Equal(t, []*conn{c}, f.Conns())
@@ -79,8 +79,8 @@ func TestShutdownWaitsForTheLastLease(t *testing.T) {
 		// The holders notice by the errors of their I/O, not by a panic.
 		assert.True(t, leases[1].Conn().IsClosed())
 		leases[0].Discard(nil)
-		leases[1].Release()
-		assert.True(t, leases[1].Hijack().IsClosed())
+		assert.True(t, hijack(leases[1]).IsClosed())
+		assert.Panics(t, func() { leases[1].Conn() }, "its lease has ended")
 		assert.Panics(t, func() { leases[2].Conn() }, "this lease had ended before")
 		assert.Equal(t, 3, f.Counts().Closes)
 		assert.Zero(t, p.Stats().Open)
@@ -96,11 +96,26 @@ func TestShutdownWaitsForTheLastLease(t *testing.T) {
 		began := time.Now()
 		err := p.Shutdown(ctx)
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.ErrorContains(t, err, "1 connections under their holders")
+		assert.ErrorContains(t, err, "closed 1 connection under its holder: ")
 		assert.ErrorContains(t, err, "still running after 5s: 0 Connect, 1 Ping or Close")
 		assert.Equal(t, 6*time.Second, time.Since(began))
 		l.Release()
 		advance(2 * time.Second)
+	})
+}
+
+// If no lease is in use, its error does not mention any.
+func TestShutdownWaitsForACheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{Name: "depot"})
+		fill(t, p, 1)
+		advance(10 * time.Second)
+		f.Always(drivertest.Ping, stall(2*time.Second))
+		start(t.Context(), p)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		assert.EqualError(t, p.Shutdown(ctx), `pool "depot": shutdown: context canceled`)
+		assert.Zero(t, f.Counts().Open)
 	})
 }
 

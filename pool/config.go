@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,44 +17,46 @@ import (
 // Config has the settings of a pool. The zero value works. [New] copies it,
 // checks it once and reports all faults together.
 //
-// "Advice" means that a zero field takes the value that the connector advises
-// ([driver.Advice]), if any, else its default.
+// "Advice" is the value that the connector advises for a field ([driver.Advice]), if
+// any.
 type Config struct {
 	// Name appears in logs, errors and metrics.
-	// Empty means Advice, else the driver's name and the host, without secrets.
+	// Empty means Advice, else the driver's name and the host, without secrets. If
+	// the DSN is not a URL, a number takes the place of the host: echo #1.
 	Name string
 
 	// MaxOpen limits the connections of the pool as the server counts them:
 	// open, connecting and closing together.
-	// Zero means Advice, else 10. For no limit, use math.MaxInt.
+	// Zero means Advice, else 10. Negative is an error. For no limit, use math.MaxInt.
 	MaxOpen int
 
-	// MinIdle is how many spare connections the pool keeps ready, on top of those
-	// in use and up to MaxOpen, even without traffic. It connects them in the
-	// background, beginning at once. Zero means none. Negative is an error.
+	// MinIdle is how many spare connections the pool keeps ready, in addition to
+	// those in use and up to MaxOpen, even without traffic. It connects them in the
+	// background, starting at once. Zero means none. Negative is an error.
 	MinIdle int
 
-	// MaxIdle is how many idle connections the pool keeps; one more is closed when
-	// it is released. Zero means MaxOpen: it is better to let MaxIdleTime shrink
-	// the pool, because a low number makes a busy pool connect all the time, and
-	// makes Release count the idle connections. Negative means none.
+	// MaxIdle is how many idle connections the pool keeps. A connection released
+	// beyond that is closed. A low number makes a busy pool connect all the time and
+	// makes Release slower, so it is better to let MaxIdleTime shrink the pool.
+	// Zero means MaxOpen. Negative means none.
 	MaxIdle int
 
-	// MaxWaiters is how many callers may wait for others to release. One more
-	// fails at once with ErrTooManyWaiters. Callers that have room to
-	// connect, or a connection that is being checked, do not count.
+	// MaxWaiters is how many callers may wait for a connection in use. One more
+	// fails at once with ErrTooManyWaiters. Callers do not count if there is room to
+	// connect for them, or if a connection is being checked for them.
 	// Zero means no limit. Negative means none: if all connections are in use and
-	// there is no room for one more, Acquire fails at once.
+	// there is no room for another, Acquire fails at once.
 	MaxWaiters int
 
-	// AcquireTimeout limits the wait in Acquire, in addition to its ctx. One
-	// ResetSession, of at most PingTimeout, and OnAcquire may follow.
+	// AcquireTimeout limits the wait in Acquire, in addition to its ctx. It does not
+	// cover OnAcquire or the ResetSession before that, which takes at most
+	// PingTimeout.
 	// Zero means 30 seconds. Negative means that only ctx limits the wait.
 	AcquireTimeout time.Duration
 
 	// ConnectTimeout limits each Connect, including OnConnect. The end of a
 	// caller's ctx does not end a Connect. If one hangs, another is started long
-	// before that; see "When connecting fails" in the package doc.
+	// before the timeout; see "When connecting fails" in the package doc.
 	// Zero means Advice, else 10 seconds. Negative is an error.
 	ConnectTimeout time.Duration
 
@@ -63,9 +66,10 @@ type Config struct {
 	// Zero means Advice, else 8. Negative is an error.
 	MaxConnecting int
 
-	// KeepAlive is how often an idle connection is pinged, less up to a tenth at
-	// random, so that connections of the same age are not pinged all at once. It
-	// needs a driver.Pinger.
+	// KeepAlive is how often a connection is pinged, less up to a tenth at random,
+	// so that connections of the same age are not all pinged at once. A connection
+	// in use when its Ping is due is pinged after its release, before its next use.
+	// At most half of the connections are pinged at once. It needs a driver.Pinger.
 	// Zero means Advice, else off. Negative means off.
 	KeepAlive time.Duration
 
@@ -74,25 +78,25 @@ type Config struct {
 	PingTimeout time.Duration
 
 	// ValidateAfter is how long a connection may go without use and without a
-	// Ping before Acquire pings it. The pool reads the clock a few times in that
+	// Ping before Acquire has it pinged. The pool reads the clock a few times in that
 	// span rather than in each Release, so a check may come up to a quarter of it
-	// early. After a pause of the process or the machine, the first of these looks
-	// comes within milliseconds or a quarter of the span; a caller who is faster
-	// gets an unchecked connection. It needs a driver.Pinger.
+	// early. After a pause of the process or the machine, the pool notices within
+	// milliseconds or a quarter of the span; until then, a caller may get an unchecked
+	// connection. It needs a driver.Pinger.
 	// Zero means 1 second. Less than 10 ms means before every use. Negative
 	// means never.
 	ValidateAfter time.Duration
 
-	// MaxIdleTime is how long a connection may be idle. The pool closes it before
-	// it has been idle for longer, unless that would leave fewer than MinIdle.
+	// MaxIdleTime is how long a connection may be idle. The pool closes it by then,
+	// unless that would leave fewer than MinIdle.
 	// Zero means Advice, else 5 minutes. Negative means no limit.
 	MaxIdleTime time.Duration
 
 	// MaxLifetime is the age at which a connection is replaced, plus a random part
 	// of LifetimeJitter, drawn once per connection. The replacement is connected
-	// before the old one is closed, where MaxOpen allows. A full pool closes no
-	// more than half of its connections at once for this. While connecting fails,
-	// old connections stay.
+	// before the old one is closed, if MaxOpen allows. Otherwise, at most half of the
+	// connections are closed at once for this. While connecting fails, old connections
+	// stay open.
 	// Zero means Advice, else 30 minutes. Negative means no limit.
 	MaxLifetime time.Duration
 
@@ -104,7 +108,8 @@ type Config struct {
 	// Zero means no limit. Negative is an error.
 	MaxUses int
 
-	// Backoff is the pace of Connects while they fail, for the whole pool.
+	// Backoff is the pace of Connects while they fail, for the whole pool. Its zero
+	// fields have defaults of their own.
 	Backoff Backoff
 
 	// FailFast makes Acquire fail at once with the last connect error, instead of
@@ -112,8 +117,17 @@ type Config struct {
 	// makes Acquire fail at once with ErrSuspended after Resize(0).
 	FailFast bool
 
-	// BadConn reports whether an error returned to Do means that the connection
-	// is unusable, and so must be discarded. Nil means driver.IsBad.
+	// Gate limits the connections of several pools together; see [NewGate]. The
+	// pool enters it before each Connect. Only Acquire and Do wait there and make
+	// other pools give up connections. TryAcquire, Warm, Ready and MinIdle connect
+	// only if the gate has room. Nil means no limit besides MaxOpen.
+	Gate Gate
+
+	// BadConn reports whether an error given to Lease.End, or returned to Do,
+	// means that the connection is unusable and must be discarded. After any other
+	// error the connection is released as usual. Nil means that driver.IsBad,
+	// driver.IsGood and Advice.Answer decide, and that the pool pings the connection
+	// before its next use after an error unknown to all three; see Lease.End.
 	BadConn func(error) bool
 
 	// The hooks get the driver's connection, which is always a C of the pool.
@@ -125,9 +139,9 @@ type Config struct {
 	OnConnect func(ctx context.Context, c driver.Conn) error
 
 	// OnAcquire runs before Acquire returns, in the caller's goroutine. info is
-	// that of Lease.Info. An error discards the connection. If it is driver.IsBad
-	// and the connection is not new, Acquire tries the next one; any other error
-	// it returns.
+	// the result of Lease.Info. An error discards the connection. If the error is
+	// driver.IsBad and the connection is not new, Acquire tries the next one.
+	// Otherwise Acquire returns the error.
 	OnAcquire func(ctx context.Context, c driver.Conn, info Info) error
 
 	// OnRelease runs in Release, in the holder's goroutine. An error discards the
@@ -135,44 +149,54 @@ type Config struct {
 	OnRelease func(c driver.Conn) error
 
 	// OnClose runs before each Close, in a goroutine of the pool. reason is one of
-	// the Err values of this package or the error that made the connection bad.
+	// the errors of this package, or the error that made the connection bad.
 	OnClose func(c driver.Conn, reason error)
 
+	// LeakAfter is how long a lease may last before it is reported as a suspected
+	// leak; see "Observing a pool" in the package doc. Choose more than the longest
+	// lease that is right: a Watch for mail may last for hours.
+	// Zero or negative means never.
+	LeakAfter time.Duration
+
+	// Trace has functions for tracing and metrics.
+	Trace Trace
+
 	// Logger gets connect failures and useless connections as errors. V(0) is for
-	// a server that becomes full or has room again, and a Close of the pool while
-	// connections are in use, V(1) for connects and closes, V(2) for pings. The
-	// zero Logger discards everything.
+	// a server that becomes full or has room again, leases that may be leaked, and
+	// a Close of the pool while connections are in use. V(1) is for connects and
+	// closes, V(2) for pings. The zero Logger discards everything.
+	//
+	// With logr.FromSlogHandler, V(0) is slog.LevelInfo, and V(1) and V(2) are the
+	// levels -1 and -2, which slog prints as DEBUG+3 and DEBUG+2. A handler at
+	// slog.LevelDebug shows them all, and one at slog.Level(-1) leaves out the pings.
 	Logger logr.Logger
 }
 
-// everyUse is the shortest ValidateAfter for which the pool watches the clock.
-// Below it, the pool checks connections before every use.
+// everyUse is the shortest ValidateAfter that the keeper measures. With a shorter
+// one, connections are checked before every use.
 const everyUse = 10 * time.Millisecond
 
 // withDefaults returns c with its zero fields filled in from a, or else from the
 // defaults, and with no duration longer than forever.
 func (c Config) withDefaults(a driver.Advice) Config {
-	or(&c.Name, a.Name)
-	or(&c.MaxOpen, a.MaxOpen, 10)
-	or(&c.AcquireTimeout, 30*time.Second)
-	or(&c.MaxConnecting, a.MaxConnecting, 8)
-	or(&c.ConnectTimeout, a.ConnectTimeout, 10*time.Second)
-	or(&c.KeepAlive, a.KeepAlive)
-	or(&c.PingTimeout, a.PingTimeout, time.Second)
-	or(&c.ValidateAfter, time.Second)
-	or(&c.MaxIdleTime, a.MaxIdleTime, 5*time.Minute)
-	or(&c.MaxLifetime, a.MaxLifetime, 30*time.Minute)
-	or(&c.LifetimeJitter, 0.1)
-	or(&c.Backoff.Initial, 100*time.Millisecond)
-	or(&c.Backoff.Factor, 1.6)
-	or(&c.Backoff.Jitter, 0.2)
-	or(&c.Backoff.Max, 5*time.Second)
-	if c.BadConn == nil {
-		c.BadConn = driver.IsBad
-	}
+	c.Name = cmp.Or(c.Name, a.Name)
+	c.MaxOpen = cmp.Or(c.MaxOpen, a.MaxOpen, 10)
+	c.AcquireTimeout = cmp.Or(c.AcquireTimeout, 30*time.Second)
+	c.MaxConnecting = cmp.Or(c.MaxConnecting, a.MaxConnecting, 8)
+	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, a.ConnectTimeout, 10*time.Second)
+	c.KeepAlive = cmp.Or(c.KeepAlive, a.KeepAlive)
+	c.PingTimeout = cmp.Or(c.PingTimeout, a.PingTimeout, time.Second)
+	c.ValidateAfter = cmp.Or(c.ValidateAfter, time.Second)
+	c.MaxIdleTime = cmp.Or(c.MaxIdleTime, a.MaxIdleTime, 5*time.Minute)
+	c.MaxLifetime = cmp.Or(c.MaxLifetime, a.MaxLifetime, 30*time.Minute)
+	c.LifetimeJitter = cmp.Or(c.LifetimeJitter, 0.1)
+	c.Backoff.Initial = cmp.Or(c.Backoff.Initial, 100*time.Millisecond)
+	c.Backoff.Factor = cmp.Or(c.Backoff.Factor, 1.6)
+	c.Backoff.Jitter = cmp.Or(c.Backoff.Jitter, 0.2)
+	c.Backoff.Max = cmp.Or(c.Backoff.Max, 5*time.Second)
 	for _, d := range []*time.Duration{
 		&c.AcquireTimeout, &c.ConnectTimeout, &c.KeepAlive, &c.PingTimeout, &c.ValidateAfter,
-		&c.MaxIdleTime, &c.MaxLifetime, &c.Backoff.Initial, &c.Backoff.Max,
+		&c.MaxIdleTime, &c.MaxLifetime, &c.LeakAfter, &c.Backoff.Initial, &c.Backoff.Max,
 	} {
 		*d = min(*d, forever)
 	}
@@ -182,16 +206,6 @@ func (c Config) withDefaults(a driver.Advice) Config {
 // forever is the longest duration; longer ones are cut to it, so that no sum
 // overflows.
 const forever = 50 * 365 * 24 * time.Hour
-
-// or sets *v, if it is zero, to the first of others that is not zero.
-func or[T comparable](v *T, others ...T) {
-	var zero T
-	for _, o := range others {
-		if *v == zero {
-			*v = o
-		}
-	}
-}
 
 // check reports everything that is wrong with c, whose defaults are filled in.
 func (c Config) check() error {
@@ -210,6 +224,7 @@ func (c Config) check() error {
 	want(c.PingTimeout > 0, "PingTimeout", c.PingTimeout, "more than 0 (0 means 1s): a check must end")
 	want(!math.IsNaN(c.LifetimeJitter) && c.LifetimeJitter <= 1, "LifetimeJitter", c.LifetimeJitter, "a fraction up to 1 (0 means 0.1, negative none)")
 	want(c.MaxUses >= 0, "MaxUses", c.MaxUses, "0 or more (0 means no limit)")
+	want(c.Trace.UseEvery >= 0, "Trace.UseEvery", c.Trace.UseEvery, "0 or more (0 means every lease)")
 	want(c.Backoff.Initial > 0, "Backoff.Initial", c.Backoff.Initial, "more than 0 (0 means 100ms)")
 	want(c.Backoff.Factor >= 1 && !math.IsInf(c.Backoff.Factor, 0), "Backoff.Factor", c.Backoff.Factor, "1 or more (0 means 1.6)")
 	want(!math.IsNaN(c.Backoff.Jitter) && c.Backoff.Jitter <= 1, "Backoff.Jitter", c.Backoff.Jitter, "a fraction up to 1 (0 means 0.2, negative none)")
@@ -252,9 +267,9 @@ func (c *Config) checksEveryUse() bool {
 }
 
 // sweepInterval is how often the keeper sweeps while connections are in use: a
-// fraction of the shortest time that it has to measure.
+// fraction of the shortest time it has to measure.
 func (c *Config) sweepInterval() time.Duration {
-	spans := []time.Duration{parkedAfter / 3, c.KeepAlive / 8, c.MaxIdleTime / 16, c.MaxLifetime / 16}
+	spans := []time.Duration{parkedAfter / 3, c.KeepAlive / 8, c.MaxIdleTime / 16, c.MaxLifetime / 16, c.LeakAfter / 16}
 	if !c.checksEveryUse() {
 		spans = append(spans, c.ValidateAfter/4)
 	}
@@ -270,5 +285,6 @@ func (c *Config) sweepInterval() time.Duration {
 	return max(every, time.Millisecond)
 }
 
-// spareCheck is how often the keeper counts the spare connections.
+// spareCheck is how often the keeper counts the spare connections, and how long the
+// pool pauses after the gate had no room for one.
 const spareCheck = 250 * time.Millisecond

@@ -16,7 +16,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// Each wrong setting is reported with its name, its value and what is allowed.
+// Each wrong setting is reported with its name, its value and the allowed values.
 var wrong = map[string]struct {
 	cfg  pool.Config
 	want string
@@ -26,12 +26,14 @@ var wrong = map[string]struct {
 	"MinIdle above MaxOpen":    {pool.Config{MaxOpen: 3, MinIdle: 4}, "pool: MinIdle is 4; want at most MaxOpen, which is 3"},
 	"MinIdle above default":    {pool.Config{MinIdle: 11}, "pool: MinIdle is 11; want at most MaxOpen, which is 10"},
 	"MaxIdle below MinIdle":    {pool.Config{MinIdle: 3, MaxIdle: 2}, "pool: MaxIdle is 2; want at least MinIdle, which is 3 (0 means MaxOpen, negative none)"},
+	"MinIdle, none kept":       {pool.Config{MinIdle: 1, MaxIdle: -1}, "pool: MaxIdle is -1; want at least MinIdle, which is 1 (0 means MaxOpen, negative none)"},
 	"ConnectTimeout":           {pool.Config{ConnectTimeout: -time.Second}, "pool: ConnectTimeout is -1s; want more than 0 (0 means 10s)"},
 	"MaxConnecting":            {pool.Config{MaxConnecting: -1}, "pool: MaxConnecting is -1; want 0 or more (0 means 8)"},
 	"PingTimeout":              {pool.Config{PingTimeout: -1}, "pool: PingTimeout is -1ns; want more than 0 (0 means 1s): a check must end"},
 	"LifetimeJitter":           {pool.Config{LifetimeJitter: 1.5}, "pool: LifetimeJitter is 1.5; want a fraction up to 1 (0 means 0.1, negative none)"},
 	"LifetimeJitter, NaN":      {pool.Config{LifetimeJitter: math.NaN()}, "pool: LifetimeJitter is NaN; want a fraction up to 1 (0 means 0.1, negative none)"},
 	"MaxUses":                  {pool.Config{MaxUses: -1}, "pool: MaxUses is -1; want 0 or more (0 means no limit)"},
+	"Trace.UseEvery":           {pool.Config{Trace: pool.Trace{UseEvery: -1}}, "pool: Trace.UseEvery is -1; want 0 or more (0 means every lease)"},
 	"Backoff.Initial":          {pool.Config{Backoff: pool.Backoff{Initial: -1}}, "pool: Backoff.Initial is -1ns; want more than 0 (0 means 100ms)"},
 	"Backoff.Factor":           {pool.Config{Backoff: pool.Backoff{Factor: 0.9}}, "pool: Backoff.Factor is 0.9; want 1 or more (0 means 1.6)"},
 	"Backoff.Factor, NaN":      {pool.Config{Backoff: pool.Backoff{Factor: math.NaN()}}, "pool: Backoff.Factor is NaN; want 1 or more (0 means 1.6)"},
@@ -86,7 +88,7 @@ func TestZeroConfigWorksAndSoDoOddOnes(t *testing.T) {
 	}
 }
 
-// The longest duration there is stands for "never" in many programs.
+// Many programs use the longest duration for "never".
 func TestLongestDurationIsLong(t *testing.T) {
 	const long = time.Duration(math.MaxInt64)
 	for name, cfg := range map[string]pool.Config{
@@ -126,7 +128,7 @@ func TestLongestDurationIsLong(t *testing.T) {
 	}
 }
 
-// Forever is a strange backoff, but it must not turn into none.
+// An endless backoff is strange, but must not overflow into none.
 func TestLongestBackoffIsLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const long = time.Duration(math.MaxInt64)
@@ -143,8 +145,6 @@ func TestLongestBackoffIsLong(t *testing.T) {
 func TestNewWantsAConnector(t *testing.T) {
 	_, err := pool.New[*conn](nil, pool.Config{})
 	assert.EqualError(t, err, "pool: the connector is nil; want one from driver.OpenConnector or from a driver's NewConnector")
-	_, err = pool.New[*conn](driver.SQL(nil), pool.Config{})
-	assert.Error(t, err)
 }
 
 func TestAdviceFillsWhatIsLeftAtZero(t *testing.T) {
@@ -158,7 +158,7 @@ func TestAdviceFillsWhatIsLeftAtZero(t *testing.T) {
 		p := open[*conn](t, f, pool.Config{LifetimeJitter: -1})
 		assert.Equal(t, `pool "depot"`, p.String())
 		assert.Equal(t, 4, p.Stats().MaxOpen)
-		require.NoError(t, p.Resize(1)) // or others would connect beside one so slow
+		require.NoError(t, p.Resize(1)) // or others would connect as well, since this one is so slow
 		f.Always(drivertest.Connect, drivertest.Delay(19*time.Second))
 		fill(t, p, 1)
 		assert.Zero(t, p.Stats().ConnectFailures, "ConnectTimeout")
@@ -205,6 +205,8 @@ func TestPoolIsPrintedAsItsName(t *testing.T) {
 	assert.Equal(t, `pool "depot"`, fmt.Sprint(p))
 	assert.Equal(t, `pool "depot"`, fmt.Sprintf("%#v", p))
 	assert.Equal(t, `pool "depot"`, fmt.Sprintf("%d", p))
+	_, p = openFake(t, pool.Config{})
+	assert.Equal(t, `pool "*drivertest.Fake"`, p.String(), "the connector's type")
 	var none *pool.Pool[*conn]
 	assert.Equal(t, "<nil>", fmt.Sprintf("%v", none))
 }

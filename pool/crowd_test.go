@@ -11,9 +11,9 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// toil has n callers use p in a loop until d has passed. Each holds a lease for
-// hold and then ends it with end. A caller that got an error pauses for hold.
-// toil returns the number of calls and the errors of Acquire.
+// toil makes n callers use p in a loop until d has passed. Each holds a lease for
+// hold and then ends it with end. A caller that gets an error pauses for hold. toil
+// returns the number of calls and the errors of Acquire.
 func toil[C any](p *pool.Pool[C], n int, d, hold time.Duration, end func(pool.Lease[C])) (calls int, errs []error) {
 	var mu sync.Mutex
 	var callers sync.WaitGroup
@@ -22,7 +22,7 @@ func toil[C any](p *pool.Pool[C], n int, d, hold time.Duration, end func(pool.Le
 		callers.Go(func() {
 			for time.Since(began) < d {
 				l, err := p.Acquire(context.Background())
-				<-time.After(hold)
+				sleep(hold)
 				if err == nil {
 					end(l)
 				}
@@ -67,8 +67,8 @@ func wantNoErrors(t testing.TB, calls int, errs []error) {
 	}
 }
 
-// backoffSteps returns how many attempts the default Backoff without jitter
-// allows in a failure that lasts d, after the first.
+// backoffSteps returns how many attempts after the first the default Backoff without
+// jitter allows in an outage that lasts d.
 func backoffSteps(d time.Duration) (n int) {
 	step := 100 * time.Millisecond
 	for d >= step {

@@ -21,7 +21,7 @@ func TestHalfOpenPeerCostsNoMoreThanPingTimeout(t *testing.T) {
 	for name, tt := range map[string]struct {
 		cfg   pool.Config
 		ping  drivertest.Step
-		fresh bool // no check is due, so that ResetSession finds it out
+		fresh bool // no check is due, so ResetSession finds it dead
 		most  time.Duration
 	}{
 		"by default":                {pool.Config{}, drivertest.Hang, false, time.Second},
@@ -60,7 +60,7 @@ func TestPoolFullOfDeadConnectionsSucceedsInOneCall(t *testing.T) {
 	const size = 10
 	for name, tt := range map[string]struct {
 		idle   time.Duration
-		spares bool // never used so far
+		spares bool // never used
 	}{
 		"found by ResetSession":         {},
 		"found by a check":              {idle: time.Minute},
@@ -116,50 +116,13 @@ func TestPoolFullOfDeadConnectionsSucceedsInOneCall(t *testing.T) {
 	})
 }
 
-// database/sql hands out a connection whose ResetSession failed.
-func TestFailedResetIsNotIgnored(t *testing.T) {
-	for name, tt := range map[string]struct {
-		cfg  pool.Config
-		step drivertest.Step
-	}{
-		"OnAcquire": {cfg: pool.Config{OnAcquire: func(_ context.Context, c driver.Conn, _ pool.Info) error {
-			if c.(*conn).ID == 1 && c.(*conn).Uses() > 1 {
-				return errScripted
-			}
-			return nil
-		}}},
-	} {
-		bubble(t, name+" fails", func(t *testing.T) {
-			var why reasons
-			tt.cfg.OnClose = why.add
-			f, p := openFake(t, tt.cfg)
-			require.NoError(t, p.Do(t.Context(), func(_ context.Context, c *conn) error { return c.Use() }))
-			f.Next(drivertest.ResetSession, 1, tt.step)
-			start(t.Context(), p).wantError(t, errScripted)
-			why.want(t, 1, errScripted)
-			assert.Equal(t, 2, acquire(t, p).Conn().ID)
-		})
-	}
-
-	// Otherwise a hook that calls each connection bad would keep the pool
-	// connecting.
-	bubble(t, "of a new connection the caller gets the error", func(t *testing.T) {
+// Otherwise a hook that rejects every connection would keep the pool connecting.
+func TestHookThatCallsANewConnectionBadFailsTheCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{OnAcquire: func(context.Context, driver.Conn, pool.Info) error { return driver.ErrBadConn }})
 		start(t.Context(), p).wantError(t, driver.ErrBadConn)
 		assert.Equal(t, 1, f.Counts().Connects)
 		assert.Zero(t, f.Counts().Open)
-	})
-
-	bubble(t, "by the end of the caller's context", func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 2})
-		fill(t, p, 2)
-		f.Always(drivertest.ResetSession, drivertest.Hang)
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		defer cancel()
-		c := start(ctx, p)
-		advance(100 * time.Millisecond)
-		c.wantError(t, context.DeadlineExceeded)
-		assert.Equal(t, 1, f.Counts().Resets, "there is nobody to try the next one for")
 	})
 }
 
@@ -169,7 +132,7 @@ type resettable struct{ c *conn }
 func (r resettable) Close() error                           { return r.c.Close() }
 func (r resettable) ResetSession(ctx context.Context) error { return r.c.ResetSession(ctx) }
 
-// Each of many dead connections may take PingTimeout to show it.
+// Each of many dead connections may take PingTimeout to fail.
 func TestAcquireTimeoutEndsTheSearchAmongDeadConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := drivertest.NewFake(t)

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// serveLocked does what can be done for the waiters: it gives them, oldest
-// first, the connections that are idle, checks those that need a check, fails
-// the waiters that nothing can serve, and connects for the rest. It follows
-// everything that makes a waiter, a connection, or room for one.
+// serveLocked does what it can for the waiters. It gives them the idle connections,
+// oldest waiter first, checks the connections that need it, fails the waiters that
+// can't be served, and connects for the rest. It is called after every change that
+// adds a waiter, a connection, or room for one.
 func (p *Pool[C]) serveLocked() {
 	p.assignIdleLocked()
 	p.giveUpLocked()
@@ -21,8 +21,8 @@ func (p *Pool[C]) assignIdleLocked() {
 		s, w := p.findIdleLocked()
 		switch {
 		case s != nil && w.is(idle):
-			p.deliverLocked(s, w) // or has lost it to the keeper or a late fast path: look again
-		case s != nil && p.queue.len > p.asked: // whatever is connecting: a check is done sooner
+			p.deliverLocked(s, w) // does nothing if the keeper or a late fast path took it; look again
+		case s != nil && p.queue.len > p.asked: // even if Connects are in progress: a check is faster
 			p.startCheckLocked(s, w)
 		default:
 			return
@@ -30,9 +30,9 @@ func (p *Pool[C]) assignIdleLocked() {
 	}
 }
 
-// findIdleLocked returns the lowest idle slot that needs no check, else the
-// lowest that does, else nil. It takes every other slot off the list: so if a
-// waiter gets none, the connections in use come back through putBackLocked.
+// findIdleLocked returns the lowest idle slot that needs no check, else the lowest
+// idle slot, else nil. It takes the slots in use that it passes off the list, so
+// their connections come back through putBackLocked if a waiter gets none.
 func (p *Pool[C]) findIdleLocked() (found *slot[C], state word) {
 	slots := *p.slots.Load()
 	for i := p.list.next(0); i >= 0; i = p.list.next(i + 1) {
@@ -56,18 +56,19 @@ func (p *Pool[C]) unlistLocked(s *slot[C]) word {
 			return w
 		}
 		if s.move(w, w&^listed) {
-			p.list.remove(s.index)
+			p.list.remove(int(s.index))
 			return w &^ listed
 		}
 	}
 }
 
-// fillLocked starts the Connects that are wanted and allowed, and sees to it
-// that it is called again when time allows more.
+// fillLocked starts the Connects that are needed and allowed, and sets a timer to
+// run again when more are allowed.
 func (p *Pool[C]) fillLocked() {
 	if p.closed {
 		return
 	}
+	defer p.callOffLocked()
 	for p.wantedLocked() > 0 {
 		at, ok := p.connectsAtLocked()
 		if !ok {
@@ -78,6 +79,9 @@ func (p *Pool[C]) fillLocked() {
 			return
 		}
 		p.startConnectLocked(nil)
+	}
+	if p.sparesAt > 0 && p.sparesAt > p.now() {
+		p.retryAtLocked(p.sparesAt)
 	}
 }
 
@@ -91,44 +95,48 @@ func (p *Pool[C]) retryAtLocked(at time.Duration) {
 	}
 }
 
-// fill is fillLocked for the timer.
+// fill runs fillLocked for the timer.
 func (p *Pool[C]) fill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fillLocked()
 }
 
-// wantedLocked is how many more Connects would be of use: for waiters that
-// nothing under way will serve, and for the spare connections. After a
-// permanent error only waiters count, and one attempt is enough for all.
+// wantedLocked is how many more Connects are needed, for waiters that no check or
+// Connect in progress will serve and for spare connections. After a permanent error
+// only callers count; the outage allows one attempt a minute.
 func (p *Pool[C]) wantedLocked() int {
 	if p.outage.permanent {
-		return min(p.queue.len+len(p.warm), 1) - p.comingLocked()
+		return p.queue.len + len(p.warm) - p.comingLocked()
 	}
 	missing := p.sparesLocked()
 	for _, n := range p.warm {
-		missing = max(missing, min(n, p.max)-p.openLocked())
+		missing = max(missing, n-p.openLocked())
 	}
-	return p.queue.len + p.keeper.owed - p.supplyLocked() + missing
+	missing += p.keeper.owed
+	if missing > 0 && p.now() < p.sparesAt {
+		missing = 0 // the gate has no room for them
+	}
+	return p.queue.len - p.supplyLocked() + missing
 }
 
-// sparesLocked is how many connections are missing to MinIdle.
+// sparesLocked is how many connections MinIdle lacks.
 func (p *Pool[C]) sparesLocked() int {
 	if p.cfg.MinIdle == 0 {
 		return 0
 	}
 	missing := max(p.keeper.leased+p.cfg.MinIdle-p.openLocked(), 0)
 	if p.maxIdle >= 0 && missing > 0 {
-		// The keeper's count may be old: ask for no more than are missing now, or
-		// MaxIdle would close each one as soon as it is there.
+		// The keeper's count may be old. Ask for no more than are missing now, or
+		// MaxIdle would close each one as soon as it is connected.
 		missing = min(missing, max(p.cfg.MinIdle-p.countIdle(), 0))
 	}
 	return missing
 }
 
-// supplyLocked is how many waiters are going to be served by what is under way.
-// In doubt, after a failed check, a check counts for nothing; a keepalive never
-// counts, because it may hang, and nobody who came later need wait for it.
+// supplyLocked is how many waiters the Connects and checks in progress should serve.
+// After a failed check, while in doubt, checks do not count. Keepalives never count,
+// because one may hang, and a later caller should not wait for it.
 func (p *Pool[C]) supplyLocked() int {
 	if p.suspicion.doubt {
 		return p.comingLocked()
@@ -136,14 +144,14 @@ func (p *Pool[C]) supplyLocked() int {
 	return p.comingLocked() + p.asked
 }
 
-// comingLocked is the number of Connects under way that waiters may count on.
+// comingLocked is the number of Connects in progress that waiters may count on.
 func (p *Pool[C]) comingLocked() (n int) {
 	if len(p.attempts) == 0 {
 		return 0
 	}
 	now := p.now()
 	for _, a := range p.attempts {
-		if a.old == nil && a.epoch == p.epoch && !p.hangs(a, now) {
+		if a.old == nil && a.epoch == p.epoch && !a.calledOff && !p.hangs(a, now) {
 			n++
 		}
 	}
@@ -156,8 +164,8 @@ func (p *Pool[C]) mayConnectLocked() bool {
 	return ok && (at == 0 || at <= p.now())
 }
 
-// connectsAtLocked returns when the next Connect may start; 0 is at once. ok is
-// false if time alone will not allow one.
+// connectsAtLocked returns when the next Connect may start; 0 means at once. ok is
+// false if none may start until something else changes.
 func (p *Pool[C]) connectsAtLocked() (at time.Duration, ok bool) {
 	occupied := p.occupiedLocked()
 	if occupied >= p.max || p.outage.full && occupied >= p.outage.limit && p.probingLocked() {
@@ -167,16 +175,15 @@ func (p *Pool[C]) connectsAtLocked() (at time.Duration, ok bool) {
 	return max(p.outage.startsAt(occupied), beyond), ok
 }
 
-// probingLocked reports whether a Connect finds out just now if a full server has
-// room again.
+// probingLocked reports whether a Connect is probing a full server for room.
 func (p *Pool[C]) probingLocked() bool {
 	now := p.now()
 	return slices.ContainsFunc(p.attempts, func(a *attempt[C]) bool { return a.probe && a.epoch == p.epoch && !p.hangs(a, now) })
 }
 
 // underMaxConnectingLocked reports whether MaxConnecting allows one more Connect,
-// and from when on. Where Connects hang, others start beyond MaxConnecting, at the
-// pace of the backoff.
+// and when. If Connects hang, others may start beyond MaxConnecting, at the pace of
+// the backoff.
 func (p *Pool[C]) underMaxConnectingLocked() (at time.Duration, ok bool) {
 	if len(p.attempts) < p.cfg.MaxConnecting {
 		return 0, true
@@ -188,9 +195,9 @@ func (p *Pool[C]) underMaxConnectingLocked() (at time.Duration, ok bool) {
 	return p.beyond.until, coming < p.cfg.MaxConnecting
 }
 
-// connectingLocked counts the Connects under way that count against
-// MaxConnecting: not those from before a Reset, which are ending, nor those whose
-// failure was reported.
+// connectingLocked counts the Connects in progress that count against
+// MaxConnecting. Connects from before a Reset do not count, because they are ending,
+// nor do attempts already reported as failed.
 func (p *Pool[C]) connectingLocked() (coming, hanging int) {
 	now := p.now()
 	for _, a := range p.attempts {
@@ -205,22 +212,22 @@ func (p *Pool[C]) connectingLocked() (coming, hanging int) {
 	return coming, hanging
 }
 
-// occupiedLocked is the number of connections as the server may count them.
+// occupiedLocked is the number of connections that the server may count.
 func (p *Pool[C]) occupiedLocked() int { return len(*p.slots.Load()) - len(p.free) }
 
 // openLocked is the number of connections that are idle, leased or held.
 func (p *Pool[C]) openLocked() int { return p.occupiedLocked() - len(p.attempts) - p.closing }
 
-// giveUpLocked gives the last connect error to the waiters that nothing can serve:
-// those that have waited through a failed attempt and, if callers are not to wait
-// for the next attempt, all.
+// giveUpLocked fails waiters with the last connect error if no connection of the pool
+// may serve them: the ones that joined before a failed attempt began or, if callers
+// should not wait for the next attempt, all.
 func (p *Pool[C]) giveUpLocked() {
 	o := &p.outage
 	if o.err == nil || p.queue.len == 0 {
 		return
 	}
 	if p.hopeLocked() {
-		p.wakeKeeperLocked() // which sees when a lease gets old
+		p.wakeKeeperLocked() // marks the leases that get old
 		return
 	}
 	order := o.order
@@ -228,13 +235,14 @@ func (p *Pool[C]) giveUpLocked() {
 		order = p.queue.arrivals
 	}
 	for w := p.queue.head; w != nil && w.order <= order; w = p.queue.head {
+		p.total.failed++
 		p.settleLocked(w, Lease[C]{}, connectFailure{o.err})
 	}
 }
 
-// refusesLocked reports whether callers are not to wait for the next attempt:
-// after a permanent error, with FailFast if MaxOpen has room, or if a full server
-// has asked for a pause longer than any of the backoff.
+// refusesLocked reports whether callers should fail rather than wait for the next
+// attempt: after a permanent error, with FailFast if MaxOpen has room, or if a full
+// server has asked for a longer pause than the backoff ever makes.
 func (p *Pool[C]) refusesLocked() bool {
 	occupied := p.occupiedLocked()
 	pause := p.outage.startsAt(occupied) - p.now()
@@ -245,9 +253,9 @@ func (p *Pool[C]) refusesLocked() bool {
 }
 
 // hopeLocked reports whether the pool may still serve a waiter without an attempt
-// that may fail as the last one did: a connection is pinged, on its way back, or
-// leased to a holder who has not had it for long, or a full server has room for
-// one that was lost. With FailFast only the pinged ones count.
+// that may fail as the last one did: a connection is being pinged or on its way back,
+// or has not been leased for long, or a full server has room to replace a lost one.
+// With FailFast, only connections being pinged count.
 func (p *Pool[C]) hopeLocked() bool {
 	if p.pinging > 0 || p.cfg.FailFast {
 		return p.pinging > 0

@@ -7,15 +7,23 @@ import (
 )
 
 // Do acquires a connection, runs fn with it, and ends the lease. It returns the
-// error of Acquire, an [*AcquireError], or that of fn, unchanged.
+// error of Acquire, an [*AcquireError], or the error of fn.
 //
 // While fn runs, the end of ctx ends the connection's I/O, if the driver can do
-// that (driver.Binder). After fn, the connection is pooled again, except in three
-// cases: fn returned an error that Config.BadConn calls bad, fn returned an error
-// and ctx had ended, or fn ended by a panic or runtime.Goexit. Do does not stop
-// either of those.
+// that (driver.Binder). If fn returns an error and ctx has ended, Do discards the
+// connection. If the error does not say that ctx ended, Do adds that: errors.Is
+// also finds the error and the cause of ctx, and the text shows both. errors.As
+// and the classes of package driver, except IsBad, still see only the error of fn.
 //
-// fn must not keep the connection.
+// Otherwise Do ends the lease with [Lease.End] and returns the error of fn unchanged,
+// with one exception: if the error says that a retry is safe (driver.SafeToRetry)
+// although fn has sent something (driver.Sender), Do wraps it so that it no longer
+// does. If fn ends by a panic or runtime.Goexit, Do discards the connection and lets
+// it continue.
+//
+// fn must not keep the connection. An Acquire or Do inside fn, with the context of
+// fn, takes another connection. If there can't be one, because such calls hold all
+// MaxOpen connections, it fails at once with [ErrNested].
 func (p *Pool[C]) Do(ctx context.Context, fn func(ctx context.Context, c C) error) error {
 	l, err := p.Acquire(ctx)
 	if err != nil {
@@ -31,19 +39,28 @@ func (p *Pool[C]) Do(ctx context.Context, fn func(ctx context.Context, c C) erro
 			}
 		}
 	}()
-	if b, ok := any(l.conn).(driver.Binder); ok && ctx.Done() != nil {
-		unbind = b.Bind(ctx)
+	unbind = l.bind(ctx)
+	inner := ctx
+	if p.nests.Load() {
+		inner = &holding[C]{ctx, l}
 	}
-	err = fn(ctx, l.conn)
+	before, _ := sent(l.slot.raw) // the hooks may have sent something
+	if err = fn(inner, l.conn); err != nil {
+		err = p.notUnsent(l.slot.raw, before, err)
+	}
 	if unbind != nil {
 		u := unbind
 		unbind = nil
 		u()
 	}
-	if err != nil && (ctx.Err() != nil || p.cfg.BadConn(err)) {
-		l.Discard(err)
-	} else {
+	switch {
+	case err == nil:
 		l.Release()
+	case ctx.Err() != nil:
+		l.Discard(err)
+		err = withEnd(ctx, err)
+	default:
+		l.End(err)
 	}
 	ended = true
 	return err
@@ -57,4 +74,16 @@ func Call[C, R any](ctx context.Context, p *Pool[C], fn func(ctx context.Context
 		return err
 	})
 	return result, err
+}
+
+// judge reports whether err means that the connection is unusable, and whether it is
+// known if it does.
+func (p *Pool[C]) judge(err error) (bad, known bool) {
+	switch {
+	case p.cfg.BadConn != nil:
+		return p.cfg.BadConn(err), true
+	case driver.IsBad(err):
+		return true, true
+	}
+	return false, driver.IsGood(err) || p.answer != nil && p.answer(err)
 }

@@ -2,16 +2,23 @@ package pool_test
 
 import (
 	"context"
+	sqldriver "database/sql/driver"
+	"errors"
+	"fmt"
 	"io"
+	"net"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/driver/drivertest"
 	"github.com/hotline-go/hotline/pool"
+	"github.com/hotline-go/hotline/retry"
 )
 
 func TestDoAndCallReturnTheErrorUnchanged(t *testing.T) {
@@ -22,9 +29,9 @@ func TestDoAndCallReturnTheErrorUnchanged(t *testing.T) {
 		err := p.Do(ctx, func(got context.Context, c *conn) error {
 			assert.Equal(t, ctx, got)
 			assert.Equal(t, 1, p.Stats().Leased)
-			return errScripted
+			return answer{}
 		})
-		assert.Equal(t, errScripted, err)
+		assert.Equal(t, answer{}, err)
 		id, err := pool.Call(ctx, p, func(_ context.Context, c *conn) (int, error) { return c.ID, c.Use() })
 		assert.Equal(t, 1, id)
 		assert.NoError(t, err)
@@ -42,6 +49,82 @@ func TestDoAndCallReturnTheErrorUnchanged(t *testing.T) {
 		})
 		assert.Zero(t, id)
 		wantAcquireError(t, err, errScripted)
+	})
+}
+
+func TestDoSaysThatItsContextEnded(t *testing.T) {
+	reason := errors.New("shutting down")
+	dial := &net.OpError{Op: "dial", Err: errUnknown}
+	own := errors.Join(context.Canceled, reason)
+	for name, tt := range map[string]struct {
+		err, cause error // of the function, and of the context
+		text       string
+		unchanged  bool
+	}{
+		"hidden by a library": {err: errUnknown, text: "library: something went wrong (the context ended: context canceled)"},
+		"with a cause":        {err: errUnknown, cause: reason, text: "library: something went wrong (the context ended: context canceled: shutting down)"},
+		"with a cause that says it": {err: errUnknown, cause: fmt.Errorf("%w: by hand", context.Canceled),
+			text: "library: something went wrong (the context ended: context canceled: by hand)"},
+		"said by the I/O":              {err: os.ErrDeadlineExceeded, text: "i/o timeout (the context ended: context canceled)"},
+		"said without the cause":       {err: context.Canceled, cause: reason, text: "context canceled (the context ended: context canceled: shutting down)"},
+		"said by the cause alone":      {err: reason, cause: reason, text: "shutting down (the context ended: context canceled: shutting down)"},
+		"said already":                 {err: fmt.Errorf("get: %w", context.Canceled), unchanged: true},
+		"already said, with the cause": {err: own, cause: reason, unchanged: true},
+		"permanent":                    {err: driver.Permanent(errUnknown), cause: fmt.Errorf("sibling: %w", driver.ErrBadConn)},
+		"throttled":                    {err: driver.Throttled(errUnknown, time.Minute), cause: driver.Throttled(reason, time.Second)},
+		"safe to retry":                {err: driver.ErrBadConn, cause: driver.Permanent(reason)},
+		"caused by an error with a class": {err: errUnknown, cause: driver.Permanent(driver.Throttled(
+			fmt.Errorf("sibling: %w and %w", driver.ErrBadConn, sqldriver.ErrBadConn), time.Hour))},
+		"a failed dial": {err: dial},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			_, p := openFake(t, pool.Config{})
+			ctx, cancel := context.WithCancelCause(t.Context())
+			_, err := pool.Call(ctx, p, func(context.Context, *conn) (int, error) {
+				cancel(tt.cause)
+				return 0, tt.err
+			})
+			if tt.unchanged {
+				assert.Equal(t, tt.err, err)
+				return
+			}
+			assert.ErrorIs(t, err, tt.err)
+			assert.ErrorIs(t, err, context.Canceled)
+			assert.ErrorIs(t, err, context.Cause(ctx))
+			if tt.text != "" {
+				assert.EqualError(t, err, tt.text)
+			}
+			assert.Equal(t, driver.SafeToRetry(tt.err), driver.SafeToRetry(err), "SafeToRetry")
+			assert.Equal(t, retry.Safe(tt.err), retry.Safe(err), "retry.Safe")
+			assert.Equal(t, driver.IsPermanent(tt.err), driver.IsPermanent(err), "IsPermanent")
+			pause, ok := driver.RetryAfter(tt.err)
+			gotPause, gotOK := driver.RetryAfter(err)
+			assert.Equal(t, pause, gotPause)
+			assert.Equal(t, ok, gotOK)
+			var want, got *net.OpError
+			assert.Equal(t, errors.As(tt.err, &want), errors.As(err, &got))
+			assert.Same(t, want, got)
+		})
+	}
+
+	bubble(t, "by its deadline", func(t *testing.T) {
+		f := drivertest.NewFake(t)
+		f.Wrap = drivertest.Bound
+		f.Always(drivertest.Use, drivertest.Hang)
+		p := open[*drivertest.BoundConn](t, f, pool.Config{})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		err := p.Do(ctx, func(_ context.Context, c *drivertest.BoundConn) error { return fmt.Errorf("library: %v", c.Use()) })
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		synctest.Wait()
+		assert.Zero(t, f.Counts().Open)
+	})
+
+	bubble(t, "not where nothing failed", func(t *testing.T) {
+		_, p := openFake(t, pool.Config{})
+		ctx, cancel := context.WithCancel(t.Context())
+		assert.NoError(t, p.Do(ctx, func(context.Context, *conn) error { cancel(); return nil }))
+		assert.Equal(t, 1, p.Stats().Idle)
 	})
 }
 
@@ -67,7 +150,7 @@ func TestDoBindsTheConnectionToItsContext(t *testing.T) {
 		check := func(binds, unbinds int) func(context.Context, *countingBinder) error {
 			return func(_ context.Context, c *countingBinder) error {
 				assert.Equal(t, [2]int{binds, unbinds}, [2]int{c.binds, c.unbinds})
-				return errScripted
+				return answer{}
 			}
 		}
 		p.Do(ctx, check(1, 0))
@@ -77,10 +160,10 @@ func TestDoBindsTheConnectionToItsContext(t *testing.T) {
 		apart(func() {
 			p.Do(ctx, func(context.Context, *countingBinder) error { panic("user") })
 		})
-		assert.Equal(t, [2]int{3, 3}, [2]int{b.binds, b.unbinds}, "a panic unbinds as well")
+		assert.Equal(t, [2]int{3, 3}, [2]int{b.binds, b.unbinds}, "a panic unbinds too")
 	})
 
-	// Use has no context of its own.
+	// Use takes no context, so only Bind can end it.
 	bubble(t, "so that its end ends the I/O", func(t *testing.T) {
 		f := drivertest.NewFake(t)
 		f.Wrap = drivertest.Bound
@@ -144,3 +227,52 @@ func TestPingAsksThePeer(t *testing.T) {
 		wantAcquireError(t, p.Ping(t.Context()), errScripted)
 	})
 }
+
+func TestAnErrorAfterSomethingWasSentIsNotSafeToRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logLines
+		_, p := openFake(t, pool.Config{Logger: log.logger(1)})
+		acquire(t, p).Release()
+		log.take()
+		err := p.Do(t.Context(), func(_ context.Context, c *conn) error {
+			require.NoError(t, c.Use())
+			return driver.ErrBadConn
+		})
+		assert.ErrorIs(t, err, driver.ErrBadConn)
+		assert.False(t, driver.SafeToRetry(err))
+		assert.True(t, driver.IsBad(err))
+		log.want(t, "an error says that nothing was sent, but something was", "closed")
+
+		l, err := p.Acquire(t.Context())
+		require.NoError(t, err)
+		n, counted := l.Sent()
+		assert.True(t, counted)
+		assert.Zero(t, n)
+		require.NoError(t, l.Conn().Use())
+		n, _ = l.Sent()
+		assert.EqualValues(t, 1, n)
+		l.Release()
+		assert.Panics(t, func() { l.Sent() })
+	})
+}
+
+func TestBytesSentByHooksDoNotCountAsSentByTheFunction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		use := func(_ context.Context, c driver.Conn) error { return c.(*conn).Use() }
+		_, p := openFake(t, pool.Config{
+			OnConnect: use,
+			OnAcquire: func(ctx context.Context, c driver.Conn, _ pool.Info) error { return use(ctx, c) },
+		})
+		for range 2 { // a new connection, and one that was reset
+			err := p.Do(t.Context(), func(context.Context, *conn) error { return noRoute{} })
+			assert.True(t, driver.SafeToRetry(err))
+		}
+	})
+}
+
+// noRoute is the error of another dial, after which this connection is still good.
+type noRoute struct{}
+
+func (noRoute) Error() string     { return "no route" }
+func (noRoute) BadConn() bool     { return false }
+func (noRoute) SafeToRetry() bool { return true }

@@ -1,4 +1,4 @@
-// Package pool keeps connections of any protocol open, alive and few.
+// Package pool is a connection pool for any protocol.
 //
 //	p, err := pool.Open[net.Conn]("tcp", "tcp://127.0.0.1:2485", pool.Config{MaxOpen: 20})
 //	if err != nil {
@@ -11,154 +11,115 @@
 //		return err
 //	})
 //
-// A driver makes the connections (package driver). The pool limits their number,
-// queues callers, checks a connection before it is used again, keeps idle ones
-// alive, replaces old ones, and spaces out its Connects while they fail.
-//
 // [Pool.Do] and [Call] lend a connection to a function. [Pool.Acquire] and
-// [Pool.TryAcquire] return a [Lease], which ends by Release, Discard or Hijack.
-// [Pool.Ready] and [Pool.Warm] wait for connections, [Pool.Reset] and
-// [Pool.Resize] replace and limit them, [Pool.Close] and [Pool.Shutdown] end the
-// pool. [Config] has the settings, [Stats] what the pool has done.
+// [Pool.TryAcquire] return a [Lease], which Release, End, Discard or Hijack ends.
+// [Pool.Ready] and [Pool.Warm] wait for connections. [Pool.Reset] and [Pool.ResetIf]
+// replace them, and [Pool.Resize] changes their limit. [Pool.Close] and
+// [Pool.Shutdown] end the pool. [Config] has the settings, [Stats] the counters.
 //
-// # What holds
+// A driver makes the connections (package driver). The pool limits their number,
+// queues callers, checks connections that have been idle before it lends them again,
+// keeps idle ones alive, replaces old ones, and slows its Connects down while they
+// fail.
 //
-//  1. The server never counts more than MaxOpen connections of the pool:
-//     connections that are being opened or closed count too. A Close that takes
-//     more than 5 seconds stops counting.
+//  1. The server never sees more than MaxOpen connections of the pool.
+//     Connections that are being opened or closed count. A Close that takes
+//     more than 5 seconds stops counting. With several servers (package
+//     driver/endpoints), this holds for each of them. While a Connect tries two of
+//     them at the same time, it counts as one connection, so all servers together
+//     may see one more for each Connect in progress.
 //  2. A connection has one holder at a time. A lease that has ended, and every
 //     copy of it, can do nothing to the next holder.
 //  3. No slot is lost, whatever is canceled, times out, panics, exits, is refused
 //     by a hook or is reset.
-//  4. Waiters are served in order of arrival. None sleeps while there is
-//     something for it, and a waiter that has left gets nothing. A connect error
-//     never fails a caller that a connection of the pool may still serve; see
-//     "When connecting fails".
+//  4. Waiters are served in order of arrival. No waiter sleeps while it could be
+//     served, and one that has left gets nothing. A connect error never fails a
+//     caller that a connection of the pool may still serve; see "When connecting
+//     fails".
 //  5. Release does not connect, ping, close or block. No I/O, no logging and no
 //     hook runs under a lock.
 //  6. A connection is not pooled again if its lease ended by a panic, by Goexit or
-//     by its context, or if the driver says that it is no longer valid.
-//  7. After an outage, MinIdle connections are back within one backoff step,
-//     without traffic. Connects in an outage follow one backoff for the whole
-//     pool.
-//  8. After a permanent connect error (driver.Permanent) the pool connects only
+//     by its context, or if the driver says that it is no longer valid. After an
+//     error that neither the driver nor the pool knows, it is pinged before its next
+//     use (Lease.End).
+//  7. After an outage, MinIdle connections are back within one backoff step, even
+//     without traffic. During an outage, all Connects of the pool follow one
+//     backoff.
+//  8. After a permanent connect error (driver.Permanent), the pool connects only
 //     for callers, once a minute, until a Connect succeeds or Reset is called.
 //     Callers that no connection of the pool may serve get the error at once.
 //  9. Close and Shutdown leave no goroutine and no connection behind.
-//  10. No secret of the DSN appears in an error, a log line, a counter or a panic
-//     of the pool.
+//  10. No secret of the DSN appears in an error, a log line, a counter, a panic,
+//     a snapshot, a trace or a profile of the pool.
+//  11. Every connection that the server may count holds exactly one permit of
+//     Config.Gate, until its Close has returned. The holder of a hijacked connection
+//     gives its permit back. A Connect that tries two servers has one permit.
 //
 // # When connecting fails
 //
-// A Connect can end in more ways than two.
+// A Connect can fail in four ways.
 //
-//	it fails      A waiter that joined before it began fails with its error, unless
-//	              a connection of the pool may still serve the waiter: one that is
-//	              being pinged, or leased for less than about 3 seconds. Leases held
-//	              for longer, such as a Watch for mail, do not count. A waiter that
-//	              stays in line learns the error from its own timeout. With FailFast
-//	              nobody stays.
-//	it is full    driver.Full: the server has no room for one more. Stats.Limit
-//	              drops to what is open, and one Connect at a time tries whether
-//	              there is room again, at the pace of the backoff or when the server
-//	              said. Below the limit, Connects are free.
-//	it hangs      A Connect that takes a quarter of ConnectTimeout, or twice as
-//	              long as one that has succeeded meanwhile (at least 50 ms), no
-//	              longer counts as coming: another is started for its waiter. Where
-//	              MaxConnecting hang, others start beyond it at the pace of the
-//	              backoff, never beyond MaxOpen.
-//	it is useless The connection comes up, and is dead at its first use with nothing
-//	              received (driver.Receiver). From the second in a row on, that is a
-//	              failed Connect. A new connection is then pinged before it is lent,
-//	              and only one that was of use ends the outage.
+//	error         The waiters that joined before it began fail with its error,
+//	              unless a connection of the pool may still serve them: one being
+//	              pinged, or one leased for less than about 3 seconds. Longer leases,
+//	              such as a Watch for mail, do not count. Waiters that stay in the
+//	              queue get this error with their own timeout. With FailFast, only
+//	              a connection being pinged counts.
+//	full          The server has no room for another connection (driver.Full).
+//	              Stats.Limit drops to the number of connections it has, and one
+//	              Connect at a time probes for room beyond that, at the pace of the
+//	              backoff or after the pause that the server asked for. Connects
+//	              below the limit start at once.
+//	hung          A Connect hangs if it takes a quarter of ConnectTimeout, or twice
+//	              as long (at least 50 ms) as one that has succeeded meanwhile.
+//	              Another is then started for its waiter. If MaxConnecting Connects
+//	              hang, others start in addition, at the pace of the backoff and
+//	              never beyond MaxOpen.
+//	useless       Connect succeeds, but the connection is dead at its first use and
+//	              has received nothing (driver.Receiver). From the second in a row,
+//	              this counts as a failed Connect. New connections are then pinged
+//	              before they are lent, and the outage ends when one passes its Ping
+//	              or its first use.
 //
-// # The two paths
+// # The gate
 //
-// Acquire to hand-over:
+// With a Config.Gate, an attempt enters the gate before it connects. ConnectTimeout
+// starts after that. An attempt at the gate is canceled when its waiter is served or
+// leaves. If no caller waits for the connection (MinIdle, Warm, Ready, TryAcquire, and
+// the replacement of an old one), the pool takes a permit only if the gate has room,
+// and otherwise tries again a quarter of a second later.
 //
-//	Acquire      claims an idle slot if nobody waits (acquire.go)
-//	wait         else joins the queue and sleeps (wait.go)
-//	serveLocked  gives it an idle slot, checks one, or connects (demand.go)
-//	deliver      hands a slot to the oldest waiter (route.go)
-//	prepare      resets the session and calls OnAcquire (prepare.go)
+// A permit may be lost. The pool then ends its Connect, or closes its connection: at
+// once if it is idle, otherwise when its lease ends. With a StrictGate, the pool closes
+// it under its holder, as Shutdown does; the slot stays with the lease until the holder
+// ends it. Package fleet is a gate for many processes.
 //
-// Release to idle:
+// When other pools need a permit more, the gate recalls it. Yield closes idle
+// connections. It also makes each connection in use ask the gate when its lease ends:
+// if the gate recalls the permit, the connection is closed instead of becoming idle
+// or going to the next caller. The gate weighs what the connection is worth
+// ([Worth]), because closing one means connecting again later. A connection keeps its
+// permit until it is closed, however long that takes.
 //
-//	Release      publishes the slot as idle if it is listed (lease.go)
-//	release      else takes it back and asks the hook and the driver (route.go)
-//	putBack      decides: to a waiter, idle, or closed (route.go)
-//	serveLocked  after a close, makes good for it (demand.go)
+// Reset gives up the pool's place in line at the gate.
 //
-// # Slots
+// # Observing a pool
 //
-// Each connection has a slot. The state of a slot is one atomic word: phase,
-// flags and a generation, which grows with each connection and with each lease.
+// [Pool.Snapshot] has the state of the pool, the reasons for it in words, all
+// counters, a row for each connection and the last errors. [Config.Trace] has
+// functions for spans and metrics. Neither slows the fast path, except Trace.Use.
 //
-//	free ──► connecting ──► held ──► idle ──► leased
-//	 ▲            │          ▲ │ ▲     │        │
-//	 │            │          │ │ └─────┘        │
-//	 │            │          │ └────────► leased│
-//	 │            ▼          └──────────────────┘
-//	 └──────── closing ◄── held, leased
+// A lease that lasts for LeakAfter may be leaked. The keeper finds it by its
+// generation, reports it once to the log and to Trace.Leak, and once more if it ends
+// after all. From the first such lease until 10 times LeakAfter (10 hours at most)
+// have passed without one, Acquire records the stack of its caller, which takes
+// a few microseconds. [Pool.Holders] lists all leases; the pprof profile
+// hotline.leases lists the leases with a stack, of all pools in the process. A Lease
+// is a plain value, so the pool can't see that one was garbage collected: only its
+// age gives it away.
 //
-// If there is nothing to close, the way to free is shorter: from connecting after
-// a Connect that failed, from held at a Hijack.
+// # Inside
 //
-//	phase        meaning                              who owns the connection
-//	free         no connection                        nobody
-//	connecting   Connect is in progress               the connecting goroutine
-//	held         pinged, or on its way back           whoever moved it there
-//	idle         open and unused                      nobody: claim it first
-//	leased       in use                               the lease with that word
-//	closing      Close is in progress                 the closing goroutine
-//
-// All changes go through slot.move, a compare-and-swap: so only one goroutine
-// enters a phase, and a lease whose word is no longer the slot's has ended. The
-// flags of a word:
-//
-//	stale    on an idle slot: it needs a check, so the fast path leaves it alone
-//	retire   on a leased or held one: close it when that ends
-//	parked   on a leased one: it was leased so long ago that no waiter counts on it
-//	listed   its bit in Pool.list is set
-//
-// What the pool needs to know besides is counted from the slots and the list of
-// attempts: occupied slots are those that are not free, open ones those that are
-// neither connecting nor closing.
-//
-// # The fast path
-//
-// Acquire claims an idle slot (idle to leased), Release publishes it (leased to
-// idle): one compare-and-swap each, on a word that nobody else is writing, no
-// lock, no allocation, no clock. The slot to try first comes from a sync.Pool,
-// in effect a note per CPU of what was released there last.
-//
-// Acquire first reads the gate, which is zero while nobody waits and the pool is
-// open: so no caller overtakes the queue. Release reads nothing that is shared.
-// It need not, because of the list, a set of the slots that may be idle:
-//
-//   - an idle slot is always listed;
-//   - Release takes the fast path only in the word that its lease began with, and
-//     only if that says listed.
-//
-// Whoever joins the queue looks through the list under Pool.mu. It takes the idle
-// slots, and takes all others off the list, which changes their words. If it finds
-// nothing and sleeps, no slot in use is listed: each comes back through
-// putBackLocked, under mu, which serves the queue. So no wake-up is lost. The same
-// look when the pool is closed sends every lease that way. A slot that is
-// delivered to a waiter is not listed, because others may wait.
-//
-// Nothing is counted on this path. The number of leases is the sum of the
-// generations. How long a connection has been idle or leased is found by the
-// keeper, a sweep every now and then that remembers generations.
-//
-// internal/poolmodel has this path as a model that is checked in all
-// interleavings.
-//
-// # The slow path
-//
-// Pool.mu guards everything else: the queue, the free slots, the list, the
-// attempts, the outage. It is the only lock (boundedContext has one of its own, a
-// leaf). I/O and hooks run in goroutines that the lock's holder starts, or after
-// it has been released. Those goroutines end with their Connect, Ping or Close,
-// each of which is bounded; Close waits for them.
+// docs/design.md has the states of a slot, the path of Acquire and Release through the
+// files, and why no wake-up is lost.
 package pool

@@ -1,13 +1,15 @@
 package pool
 
 import (
+	"errors"
 	"fmt"
 	"math"
-	"net"
-	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
 
-	"github.com/hotline-go/hotline/internal/dsn"
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/dsn"
 )
 
 // prefix is the beginning of the DSN parameters for the pool.
@@ -15,7 +17,7 @@ const prefix = "pool_"
 
 // params binds the DSN parameters of the pool to the fields of c, each under
 // the name of its field. It checks only the form of the values; Config.check
-// finds those that are out of range.
+// finds the values that are out of range.
 func (c *Config) params() *dsn.Params {
 	var p dsn.Params
 	count := func(name string, v *int) { p.Int(prefix+name, v, 0, math.MaxInt) }
@@ -36,6 +38,7 @@ func (c *Config) params() *dsn.Params {
 	duration("max_lifetime", &c.MaxLifetime)
 	p.Float(prefix+"lifetime_jitter", &c.LifetimeJitter, math.Inf(-1), 1)
 	count("max_uses", &c.MaxUses)
+	duration("leak_after", &c.LeakAfter)
 	duration("backoff_initial", &c.Backoff.Initial)
 	p.Float(prefix+"backoff_factor", &c.Backoff.Factor, 0, math.Inf(1))
 	p.Float(prefix+"backoff_jitter", &c.Backoff.Jitter, math.Inf(-1), 1)
@@ -62,7 +65,7 @@ func (c *Config) params() *dsn.Params {
 func (c *Config) CutDSN(text string) (rest string, err error) {
 	rest, values, err := dsn.Cut(text, prefix)
 	if err == nil {
-		err = c.params().Apply(values)
+		err = errors.Join(c.setBudget(values), c.params().Apply(values))
 	}
 	if err != nil {
 		err = fmt.Errorf("pool: %w", err)
@@ -70,14 +73,43 @@ func (c *Config) CutDSN(text string) (rest string, err error) {
 	return rest, err
 }
 
-// nameOf returns the default name of a pool: the driver and, if known, the host.
-func nameOf(driver, text string) string {
-	u, err := dsn.Parse(text)
-	switch {
-	case err != nil || u.Host == "":
-		return driver
-	case u.Port != 0:
-		return driver + " " + net.JoinHostPort(u.Host, strconv.Itoa(u.Port))
+// setBudget sets Gate if values have pool_budget, and takes it out of them. Unlike
+// those of a table, its errors say why without showing the value.
+func (c *Config) setBudget(values map[string]string) error {
+	const name = prefix + "budget"
+	text, ok := values[name]
+	if !ok {
+		return nil
 	}
-	return driver + " " + u.Host
+	delete(values, name)
+	gate, err := openBudget(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, driver.Redact(name, text, err))
+	}
+	c.Gate = gate
+	return nil
+}
+
+// nameOf returns the default name of a pool: the driver and the host, or else
+// a number that tells the pools of the process apart.
+func nameOf(driver, text string) string {
+	if host := hostOf(text); host != "" {
+		return driver + " " + host
+	}
+	return fmt.Sprintf("%s #%d", driver, unnamed.Add(1))
+}
+
+// unnamed is how many pools have a number in their name.
+var unnamed atomic.Uint64
+
+// hostOf returns the host of a DSN, with the port if it has one. It is empty if the
+// DSN is not a URL, or if an @ follows the host: what looks like the host may then be
+// the user, and the port the beginning of a password with an unescaped slash.
+func hostOf(text string) string {
+	u, err := dsn.Parse(text)
+	_, rest, _ := strings.Cut(text, "://")
+	if end := strings.IndexAny(rest, "/?"); err != nil || end >= 0 && strings.Contains(rest[end:], "@") {
+		return ""
+	}
+	return u.Address(0)
 }

@@ -24,8 +24,8 @@ var parameters = map[string]struct {
 	"pool_name":            {"depot", Config{Name: "depot"}},
 	"pool_max_open":        {"20", Config{MaxOpen: 20}},
 	"pool_min_idle":        {"2", Config{MinIdle: 2}},
-	"pool_max_idle":        {"3", Config{MaxIdle: 3}},
-	"pool_max_waiters":     {"4", Config{MaxWaiters: 4}},
+	"pool_max_idle":        {"-1", Config{MaxIdle: -1}},
+	"pool_max_waiters":     {"-1", Config{MaxWaiters: -1}},
 	"pool_acquire_timeout": {"-1s", Config{AcquireTimeout: -time.Second}},
 	"pool_connect_timeout": {"3s", Config{ConnectTimeout: 3 * time.Second}},
 	"pool_max_connecting":  {"5", Config{MaxConnecting: 5}},
@@ -36,6 +36,7 @@ var parameters = map[string]struct {
 	"pool_max_lifetime":    {"1h", Config{MaxLifetime: time.Hour}},
 	"pool_lifetime_jitter": {"0.5", Config{LifetimeJitter: 0.5}},
 	"pool_max_uses":        {"6", Config{MaxUses: 6}},
+	"pool_leak_after":      {"30s", Config{LeakAfter: 30 * time.Second}},
 	"pool_backoff_initial": {"10ms", Config{Backoff: Backoff{Initial: 10 * time.Millisecond}}},
 	"pool_backoff_factor":  {"3", Config{Backoff: Backoff{Factor: 3}}},
 	"pool_backoff_jitter":  {"-1", Config{Backoff: Backoff{Jitter: -1}}},
@@ -72,7 +73,7 @@ func TestEachPlainFieldHasAParameter(t *testing.T) {
 			switch {
 			case field.Type() == reflect.TypeFor[Backoff]():
 				plain(name+".", field)
-			case field.Kind() != reflect.Func && field.Kind() != reflect.Struct:
+			case field.Kind() != reflect.Func && field.Kind() != reflect.Struct && field.Kind() != reflect.Interface:
 				assert.False(t, field.IsZero(), "%s has no parameter", name)
 			}
 		}
@@ -104,6 +105,7 @@ func TestWrongParametersAreReportedTogether(t *testing.T) {
 		"pool_keep_alive=5s":           `pool: dsn: unknown parameter pool_keep_alive; the nearest known one is pool_keepalive`,
 		"pool_max_open=many":           `pool: dsn: parameter pool_max_open="many": want a whole number of at least 0`,
 		"pool_max_open=-1":             `pool: dsn: parameter pool_max_open="-1": want a whole number of at least 0`,
+		"pool_max_idle=-2":             `pool: dsn: parameter pool_max_idle="-2": want a whole number of at least -1`,
 		"pool_keepalive=5":             `pool: dsn: parameter pool_keepalive="5": want a Go duration, such as 30s or 4m`,
 		"pool_backoff_factor=x":        `pool: dsn: parameter pool_backoff_factor="x": want a number of at least 0`,
 		"pool_lifetime_jitter=2":       `pool: dsn: parameter pool_lifetime_jitter="2": want a number of at most 1`,
@@ -138,14 +140,34 @@ func TestOpenReportsADSNThatTheDriverRefuses(t *testing.T) {
 	assert.ErrorContains(t, err, "pool: ")
 }
 
+// Nothing in these is sure to be a host, and some of it may be a password.
+func TestPoolsWithoutAHostAreNumbered(t *testing.T) {
+	names := map[string]bool{}
+	for _, text := range []string{
+		"", "db.example:99", "ada:1234", "user:s3cret@tcp(db.example)/x", "host=h password=1234", "fake://",
+		"fake://ada:12/34@db.example", "fake://ada:12/34?x=5@db.example", "fake://ada:12?34=5@db.example", "fake://:12/34?x=5@db.example",
+	} {
+		f := drivertest.NewFake(t)
+		t.Run(text, func(t *testing.T) {
+			drivertest.Register(t, "dsntest", f)
+			for range 2 {
+				p, err := Open[driver.Conn]("dsntest", text, Config{})
+				require.NoError(t, err)
+				defer p.Close()
+				assert.Regexp(t, `^dsntest #\d+$`, p.cfg.Name)
+				assert.False(t, names[p.cfg.Name], "%s is the name of two pools", p.cfg.Name)
+				names[p.cfg.Name] = true
+			}
+		})
+	}
+}
+
 func TestPoolIsNamedForItsDriverAndHost(t *testing.T) {
 	for text, want := range map[string]string{
 		"fake://user:secret@db.example:99/x?token=t": "dsntest db.example:99",
 		"fake://db.example/x":                        "dsntest db.example",
 		"fake://[::1]:99":                            "dsntest [::1]:99",
-		"user:secret@tcp(db.example)/x":              "dsntest",
-		"db.example:99":                              "dsntest",
-		"":                                           "dsntest",
+		"fake://db.example:99/x?user=ada%40work":     "dsntest db.example:99",
 		"fake://db.example?pool_name=depot":          "depot",
 	} {
 		f := drivertest.NewFake(t)

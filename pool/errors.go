@@ -2,8 +2,10 @@ package pool
 
 import (
 	"context"
+	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/hotline-go/hotline/driver"
@@ -26,10 +28,16 @@ var (
 	// ErrSuspended says that Resize(0) has suspended the pool. Only TryAcquire and
 	// pools with FailFast return it; other callers wait.
 	ErrSuspended = errors.New("pool: suspended")
+
+	// ErrNested says that the caller would wait for itself: it is inside Do calls
+	// that hold all MaxOpen connections, and uses their context. It is permanent.
+	// Only pools with a MaxOpen of at most 3 detect this.
+	ErrNested = driver.Permanent(errors.New("pool: this caller is inside Do calls that hold all connections: " +
+		"use the connection that Do passed, or raise MaxOpen"))
 )
 
-// Reasons for closing a connection, as Config.OnClose and the log get them. If
-// the connection was bad, they get the error that made it bad instead.
+// Reasons for closing a connection, as passed to Config.OnClose and the log. If
+// the connection was bad, the reason is the error that made it bad.
 var (
 	ErrMaxIdle     = errors.New("pool: more idle connections than MaxIdle")
 	ErrMaxIdleTime = errors.New("pool: idle for MaxIdleTime")
@@ -37,11 +45,13 @@ var (
 	ErrMaxUses     = errors.New("pool: leased MaxUses times")
 	ErrReset       = errors.New("pool: reset")
 	ErrResized     = errors.New("pool: more connections than MaxOpen after Resize")
+	ErrYielded     = errors.New("pool: given up for another pool behind the gate")
+	ErrPermitLost  = errors.New("pool: the gate's permit has ended")
 	ErrInvalid     = errors.New("pool: connection is no longer valid")
 	ErrUnfinished  = errors.New("pool: the holder's function ended by panic or Goexit")
 )
 
-// errExited is the error of a call that did not return.
+// errExited is the error for a call that did not return.
 var errExited = errors.New("pool: a call into the driver or a hook ended by panic or runtime.Goexit")
 
 // timeoutError is ErrTimeout.
@@ -85,20 +95,23 @@ type AcquireError struct {
 	failed bool          // Cause is Connect; a flag, because == panics on errors that can't be compared
 	next   time.Duration // if failed: until the next attempt
 	waited bool          // Cause is ErrTimeout or the end of the context
+	gate   string        // gateText, if the pool waited at the gate
 }
 
 func (e *AcquireError) Error() string {
 	what := "no connection"
 	if e.failed {
-		what = "connect failed"
+		what = failureOf(e.Cause)
 	}
 	text := fmt.Sprintf("pool %q: %s after %v: %v", e.Pool, what, e.Waited.Round(time.Microsecond), e.Cause)
 	switch {
-	case e.failed && e.next >= time.Second:
+	case e.failed && e.next >= time.Second && !errors.As(e.Cause, new(wrongTypeError)):
 		text += fmt.Sprintf("; the next attempt is in %v, or after Reset", e.next.Round(time.Second))
 	case e.failed:
 	case e.Connect != nil:
 		text += fmt.Sprintf("; last connect failed: %v", e.Connect)
+	case e.gate != "":
+		text += "; waits for room: " + e.gate
 	case e.waited && e.Leased > 0 && e.Leased >= e.MaxOpen:
 		text += "; all connections are in use: raise MaxOpen, or look for a lease that is not released"
 	}
@@ -106,8 +119,12 @@ func (e *AcquireError) Error() string {
 	if e.Limit < e.MaxOpen {
 		limit = fmt.Sprintf(" limit %d,", e.Limit)
 	}
-	return text + fmt.Sprintf(" (max %d,%s open %d, idle %d, leased %d, connecting %d, closing %d, waiting %d)",
-		e.MaxOpen, limit, e.Open, e.Idle, e.Leased, e.Connecting, e.Closing, e.Waiting)
+	gated := ""
+	if e.Gated > 0 {
+		gated = fmt.Sprintf(" at the gate %d,", e.Gated)
+	}
+	return text + fmt.Sprintf(" (max %d,%s open %d, idle %d, leased %d, connecting %d,%s closing %d, waiting %d)",
+		e.MaxOpen, limit, e.Open, e.Idle, e.Leased, e.Connecting, gated, e.Closing, e.Waiting)
 }
 
 // acquireError returns the error of an Acquire that began at began.
@@ -121,6 +138,10 @@ func (p *Pool[C]) acquireError(ctx context.Context, cause error, began time.Dura
 	if failed, ok := cause.(connectFailure); ok {
 		e.Cause, e.Connect, e.failed = failed.error, failed.error, true
 	}
+	if gated, ok := cause.(gatedWait); ok {
+		cause = gated.error
+		e.Cause, e.gate = cause, p.cfg.gateText()
+	}
 	e.waited = cause == ErrTimeout || cause == ctx.Err()
 	if cause == ctx.Err() && context.Cause(ctx) != cause {
 		e.Cause = fmt.Errorf("%w: %w", cause, context.Cause(ctx))
@@ -128,8 +149,8 @@ func (p *Pool[C]) acquireError(ctx context.Context, cause error, began time.Dura
 	return e
 }
 
-// prepareError is acquireError for a connection that could not be prepared. The
-// last Connect has nothing to do with that.
+// prepareError is acquireError for a connection that could not be prepared. It leaves
+// out the last connect error, which is unrelated.
 func (p *Pool[C]) prepareError(ctx context.Context, cause error, began time.Duration) *AcquireError {
 	e := p.acquireError(ctx, cause, began)
 	e.Connect = nil
@@ -153,6 +174,47 @@ func (e *AcquireError) BadConn() bool { return false }
 // connectFailure marks, inside the pool, a cause that came from Connect.
 type connectFailure struct{ error }
 
+// plainCause returns err without the mark of connectFailure or gatedWait.
+func plainCause(err error) error {
+	switch marked := err.(type) {
+	case connectFailure:
+		return marked.error
+	case gatedWait:
+		return marked.error
+	}
+	return err
+}
+
+// withEnd returns err, the error of a function whose ctx has ended, and makes sure
+// that it says so.
+func withEnd(ctx context.Context, err error) error {
+	end, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(err, end) && errors.Is(err, cause) {
+		return err
+	}
+	if !errors.Is(cause, end) {
+		cause = fmt.Errorf("%w: %w", end, cause)
+	}
+	return &endedError{err, cause}
+}
+
+// endedError adds the end of the context to the error of a function given to Do. It
+// unwraps only to the function's error: the cause of a context may be any error, and
+// must not make this one permanent, throttled or safe to retry.
+type endedError struct {
+	error       // of the function
+	end   error // of the context, with its cause
+}
+
+func (e *endedError) Error() string { return fmt.Sprintf("%v (the context ended: %v)", e.error, e.end) }
+func (e *endedError) Unwrap() error { return e.error }
+
+// Is finds the error of the context and its cause. It does not find the errors in
+// the cause that would make e safe to retry.
+func (e *endedError) Is(target error) bool {
+	return target != driver.ErrBadConn && target != sqldriver.ErrBadConn && errors.Is(e.end, target)
+}
+
 // PanicError is a panic of the driver or of a hook in a goroutine of the pool,
 // where only the pool can recover it.
 type PanicError struct {
@@ -166,6 +228,13 @@ func (e *PanicError) Error() string { return fmt.Sprintf("pool: panic: %v", e.Va
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
+}
+
+// recovered sets *err to a PanicError if there is a panic. It is deferred.
+func recovered(err *error) {
+	if v := recover(); v != nil {
+		*err = &PanicError{v, debug.Stack()}
+	}
 }
 
 // stack returns the stack of err as keys and values for the log, if err is

@@ -16,7 +16,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// The error of a wait that timed out says how the pool stood, and why there was
+// The error of a wait that timed out shows the gauges of the pool, and why there was
 // no connection.
 func TestTimeoutErrorNamesTheLastConnectError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -45,7 +45,7 @@ func TestTimeoutErrorNamesTheLastConnectError(t *testing.T) {
 	})
 }
 
-// The most common mistake gets the advice that it needs.
+// The most common mistake gets matching advice.
 func TestTimeoutErrorOfAFullPoolSaysWhatToDo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, p := openFake(t, pool.Config{Name: "mail", MaxOpen: 2, AcquireTimeout: time.Second})
@@ -55,10 +55,13 @@ func TestTimeoutErrorOfAFullPoolSaysWhatToDo(t *testing.T) {
 			`all connections are in use: raise MaxOpen, or look for a lease that is not released `+
 			`(max 2, open 2, idle 0, leased 2, connecting 0, closing 0, waiting 0)`)
 		releaseAll(leases)
+		require.NoError(t, p.Resize(0))
+		_, err = p.Acquire(context.Background())
+		assert.EqualError(t, err, `pool "mail": no connection after 1s: pool: AcquireTimeout passed (max 0, open 0, idle 0, leased 0, connecting 0, closing 0, waiting 0)`)
 	})
 }
 
-// A password that was corrected at the server is not tried for a minute.
+// If a password is corrected at the server, the pool does not retry for a minute.
 func TestErrorOfAnOldFailureSaysWhenTheNextAttemptIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{Name: "mail"})
@@ -71,8 +74,8 @@ func TestErrorOfAnOldFailureSaysWhenTheNextAttemptIs(t *testing.T) {
 	})
 }
 
-// The error names a failed connect once: as the cause, and not again as the
-// last failure. Its classes reach the caller.
+// The error names a failed connect only once, as the cause. The caller sees its
+// classes.
 func TestConnectErrorIsTheCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{Name: "mail", MaxConnecting: 1})
@@ -90,7 +93,7 @@ func TestConnectErrorIsTheCause(t *testing.T) {
 	})
 }
 
-// The error contains that of the context, and the cause that its owner gave.
+// The error wraps the error of the context and its cause.
 func TestCanceledErrorNamesTheCauseOfTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, p := openFake(t, pool.Config{MaxOpen: 1})
@@ -105,12 +108,12 @@ func TestCanceledErrorNamesTheCauseOfTheContext(t *testing.T) {
 		assert.NotErrorIs(t, e, pool.ErrTimeout)
 
 		l.Release()
-		start(ctx, p).wantError(t, context.Canceled) // it takes nothing
+		start(ctx, p).wantError(t, context.Canceled) // takes no connection
 		assert.Equal(t, int64(1), p.Stats().Acquires)
 	})
 }
 
-// The password is wrong, but that is not why this caller got no connection.
+// The password is wrong, but this caller failed for another reason.
 func TestHookThatFailsIsNotBlamedOnTheLastConnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fail error
@@ -118,7 +121,7 @@ func TestHookThatFailsIsNotBlamedOnTheLastConnect(t *testing.T) {
 		l := acquire(t, p)
 		f.Always(drivertest.Connect, drivertest.Fail(driver.Permanent(driver.ErrBadConn)))
 		c := start(t.Context(), p)
-		advance(4 * time.Second) // then nobody counts on l
+		advance(4 * time.Second) // after that, no waiter counts on l
 		c.wantError(t, driver.ErrBadConn)
 		l.Release()
 		fail = errScripted
@@ -151,10 +154,11 @@ func TestConnectThatTimesOutNamesTheSetting(t *testing.T) {
 		"as the context's error":       {drivertest.Hang, nil, 0},
 		"as an error of its own":       {func(ctx context.Context, _ *conn) error { <-ctx.Done(); return errScripted }, nil, 0},
 		"if it ignores its context":    {stall(time.Hour), nil, 100 * time.Millisecond},
-		"also if OnConnect takes long": {nil, onConnect, 0},
+		"if it fails much later":       {func(ctx context.Context, c *conn) error { return errors.Join(stall(time.Hour)(ctx, c), errScripted) }, nil, 100 * time.Millisecond},
+		"even if OnConnect takes long": {nil, onConnect, 0},
 	} {
 		bubble(t, name, func(t *testing.T) {
-			f, p := openFake(t, pool.Config{ConnectTimeout: 2 * time.Second, OnConnect: tt.onConnect})
+			f, p := openFake(t, pool.Config{MaxOpen: 1, ConnectTimeout: 2 * time.Second, OnConnect: tt.onConnect})
 			f.Always(drivertest.Connect, tt.step)
 			_, err := p.Acquire(t.Context())
 			e := wantAcquireError(t, err, nil)
@@ -162,6 +166,7 @@ func TestConnectThatTimesOutNamesTheSetting(t *testing.T) {
 			assert.Equal(t, 2*time.Second+tt.late, e.Waited)
 			f.Always(drivertest.Connect, nil)
 			advance(2 * time.Hour)
+			assert.Equal(t, int64(1), p.Stats().ConnectFailures, "it counts once")
 		})
 	}
 }

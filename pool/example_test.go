@@ -14,7 +14,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// A caller that has something better to do than to wait.
+// A caller that does not want to wait.
 func ExamplePool_TryAcquire() {
 	p, err := pool.New[*drivertest.FakeConn](&drivertest.Fake{}, pool.Config{MaxOpen: 1})
 	if err != nil {
@@ -35,15 +35,15 @@ func ExamplePool_TryAcquire() {
 
 	p.Close()
 	_, err = p.TryAcquire()
-	fmt.Println(errors.Is(err, pool.ErrNoneIdle), errors.Is(err, pool.ErrClosed)) // no use
+	fmt.Println(errors.Is(err, pool.ErrNoneIdle), errors.Is(err, pool.ErrClosed)) // do not try again
 	// Output:
 	// pool: no idle connection true
 	// <nil>
 	// false true
 }
 
-// Connections that are there before the first callers, without the spares that
-// MinIdle would keep.
+// Connect before the first callers arrive, without the spare connections that MinIdle
+// would keep.
 func ExamplePool_Warm() {
 	p, err := pool.New[*drivertest.FakeConn](&drivertest.Fake{}, pool.Config{MaxOpen: 10})
 	if err != nil {
@@ -127,4 +127,25 @@ func ExampleStats_limit() {
 	// "level"=0 "msg"="the server is full" "pool"="depot" "limit"=2 "error"="drivertest: connect: the server has no room for more than 2 connections"
 	// 2 of 10
 	// third caller: <nil>
+}
+
+// Someone on call asks why callers wait.
+func ExamplePool_Snapshot() {
+	server := &drivertest.Fake{}
+	p, err := pool.New[*drivertest.FakeConn](server, pool.Config{Name: "depot"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+	server.Down(errors.New("connection refused"))
+	_, err = p.Acquire(context.Background())
+	fmt.Println(err != nil)
+
+	s := p.Snapshot()
+	fmt.Println(s.Pool, "is", s.State)
+	fmt.Println(s.LastError)
+	// Output:
+	// true
+	// depot is down
+	// drivertest: connect: connection refused
 }

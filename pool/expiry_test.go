@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,8 +17,8 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// fewest is the smallest number of connections of a Fake that were ever open at
-// once. Only a Close makes the number smaller, so that is when it is taken.
+// fewest is the smallest number of open connections that a Fake has ever had. Only
+// a Close reduces the number, so it is checked there.
 type fewest struct {
 	mu sync.Mutex
 	n  int
@@ -27,16 +28,11 @@ type fewest struct {
 func watchFewest(f *drivertest.Fake, d time.Duration) *fewest {
 	w := &fewest{n: len(f.Conns())}
 	f.Always(drivertest.Close, func(context.Context, *conn) error {
-		n := 0
-		for _, c := range f.Conns() {
-			if !c.IsClosed() {
-				n++
-			}
-		}
+		now := f.Counts() // at one instant: others connect and close meanwhile
 		w.mu.Lock()
-		w.n = min(w.n, n)
+		w.n = min(w.n, now.Connected-now.Closes)
 		w.mu.Unlock()
-		<-time.After(d)
+		sleep(d)
 		return nil
 	})
 	return w
@@ -49,8 +45,21 @@ func (w *fewest) get() int {
 	return w.n
 }
 
-// sameAge returns a pool of n idle connections that all reach MaxLifetime in
-// a minute.
+// mostConnecting makes each Connect of f take d, and returns the highest number
+// of Connects in progress at once.
+func mostConnecting(f *drivertest.Fake, d time.Duration) *atomic.Int64 {
+	var most atomic.Int64
+	f.Always(drivertest.Connect, func(ctx context.Context, c *conn) error {
+		n := int64(f.Counts().Connecting)
+		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+		}
+		return drivertest.Delay(d)(ctx, c)
+	})
+	return &most
+}
+
+// sameAge returns a pool of n idle connections that all reach MaxLifetime in one
+// minute.
 func sameAge(t *testing.T, n int, cfg pool.Config) (*drivertest.Fake, *pool.Pool[*conn]) {
 	cfg.MaxLifetime, cfg.LifetimeJitter, cfg.MaxIdleTime = time.Minute, -1, -1
 	cfg.MaxOpen = max(cfg.MaxOpen, n)
@@ -69,25 +78,8 @@ func oldest(f *drivertest.Fake, n int) (old int) {
 	return old
 }
 
-// useFor has n goroutines use connections of p for d, 10 ms at a time.
-func useFor(t *testing.T, p *pool.Pool[*conn], n int, d time.Duration) {
-	var users sync.WaitGroup
-	began := time.Now()
-	for range n {
-		users.Go(func() {
-			for time.Since(began) < d {
-				l := acquire(t, p)
-				<-time.After(10 * time.Millisecond)
-				l.Release()
-			}
-		})
-	}
-	users.Wait()
-	advance(d - time.Since(began))
-}
-
 // A full pool has no room to connect before it closes. It replaces only a few
-// connections at a time: as many as MaxConnecting, and no more than half.
+// connections at a time: MaxConnecting, but no more than half.
 func TestFullPoolOfOneAgeIsReplacedBitByBit(t *testing.T) {
 	const many = 100
 	for name, tt := range map[string]struct {
@@ -106,32 +98,37 @@ func TestFullPoolOfOneAgeIsReplacedBitByBit(t *testing.T) {
 		"half in use, many at once": {n: 20, users: 10, connecting: many, least: 10},
 		"released together, later":  {n: 20, held: 10 * time.Minute, connecting: many, least: 10},
 		"slow to close":             {n: 20, closeTime: 2 * time.Second, least: 12},
+		"slow to close, four":       {n: 4, closeTime: time.Second, least: 2},
 		"with a little room":        {n: 20, room: 2, least: 10},
+		"with room, few at a time":  {n: 20, room: 4, connecting: 3, least: 20},
 		"three":                     {n: 3, users: 3, least: 2},
 		"two":                       {n: 2, users: 1, least: 1},
 		"one":                       {n: 1, users: 1, least: 0},
 	} {
 		bubble(t, name, func(t *testing.T) {
+			end := time.Now().Add(max(tt.held, 80*time.Second) + 25*time.Second)
 			f, p := sameAge(t, tt.n, pool.Config{MaxOpen: tt.n + tt.room, MaxConnecting: tt.connecting})
 			leases := acquireN(t, p, tt.n)
 			time.AfterFunc(tt.held, func() { releaseAll(leases) })
 			advance(50 * time.Second)
-			f.Always(drivertest.Connect, drivertest.Delay(500*time.Millisecond))
+			most := mostConnecting(f, 500*time.Millisecond)
 			least := watchFewest(f, tt.closeTime)
-			useFor(t, p, tt.users, 30*time.Second)
-			advance(max(tt.held-80*time.Second, 0) + 25*time.Second)
+			calls, errs := toil(p, tt.users, 30*time.Second, 10*time.Millisecond, release)
+			wantNoErrors(t, calls, errs)
+			advance(time.Until(end))
 			assert.GreaterOrEqual(t, least.get(), tt.least, "open connections")
 			assert.Zero(t, oldest(f, tt.n), "connections past their lifetime")
 			assert.Equal(t, tt.n, p.Stats().Open)
+			assert.Equal(t, int64(tt.n), p.Stats().Closed.Lifetime)
 			assert.Equal(t, 2*tt.n, f.Counts().Connects, "one replacement for each")
 			assert.LessOrEqual(t, f.Counts().Peak, tt.n+tt.room)
+			assert.LessOrEqual(t, most.Load(), int64(cmp.Or(tt.connecting, 8)))
 		})
 	}
 }
 
-// While connecting fails, an old connection that works is better than none.
-// The next ones go as soon as replacements are there, and do not wait for the
-// usual sweep.
+// The next connections are closed as soon as replacements are open. They do not wait
+// for the usual sweep.
 func TestBigPoolOfOneAgeIsReplacedSwiftly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := sameAge(t, 200, pool.Config{})
@@ -142,19 +139,22 @@ func TestBigPoolOfOneAgeIsReplacedSwiftly(t *testing.T) {
 	})
 }
 
+// While connecting fails, an old connection that works is better than none. A full
+// server may give the room of a closed connection to another client.
 func TestOldConnectionsStayWhileConnectingFails(t *testing.T) {
 	for name, tt := range map[string]struct {
 		connect drivertest.Step
 		cfg     pool.Config
 		held    time.Duration // all of them, from the start
 	}{
-		"refused":            {connect: drivertest.Fail(errScripted)},
-		"refused, MinIdle":   {connect: drivertest.Fail(errScripted), cfg: pool.Config{MinIdle: 20}},
-		"refused, in use":    {connect: drivertest.Fail(errScripted), held: 2 * time.Minute},
-		"refused for good":   {connect: drivertest.Fail(driver.Permanent(errScripted))},
-		"refused for a time": {connect: drivertest.Fail(driver.Throttled(errScripted, time.Minute))},
-		"no answer":          {connect: drivertest.Hang},
-		"one at a time":      {connect: drivertest.Fail(errScripted), cfg: pool.Config{MaxConnecting: 1}},
+		"refused":             {connect: drivertest.Fail(errScripted)},
+		"refused, MinIdle":    {connect: drivertest.Fail(errScripted), cfg: pool.Config{MinIdle: 20}},
+		"refused, in use":     {connect: drivertest.Fail(errScripted), held: 2 * time.Minute},
+		"refused permanently": {connect: drivertest.Fail(driver.Permanent(errScripted))},
+		"refused for a time":  {connect: drivertest.Fail(driver.Throttled(errScripted, time.Minute))},
+		"the server is full":  {connect: drivertest.Fail(driver.Full(errScripted, 0))},
+		"no answer":           {connect: drivertest.Hang},
+		"one at a time":       {connect: drivertest.Fail(errScripted), cfg: pool.Config{MaxConnecting: 1}},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			f, p := sameAge(t, 20, tt.cfg)
@@ -179,19 +179,22 @@ func TestOldConnectionsStayWhileConnectingFails(t *testing.T) {
 	}
 }
 
-// One caller after the other always finds a connection, however few there are.
+// Callers that come one at a time always find a connection, however few there are.
 func TestSingleCallerNeverWaitsForARotation(t *testing.T) {
 	for name, tt := range map[string]struct {
-		n   int
-		cfg pool.Config
+		n    int
+		held int // of these, all the time
+		cfg  pool.Config
 	}{
 		"two":                  {n: 2},
 		"twenty":               {n: 20},
 		"twenty, many at once": {n: 20, cfg: pool.Config{MaxConnecting: 100}},
 		"every use pinged":     {n: 2, cfg: pool.Config{ValidateAfter: 1}},
+		"half in use":          {n: 20, held: 10, cfg: pool.Config{MaxOpen: 24, MaxConnecting: 3}},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			f, p := sameAge(t, tt.n, tt.cfg)
+			held := acquireN(t, p, tt.held)
 			f.Always(drivertest.Connect, drivertest.Delay(time.Second))
 			worst := time.Duration(0)
 			for range 9000 { // 90 seconds
@@ -202,13 +205,14 @@ func TestSingleCallerNeverWaitsForARotation(t *testing.T) {
 				l.Release()
 			}
 			assert.Zero(t, worst)
-			assert.Zero(t, oldest(f, tt.n))
+			assert.Equal(t, tt.held, oldest(f, tt.n))
+			releaseAll(held)
 		})
 	}
 }
 
-// MaxIdleTime is a promise to the caller: firewalls and servers drop what is
-// idle for longer. The pool may close a connection a tenth early, no earlier.
+// Firewalls and servers drop connections that are idle for longer than MaxIdleTime,
+// so no caller may get one. The pool may close a connection up to a tenth early.
 func TestNoCallerGetsAConnectionThatWasIdleForMaxIdleTime(t *testing.T) {
 	for name, tt := range map[string]struct {
 		limit time.Duration
@@ -243,7 +247,7 @@ func TestNoCallerGetsAConnectionThatWasIdleForMaxIdleTime(t *testing.T) {
 				return f.Counts().Connects
 			}
 			for i := range time.Duration(40) {
-				<-time.After(tt.limit * i / 37) // so that the release falls anywhere between two sweeps
+				sleep(tt.limit * i / 37) // so that releases happen at any time between two sweeps
 				before := connects()
 				<-time.After(tt.limit * 89 / 100)
 				require.Equal(t, before, connects(), "closed more than a tenth early in round %d", i)
@@ -254,17 +258,7 @@ func TestNoCallerGetsAConnectionThatWasIdleForMaxIdleTime(t *testing.T) {
 	}
 }
 
-// A full server may give the room of a closed connection to another client.
-func TestOldConnectionsOfAFullServerStay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := sameAge(t, 20, pool.Config{})
-		f.Always(drivertest.Connect, drivertest.Fail(driver.Full(errScripted, 0)))
-		advance(4 * time.Minute)
-		assert.GreaterOrEqual(t, p.Stats().Open, 12)
-	})
-}
-
-// A Watch of hours must not keep the other connections from being replaced.
+// A Watch that lasts hours must not keep other connections from being replaced.
 func TestLongLeasesDoNotStopTheRotation(t *testing.T) {
 	for name, tt := range map[string]struct{ size, watches, connecting int }{
 		"one of two":             {2, 1, 0},

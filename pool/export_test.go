@@ -2,8 +2,8 @@ package pool
 
 import "fmt"
 
-// CheckSlots returns what is wrong with the slots of p, whose goroutines are
-// quiet: the list, and the numbers that are derived from slots and attempts.
+// CheckSlots returns what is wrong with the list of p and the numbers derived from
+// its slots and attempts. No goroutine may be using p.
 func (p *Pool[C]) CheckSlots() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -26,3 +26,6 @@ func (p *Pool[C]) CheckSlots() error {
 	}
 	return nil
 }
+
+// Arm turns the stacks of p on or off, until its next sweep.
+func (p *Pool[C]) Arm(on bool) { p.arm(on) }

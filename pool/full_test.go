@@ -16,8 +16,8 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// A server without room for one more connection is not broken: the pool makes
-// do with the connections it has.
+// A server without room for another connection is not broken: the pool uses the
+// connections it has.
 
 // openFull returns a pool of up to 10 connections to a server with room for 4,
 // all of them idle. hint is how long the server wants the pool to wait.
@@ -120,7 +120,7 @@ func TestFullServerIsProbedOnceABackoffStep(t *testing.T) {
 		wantNoErrors(t, calls, errs)
 	})
 
-	bubble(t, "for spares as well", func(t *testing.T) {
+	bubble(t, "for spares too", func(t *testing.T) {
 		f := drivertest.NewFake(t)
 		f.Room(4, 0)
 		p := open[*conn](t, f, pool.Config{MaxOpen: 10, MinIdle: 3, Backoff: pool.Backoff{Jitter: -1}})
@@ -152,40 +152,36 @@ func TestFullServerIsProbedOnceABackoffStep(t *testing.T) {
 	})
 }
 
+// It notices within a backoff step, which grows to 5 seconds.
 func TestPoolGrowsWhenAFullServerHasRoom(t *testing.T) {
-	bubble(t, "step by step", func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		var log logLines
 		f, p := openFull(t, pool.Config{Logger: log.logger(0)}, 0)
-		wait := toiling(t, p, 20, time.Minute, 10*time.Millisecond, release)
-		for _, room := range []int{4, 6, 10} {
-			f.Room(room, 0)
-			advance(15 * time.Second)
+		f.Always(drivertest.Connect, drivertest.Delay(time.Millisecond)) // so that the log is in order
+		wait := toiling(t, p, 20, 3*time.Minute, 10*time.Millisecond, release)
+		for _, tt := range []struct {
+			room int
+			log  []string
+		}{
+			{4, []string{`"limit"=4`}},
+			{6, []string{`more connections again|"limit"=10`, `"limit"=6`}},
+			{10, []string{`more connections again|"limit"=10`}},
+		} {
+			f.Room(tt.room, 0)
+			advance(5 * time.Second)
 			stats := p.Stats()
-			assert.Equal(t, [2]int{room, room}, [2]int{stats.Limit, stats.Open}, "limit, open")
+			assert.Equal(t, [2]int{tt.room, tt.room}, [2]int{stats.Limit, stats.Open}, "limit, open")
+			log.want(t, tt.log...)
+			advance(50 * time.Second)
 		}
 		calls, errs := wait()
 		wantNoErrors(t, calls, errs)
 		assert.Equal(t, 10, f.Counts().Peak)
 	})
-
-	bubble(t, "within one backoff step", func(t *testing.T) {
-		var log logLines
-		f, p := openFull(t, pool.Config{Logger: log.logger(0)}, 0)
-		wait := toiling(t, p, 20, 2*time.Minute, 10*time.Millisecond, release)
-		advance(time.Minute)
-		log.want(t, `"limit"=4`)
-		f.Room(10, 0)
-		advance(5 * time.Second)
-		stats := p.Stats()
-		assert.Equal(t, [2]int{10, 10}, [2]int{stats.Limit, stats.Open}, "limit, open")
-		calls, errs := wait()
-		wantNoErrors(t, calls, errs)
-		log.want(t, `"limit"=10`)
-	})
 }
 
-// A full server has room for the replacement of a connection that was lost,
-// unless another client was faster.
+// A full server has room to replace a connection that was lost, unless another client
+// was faster.
 func TestLostConnectionToAFullServerIsReplacedAtOnce(t *testing.T) {
 	for name, tt := range map[string]struct{ lost, left int }{
 		"one of one":  {1, 4},
@@ -249,7 +245,7 @@ func TestPoolWithoutAConnectionReportsThatTheServerIsFull(t *testing.T) {
 }
 
 // The pool itself closes connections, which a full server counts until they are
-// gone. Nobody must hear that the server is full then.
+// closed. No caller may fail because the server is full then.
 func TestFullServerFailsNobodyWhenConnectionsAreReplaced(t *testing.T) {
 	for name, tt := range map[string]struct {
 		cfg   pool.Config
@@ -273,31 +269,15 @@ func TestFullServerFailsNobodyWhenConnectionsAreReplaced(t *testing.T) {
 	}
 }
 
-// Every connection is used by a Watch, and the server wants a long pause.
+// Every connection is used by a Watch, and the server asks for a long pause.
 func TestFullServerThatNamesALongPauseKeepsNobodyWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 10, AcquireTimeout: -1})
 		f.Room(2, 5*time.Minute)
 		defer releaseAll(acquireN(t, p, 2))
 		advance(time.Minute)
-		for range 2 { // one whose Connect fails, and one who finds the pause
+		for range 2 { // one whose Connect fails, and one that finds the pause
 			assert.True(t, driver.IsFull(start(t.Context(), p).wantError(t, nil)))
 		}
-	})
-}
-
-func TestErrorOfAFullServerIsForgottenWhenItHasRoom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFull(t, pool.Config{AcquireTimeout: time.Second}, 0)
-		leases := acquireN(t, p, 4)
-		c := start(t.Context(), p)
-		f.Room(-1, 0)
-		advance(500 * time.Millisecond)
-		leases = append(leases, c.wantLease(t))
-		f.Always(drivertest.Connect, drivertest.Hang)
-		c = start(t.Context(), p)
-		advance(time.Second)
-		assert.NoError(t, c.wantError(t, pool.ErrTimeout).Connect)
-		releaseAll(leases)
 	})
 }

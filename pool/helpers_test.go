@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // conn is what most tests pool.
 type conn = drivertest.FakeConn
 
-// errScripted is the error of a script that stands for no class of errors.
+// errScripted is an error without any class.
 var errScripted = errors.New("scripted error")
 
 // open returns a pool of the connections of c, which is closed when t ends.
@@ -41,13 +41,21 @@ func openFake(t testing.TB, cfg pool.Config) (*drivertest.Fake, *pool.Pool[*conn
 	return f, open[*conn](t, f, cfg)
 }
 
-// advance lets d pass in a bubble, and all that follows from it.
+// advance lets d pass in a bubble, and waits until all is quiet.
 func advance(d time.Duration) {
-	<-time.After(d)
+	sleep(d)
 	synctest.Wait()
 }
 
-// acquire is an Acquire that has to succeed.
+// sleep waits for d in a bubble. With -race, two goroutines of a bubble that both wait
+// for a timer of 0 crash the runtime (seen in Go 1.26).
+func sleep(d time.Duration) {
+	if d > 0 {
+		<-time.After(d)
+	}
+}
+
+// acquire is an Acquire that must succeed.
 func acquire[C any](t testing.TB, p *pool.Pool[C]) pool.Lease[C] {
 	t.Helper()
 	l, err := p.Acquire(context.Background())
@@ -55,7 +63,7 @@ func acquire[C any](t testing.TB, p *pool.Pool[C]) pool.Lease[C] {
 	return l
 }
 
-// acquireN holds n leases at a time.
+// acquireN acquires n leases and keeps them.
 func acquireN[C any](t testing.TB, p *pool.Pool[C], n int) []pool.Lease[C] {
 	t.Helper()
 	leases := make([]pool.Lease[C], n)
@@ -65,7 +73,7 @@ func acquireN[C any](t testing.TB, p *pool.Pool[C], n int) []pool.Lease[C] {
 	return leases
 }
 
-// try is a TryAcquire, and reports whether it succeeded.
+// try calls TryAcquire and reports whether it succeeded.
 func try[C any](p *pool.Pool[C]) (pool.Lease[C], bool) {
 	l, err := p.TryAcquire()
 	return l, err == nil
@@ -76,6 +84,12 @@ func releaseAll[C any](leases []pool.Lease[C]) {
 	for _, l := range leases {
 		l.Release()
 	}
+}
+
+// hijack hijacks a connection of a pool without a gate.
+func hijack[C any](l pool.Lease[C]) C {
+	c, _ := l.Hijack()
+	return c
 }
 
 // fill makes n connections and leaves them idle.
@@ -92,7 +106,7 @@ type caller[C any] struct {
 	err   error
 }
 
-// start starts a caller, and returns when it waits or has returned.
+// start starts a caller, and returns once it waits or has returned.
 func start[C any](ctx context.Context, p *pool.Pool[C]) *caller[C] {
 	c := &caller[C]{done: make(chan struct{})}
 	go func() {
@@ -104,15 +118,15 @@ func start[C any](ctx context.Context, p *pool.Pool[C]) *caller[C] {
 }
 
 // startN starts n callers, one after the other.
-func startN[C any](ctx context.Context, p *pool.Pool[C], n int) []*caller[C] {
-	callers := make([]*caller[C], n)
+func startN[C any](ctx context.Context, p *pool.Pool[C], n int) crowd[C] {
+	callers := make(crowd[C], n)
 	for i := range callers {
 		callers[i] = start(ctx, p)
 	}
 	return callers
 }
 
-// returned reports whether Acquire has returned, now that all is quiet.
+// returned reports whether Acquire has returned once all is quiet.
 func (c *caller[C]) returned() bool {
 	synctest.Wait()
 	select {
@@ -139,15 +153,42 @@ func (c *caller[C]) wantLease(t testing.TB) pool.Lease[C] {
 	return c.lease
 }
 
-// wantError fails t unless the caller has an *AcquireError by now that is target.
+// wantError fails t unless the caller has by now an *AcquireError that is target.
 func (c *caller[C]) wantError(t testing.TB, target error) *pool.AcquireError {
 	t.Helper()
 	require.True(t, c.returned(), "Acquire still waits; want the error %v", target)
 	return wantAcquireError(t, c.err, target)
 }
 
+// crowd is a list of callers, oldest first.
+type crowd[C any] []*caller[C]
+
+// wantWaiting fails t if any Acquire has returned.
+func (all crowd[C]) wantWaiting(t testing.TB) {
+	t.Helper()
+	for _, c := range all {
+		c.wantWaiting(t)
+	}
+}
+
+// wantServed releases the leases that all of them must get, one after the other.
+func (all crowd[C]) wantServed(t testing.TB) {
+	t.Helper()
+	for _, c := range all {
+		c.wantLease(t).Release()
+	}
+}
+
+// wantError fails t unless all have an *AcquireError that is target.
+func (all crowd[C]) wantError(t testing.TB, target error) {
+	t.Helper()
+	for _, c := range all {
+		c.wantError(t, target)
+	}
+}
+
 // wantAcquireError fails t unless err is an *AcquireError that is target. A nil
-// target is any.
+// target allows any.
 func wantAcquireError(t testing.TB, err, target error) *pool.AcquireError {
 	t.Helper()
 	if target != nil {
@@ -158,8 +199,8 @@ func wantAcquireError(t testing.TB, err, target error) *pool.AcquireError {
 	return e
 }
 
-// wantServes fails t unless n Acquires succeed at once, with connections that
-// work, and one more has to wait. No lease may be held. It runs in a bubble.
+// wantServes fails t unless n Acquires succeed at once, with connections that work,
+// and one more must wait. No lease may be held. It runs in a bubble.
 func wantServes(t testing.TB, p *pool.Pool[*conn], n int) {
 	t.Helper()
 	synctest.Wait()
@@ -177,8 +218,8 @@ func wantServes(t testing.TB, p *pool.Pool[*conn], n int) {
 	}
 }
 
-// wantAllSlots is wantServes, and looks for connections that are left over:
-// those of a pool that keeps all, and that the server counted.
+// wantAllSlots is wantServes, and checks that no connection is left over, neither in
+// the pool, which must keep all, nor at the server.
 func wantAllSlots(t testing.TB, f *drivertest.Fake, p *pool.Pool[*conn], n int) {
 	t.Helper()
 	wantServes(t, p, n)
@@ -189,7 +230,7 @@ func wantAllSlots(t testing.TB, f *drivertest.Fake, p *pool.Pool[*conn], n int) 
 	assert.Equal(t, n, f.Counts().Open)
 }
 
-// bubble runs fn as a subtest, in a bubble of its own.
+// bubble runs fn as a subtest in its own bubble.
 func bubble(t *testing.T, name string, fn func(t *testing.T)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) { synctest.Test(t, fn) })
@@ -198,13 +239,13 @@ func bubble(t *testing.T, name string, fn func(t *testing.T)) {
 // stall is a step that takes d whatever happens, as a bad driver may.
 func stall(d time.Duration) drivertest.Step {
 	return func(context.Context, *conn) error {
-		<-time.After(d)
+		sleep(d)
 		return nil
 	}
 }
 
-// load has n goroutines use connections of p, each so many rounds, and waits
-// for them. They outlive panics and Goexit of use, and of the pool.
+// load makes n goroutines use connections of p for a number of rounds each, and waits
+// for them. They survive panics and Goexit in use and in the pool.
 func load(p *pool.Pool[*conn], n, rounds int, use func(ctx context.Context, c *conn) error) {
 	var wg sync.WaitGroup
 	for range n {
@@ -221,7 +262,7 @@ func load(p *pool.Pool[*conn], n, rounds int, use func(ctx context.Context, c *c
 	wg.Wait()
 }
 
-// apart runs fn, and waits for it, where it may panic and exit.
+// apart runs fn in a goroutine, where it may panic or exit, and waits for it.
 func apart(fn func()) (panicked any) {
 	done := make(chan struct{})
 	go func() {
@@ -233,8 +274,8 @@ func apart(fn func()) (panicked any) {
 	return panicked
 }
 
-// watchdog ends the test run with all stacks if t takes too long: a deadlock on
-// a mutex is none that a bubble finds.
+// watchdog ends the test run with all stacks if t takes too long. A bubble does not
+// detect a deadlock on a mutex.
 func watchdog(t *testing.T) {
 	timer := time.AfterFunc(time.Minute, func() {
 		panic(t.Name() + " hangs")
@@ -242,7 +283,7 @@ func watchdog(t *testing.T) {
 	t.Cleanup(func() { timer.Stop() })
 }
 
-// reasons is why connections were closed, by FakeConn.ID. Its add is
+// reasons has the reason for each close, by FakeConn.ID. Its method add is
 // a Config.OnClose.
 type reasons struct {
 	mu sync.Mutex
@@ -258,8 +299,8 @@ func (r *reasons) add(c driver.Conn, why error) {
 	r.m[c.(*conn).ID] = why
 }
 
-// want fails t unless the connections 1 to n, and no others, were closed by now
-// for a reason that is target.
+// want fails t unless exactly the connections 1 to n are closed by now, for a reason
+// that is target.
 func (r *reasons) want(t testing.TB, n int, target error) {
 	t.Helper()
 	synctest.Wait()

@@ -17,7 +17,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// diary records what happens to a connection, in order.
+// diary records events in order.
 type diary struct {
 	mu      sync.Mutex
 	entries []string
@@ -29,6 +29,7 @@ func (d *diary) add(format string, args ...any) {
 	d.entries = append(d.entries, fmt.Sprintf(format, args...))
 }
 
+// take returns and clears the entries.
 func (d *diary) take() []string {
 	synctest.Wait()
 	d.mu.Lock()
@@ -38,8 +39,8 @@ func (d *diary) take() []string {
 	return entries
 }
 
-// open opens a pool whose driver and hooks record their calls. A hook that cfg
-// has already does not.
+// open opens a pool whose driver and hooks record their calls. Hooks that cfg already
+// has do not.
 func (d *diary) open(t *testing.T, cfg pool.Config) (*drivertest.Fake, *pool.Pool[*conn]) {
 	if cfg.OnConnect == nil {
 		cfg.OnConnect = func(_ context.Context, c driver.Conn) error { d.add("OnConnect %d", c.(*conn).ID); return nil }
@@ -110,67 +111,49 @@ func TestHookThatFailsClosesTheConnection(t *testing.T) {
 }
 
 func TestEachCloseHasItsReasonAndIsCounted(t *testing.T) {
-	type test = func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn])
-	use := func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) { acquire(t, p).Release() }
-	useAndWait := func(d time.Duration) test {
-		return func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) { acquire(t, p).Release(); advance(d) }
-	}
-	do := func(fn func() error) test {
-		return func(_ *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
+	type fakePool = pool.Pool[*conn]
+	do := func(fn func() error) func(*testing.T, *fakePool) {
+		return func(_ *testing.T, p *fakePool) {
 			apart(func() { p.Do(context.Background(), func(context.Context, *conn) error { return fn() }) })
 		}
 	}
+	use := func(t *testing.T, p *fakePool) { acquire(t, p).Release() }
 	for name, tt := range map[string]struct {
-		cfg  pool.Config
-		do   test
-		want error
-		by   pool.Closes
+		cfg   pool.Config
+		idle  time.Duration               // after a first use
+		fails drivertest.Op               // once, after that; zero is none
+		do    func(*testing.T, *fakePool) // at the end
+		want  error
+		by    pool.Closes
 	}{
-		"discard": {do: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
-			acquire(t, p).Discard(errScripted)
-		}, want: errScripted, by: pool.Closes{Bad: 1}},
-		"error in Do": {do: do(func() error { return io.ErrUnexpectedEOF }), want: io.ErrUnexpectedEOF, by: pool.Closes{Bad: 1}},
-		"panic in Do": {do: do(func() error { panic("boom") }), want: pool.ErrUnfinished, by: pool.Closes{Bad: 1}},
-		"invalid": {do: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
-			f.Next(drivertest.IsValid, 1, drivertest.Fail(errScripted))
-			acquire(t, p).Release()
-		}, want: pool.ErrInvalid, by: pool.Closes{Invalid: 1}},
-		"reset session": {do: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
-			acquire(t, p).Release()
-			f.Next(drivertest.ResetSession, 1, drivertest.Fail(errScripted))
-			p.Acquire(t.Context())
-		}, want: errScripted, by: pool.Closes{Bad: 1}},
-		"check": {do: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
-			acquire(t, p).Release()
-			advance(10 * time.Second)
-			f.Next(drivertest.Ping, 1, drivertest.Fail(errScripted))
-			acquire(t, p).Release()
-		}, want: errScripted, by: pool.Closes{Bad: 1}},
-		"max idle": {cfg: pool.Config{MaxIdle: 1}, do: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
-			releaseAll(acquireN(t, p, 2))
-		}, want: pool.ErrMaxIdle, by: pool.Closes{Idle: 1}},
-		"max idle time": {cfg: pool.Config{MaxIdleTime: time.Second}, do: useAndWait(2 * time.Second), want: pool.ErrMaxIdleTime, by: pool.Closes{Idle: 1}},
-		"max lifetime": {cfg: pool.Config{MaxLifetime: time.Second, LifetimeJitter: -1}, do: useAndWait(1500 * time.Millisecond),
+		"discard":       {do: func(t *testing.T, p *fakePool) { acquire(t, p).Discard(errScripted) }, want: errScripted, by: pool.Closes{Bad: 1}},
+		"error in Do":   {do: do(func() error { return io.ErrUnexpectedEOF }), want: io.ErrUnexpectedEOF, by: pool.Closes{Bad: 1}},
+		"panic in Do":   {do: do(func() error { panic("boom") }), want: pool.ErrUnfinished, by: pool.Closes{Bad: 1}},
+		"invalid":       {fails: drivertest.IsValid, do: use, want: pool.ErrInvalid, by: pool.Closes{Invalid: 1}},
+		"reset session": {fails: drivertest.ResetSession, do: use, want: errScripted, by: pool.Closes{Bad: 1}},
+		"check":         {idle: 10 * time.Second, fails: drivertest.Ping, do: use, want: errScripted, by: pool.Closes{Bad: 1}},
+		"max idle":      {cfg: pool.Config{MaxIdle: 1}, do: func(t *testing.T, p *fakePool) { releaseAll(acquireN(t, p, 2)) }, want: pool.ErrMaxIdle, by: pool.Closes{Idle: 1}},
+		"max idle time": {cfg: pool.Config{MaxIdleTime: time.Second}, idle: 2 * time.Second, want: pool.ErrMaxIdleTime, by: pool.Closes{Idle: 1}},
+		"max lifetime": {cfg: pool.Config{MaxLifetime: time.Second, LifetimeJitter: -1}, idle: 1500 * time.Millisecond,
 			want: pool.ErrMaxLifetime, by: pool.Closes{Lifetime: 1}},
-		"max uses": {cfg: pool.Config{MaxUses: 1}, do: use, want: pool.ErrMaxUses, by: pool.Closes{Uses: 1}},
-		"reset": {do: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
-			acquire(t, p).Release()
-			p.Reset()
-		}, want: pool.ErrReset, by: pool.Closes{Reset: 1}},
-		"resize": {do: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
-			acquire(t, p).Release()
-			require.NoError(t, p.Resize(0))
-		}, want: pool.ErrResized, by: pool.Closes{Reset: 1}},
-		"close": {do: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
-			acquire(t, p).Release()
-			require.NoError(t, p.Close())
-		}, want: pool.ErrClosed, by: pool.Closes{Shutdown: 1}},
+		"one use":  {cfg: pool.Config{MaxUses: 1}, want: pool.ErrMaxUses, by: pool.Closes{Uses: 1}},
+		"max uses": {cfg: pool.Config{MaxUses: 2}, do: use, want: pool.ErrMaxUses, by: pool.Closes{Uses: 1}},
+		"reset":    {do: func(_ *testing.T, p *fakePool) { p.Reset() }, want: pool.ErrReset, by: pool.Closes{Reset: 1}},
+		"resize":   {do: func(t *testing.T, p *fakePool) { require.NoError(t, p.Resize(0)) }, want: pool.ErrResized, by: pool.Closes{Reset: 1}},
+		"close":    {do: func(t *testing.T, p *fakePool) { require.NoError(t, p.Close()) }, want: pool.ErrClosed, by: pool.Closes{Shutdown: 1}},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			var reasons []error // of OnClose calls one after the other
 			tt.cfg.OnClose = func(_ driver.Conn, reason error) { reasons = append(reasons, reason) }
 			f, p := openFake(t, tt.cfg)
-			tt.do(t, f, p)
+			use(t, p)
+			advance(tt.idle)
+			if tt.fails != 0 {
+				f.Next(tt.fails, 1, drivertest.Fail(errScripted))
+			}
+			if tt.do != nil {
+				tt.do(t, p)
+			}
 			synctest.Wait()
 			require.Len(t, reasons, 1)
 			assert.ErrorIs(t, reasons[0], tt.want)
@@ -179,19 +162,19 @@ func TestEachCloseHasItsReasonAndIsCounted(t *testing.T) {
 	}
 }
 
-// hollow is an error whose nil pointer panics in each method, the usual
-// accident of a function that returns its *hollow as an error.
+// hollow is an error whose nil pointer panics in each method. That happens when
+// a function returns a nil *hollow as an error.
 type hollow struct{ cause error }
 
 func (e *hollow) Error() string { return e.cause.Error() }
 func (e *hollow) Unwrap() error { return e.cause }
 
-// mute panics in Error alone.
+// mute panics only in Error.
 type mute struct{ text *string }
 
 func (e *mute) Error() string { return *e.text }
 
-// The process goes on, and no slot is lost, whoever returns such an error.
+// Whoever returns such an error, the process goes on and no slot is lost.
 func TestErrorWhoseMethodsPanicCostsOnlyItsConnection(t *testing.T) {
 	for name, accident := range map[string]error{"Error and Unwrap": (*hollow)(nil), "Error": (*mute)(nil)} {
 		for _, from := range []string{"Connect", "OnConnect", "OnAcquire", "OnRelease", "ResetSession", "Ping", "Close", "Discard"} {
@@ -215,6 +198,7 @@ func TestErrorWhoseMethodsPanicCostsOnlyItsConnection(t *testing.T) {
 				for range 3 { // Connect, Ping, ResetSession
 					apart(func() {
 						if l, err := p.Acquire(t.Context()); err == nil {
+							assert.NotNil(t, l.Conn())
 							l.Release()
 						}
 					})

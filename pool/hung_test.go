@@ -14,7 +14,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// A Connect that hangs must not keep callers from the next one.
+// If a Connect hangs, callers must be served by the next one.
 
 // latency returns how long a caller waited for its lease, which it keeps until
 // t ends. The caller is in a bubble.
@@ -32,7 +32,7 @@ func latency(t testing.TB, p *pool.Pool[*conn]) (waited func() time.Duration) {
 		}
 	}()
 	wait := func() time.Duration { <-done; return took }
-	t.Cleanup(func() { wait() }) // before the pool is closed
+	t.Cleanup(func() { wait() }) // runs before the pool is closed
 	return wait
 }
 
@@ -101,8 +101,8 @@ func TestNobodyWaitsForAHungConnect(t *testing.T) {
 		assert.Equal(t, 2, f.Counts().Connects)
 	})
 
-	// Its slot is taken all the same: the server may count it.
-	bubble(t, "but for the room that it takes", func(t *testing.T) {
+	// Its slot stays taken, because the server may count the connection.
+	bubble(t, "except for the room that it takes", func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 2})
 		gate := make(chan struct{})
 		f.Next(drivertest.Connect, 1, drivertest.HangUntil(gate))
@@ -117,8 +117,8 @@ func TestNobodyWaitsForAHungConnect(t *testing.T) {
 	})
 }
 
-// A path that drops packets hangs as many Connects as may be under way. Once it
-// heals, new ones get through while those still hang.
+// On a path that drops packets, all Connects hang. Once it heals, new ones succeed
+// while the old ones still hang.
 func TestPathThatHealsServesCallersWhileOldConnectsHang(t *testing.T) {
 	for name, tt := range map[string]struct {
 		cfg     pool.Config
@@ -151,14 +151,14 @@ func TestPathThatHealsServesCallersWhileOldConnectsHang(t *testing.T) {
 			for _, wait := range waits {
 				assert.LessOrEqual(t, wait(), 3*time.Second)
 			}
-			advance(20 * time.Second) // until those that hung have ended
+			advance(20 * time.Second) // until the hung Connects have ended
 			assert.LessOrEqual(t, f.Counts().Peak, p.Stats().MaxOpen)
 		})
 	}
 }
 
-// Attempts beyond MaxConnecting are few, or a pool would add to what makes its
-// server hang.
+// Attempts beyond MaxConnecting are few, so that a pool does not add to the load of
+// a server that hangs.
 func TestBlackHoleGetsNoStorm(t *testing.T) {
 	const connecting = 8
 	for name, cfg := range map[string]pool.Config{
@@ -217,30 +217,16 @@ func TestSlowServerGetsNoMoreConnectsThanThereAreCallers(t *testing.T) {
 	}
 }
 
-// A Connect that took long and worked says nothing of the next ones.
-func TestHangsAreFoundAfterASlowSuccess(t *testing.T) {
-	slow := func(t *testing.T) (*drivertest.Fake, *pool.Pool[*conn]) {
+// One slow Connect that succeeded says nothing about the next ones.
+func TestHangIsFoundAfterASlowSuccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 1})
 		f.Next(drivertest.Connect, 1, drivertest.Delay(9*time.Second))
 		acquire(t, p).Discard(nil)
 		synctest.Wait()
 		require.NoError(t, p.Resize(20))
-		return f, p
-	}
-	bubble(t, "one hangs", func(t *testing.T) {
-		f, p := slow(t)
 		f.Next(drivertest.Connect, 1, drivertest.Hang)
 		assert.LessOrEqual(t, latency(t, p)(), 3*time.Second)
-	})
-	bubble(t, "all hang, and the path heals", func(t *testing.T) {
-		f, p := slow(t)
-		f.Always(drivertest.Connect, drivertest.Hang)
-		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-		defer cancel()
-		startN(ctx, p, 8)
-		advance(time.Second)
-		f.Always(drivertest.Connect, nil)
-		assert.LessOrEqual(t, latency(t, p)(), 2*time.Second)
 	})
 }
 
@@ -257,5 +243,51 @@ func TestResetDoesNotWaitForConnectsThatAreStuck(t *testing.T) {
 		advance(10 * time.Millisecond)
 		p.Reset()
 		start(t.Context(), p).wantLease(t).Release()
+	})
+}
+
+// Nobody waits for a Connect that ignores its context after its failure was reported:
+// neither the caller that depended on it nor a later one.
+func TestStuckConnectDoesNotHoldUpOtherCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logLines
+		f, p := openFake(t, pool.Config{MaxOpen: 3, AcquireTimeout: -1, Logger: log.logger(0)})
+		gate := make(chan struct{})
+		f.Next(drivertest.Connect, 1, drivertest.StallUntil(gate))
+		ctx, cancel := context.WithCancel(t.Context())
+		first := start(ctx, p)
+		cancel()
+		first.wantError(t, context.Canceled)
+		advance(2 * time.Second)
+		early := start(t.Context(), p)
+		early.wantWaiting(t)
+		advance(600 * time.Millisecond) // a quarter of ConnectTimeout, and a sweep
+		early.wantLease(t)
+
+		advance(7500 * time.Millisecond) // ConnectTimeout and the grace
+		log.want(t, `"msg"="connect failed" "error"="the driver has not returned from Connect 100ms after the ConnectTimeout of 10s`)
+		late := start(t.Context(), p)
+		advance(120 * time.Millisecond) // the backoff
+		late.wantLease(t)
+		assert.Equal(t, 1, p.Stats().Connecting)
+
+		close(gate)
+		early.lease.Release()
+		synctest.Wait()
+		assert.Equal(t, 0, p.Stats().Connecting)
+	})
+}
+
+func TestStuckConnectsLeaveRoomForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 20, MaxConnecting: 4})
+		gate := make(chan struct{})
+		defer close(gate)
+		f.Next(drivertest.Connect, 4, drivertest.StallUntil(gate))
+		for _, c := range startN(t.Context(), p, 4) {
+			defer func() { assert.True(t, c.returned()) }()
+		}
+		advance(11 * time.Second) // their failures are reported
+		acquire(t, p).Release()
 	})
 }

@@ -18,7 +18,7 @@ func TestIdleConnectionsAreClosedInTimeWithoutTraffic(t *testing.T) {
 	const never = -1
 	for name, tt := range map[string]struct {
 		cfg         pool.Config
-		kept, until time.Duration // until = 0: for ever
+		kept, until time.Duration // until = 0: forever
 		want        pool.Closes
 	}{
 		"MaxIdleTime":                {pool.Config{MaxIdleTime: time.Minute}, 59 * time.Second, 64 * time.Second, pool.Closes{Idle: 10}},
@@ -42,7 +42,7 @@ func TestIdleConnectionsAreClosedInTimeWithoutTraffic(t *testing.T) {
 	}
 }
 
-// The keeper need not see a connection in use to know that it was used.
+// The keeper notices that a connection was used even if it never saw it in use.
 func TestConnectionUsedNowAndThenIsNotReaped(t *testing.T) {
 	for name, validateAfter := range map[string]time.Duration{"checked": 0, "unchecked": -1} {
 		bubble(t, name, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestConnectionUsedNowAndThenIsNotReaped(t *testing.T) {
 	}
 }
 
-// The spare connections stay, and no new ones replace those that were closed.
+// The spare connections stay, and none are made to replace the ones closed.
 func TestReapingStopsAtMinIdleAndDoesNotChurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MinIdle: 3, MaxIdleTime: time.Second, MaxLifetime: -1})
@@ -87,8 +87,8 @@ func TestMinIdleIsOnTopOfConnectionsInUse(t *testing.T) {
 	})
 }
 
-// The keeper has last seen one connection in use. It was released since, and
-// then there is room for more. No spare is missing, so the pool must not connect.
+// The last sweep saw one connection in use. It has been released since, and now there
+// is room for more. No spare is missing, so the pool must not connect.
 func TestSparesAreNotConnectedToBeClosedByMaxIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 2, MinIdle: 2, MaxIdle: 2})
@@ -123,8 +123,8 @@ func TestPoolShrinksUnderSerialLoad(t *testing.T) {
 	}
 }
 
-// As far as that costs nothing: a goroutine that moves to another CPU finds the
-// connection that was released there.
+// This is only a preference: a goroutine that moves to another CPU gets the connection
+// last released there.
 func TestLastUsedConnectionIsTakenFirst(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector makes sync.Pool forgetful")
@@ -153,24 +153,36 @@ func TestLostSpareConnectionsAreReplaced(t *testing.T) {
 		acquire(t, p).Discard(nil)
 		advance(300 * time.Millisecond)
 		assert.Equal(t, 2, p.Stats().Idle)
-		hijacked := acquire(t, p).Hijack()
+		hijacked := hijack(acquire(t, p))
 		advance(300 * time.Millisecond)
 		assert.Equal(t, 2, p.Stats().Idle)
 		assert.NoError(t, hijacked.Close())
 	})
 }
 
-// A lease from the fast path of Acquire ends where idle connections are counted,
-// too: others may have become idle meanwhile.
+// Even a lease from the fast path of Acquire ends where idle connections are counted,
+// because others may have become idle meanwhile.
 func TestMaxIdleCountsConnectionsThatBecameIdleMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, p := openFake(t, pool.Config{MaxOpen: 2, MaxIdle: 1})
 		leases := acquireN(t, p, 2)
 		leases[0].Release()
-		l := acquire(t, p) // at once, because it is idle
+		l := acquire(t, p) // from the fast path, because it is idle
 		leases[1].Release()
 		l.Release()
 		synctest.Wait()
 		assert.Equal(t, 1, p.Stats().Idle)
+	})
+}
+
+// Even keepalives that fall due in the same sweep take only half.
+func TestKeepAlivesDueTogetherLeaveHalfOfTheConnectionsToCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{KeepAlive: 10 * time.Millisecond, ValidateAfter: -1, PingTimeout: time.Minute})
+		fill(t, p, 10)
+		f.Always(drivertest.Ping, drivertest.Hang)
+		advance(20 * time.Millisecond)
+		assert.Equal(t, 5, f.Counts().Pings)
+		releaseAll(acquireN(t, p, 5))
 	})
 }

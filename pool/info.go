@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// Info is what the pool knows of a leased connection.
+// Info is what the pool knows about a leased connection.
 type Info struct {
 	Age  time.Duration // since Connect returned
-	Idle time.Duration // how long it was unused before this lease; see below
+	Idle time.Duration // how long it was unused before this lease; see Lease.Info
 	Uses int           // leases before this one; 0 = the connection is new
 }
 
-// Info returns what the pool knows of the connection. Idle is accurate to a
-// quarter of ValidateAfter and to a second, because the pool looks at its
-// connections now and then, and not at the clock in each Acquire and Release. The
-// Info of a lease that has ended is zero.
+// Info returns what the pool knows about the connection. Idle is accurate to
+// a quarter of ValidateAfter or a second, whichever is shorter, because the pool reads
+// the clock in its sweeps, not in each Acquire and Release. After the end of the
+// lease, the result is zero.
 func (l Lease[C]) Info() Info {
 	s := l.slot
 	if s == nil || !s.load().isLease(l.word) {
@@ -33,9 +33,9 @@ func (l Lease[C]) Info() Info {
 	return info
 }
 
-// sighting is when the keeper first saw a slot idle, or leased, in one
-// generation: both in one word, so that readers need no lock. Of the generation
-// it has the low 20 bits, of the time milliseconds for 500 years.
+// sighting is when the keeper first saw a slot idle, or leased, in one generation.
+// It packs both into one word so that readers need no lock: the low 20 bits of the
+// generation, and the time in milliseconds, enough for 500 years.
 type sighting struct{ v atomic.Uint64 }
 
 const sightingBits = 20

@@ -2,7 +2,7 @@ package pool_test
 
 import (
 	"context"
-	"sync"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,8 +23,8 @@ func wantInfo(t testing.TB, got, want pool.Info, within time.Duration) {
 	require.Equal(t, want, got)
 }
 
-// The hot loop has no clock, so the idle time comes from the sweeps. It is
-// accurate to a quarter of ValidateAfter, at most a second.
+// Acquire and Release do not read the clock, so the idle time comes from the sweeps.
+// It is accurate to a quarter of ValidateAfter or a second, whichever is shorter.
 func TestInfoOfALease(t *testing.T) {
 	for name, tt := range map[string]struct {
 		cfg    pool.Config
@@ -47,7 +47,7 @@ func TestInfoOfALease(t *testing.T) {
 			tt.cfg.OnAcquire = func(_ context.Context, _ driver.Conn, i pool.Info) error { hook = i; return nil }
 			tt.cfg.MaxOpen = 1
 			p := open[driver.Conn](t, f, tt.cfg)
-			f.Always(drivertest.Connect, drivertest.Delay(2*time.Second)) // no part of the age
+			f.Always(drivertest.Connect, drivertest.Delay(2*time.Second)) // not part of the age
 			var idle time.Duration
 			l := acquire(t, p)
 			began := time.Now()
@@ -66,17 +66,18 @@ func TestInfoOfALease(t *testing.T) {
 			}
 			c := start(t.Context(), p)
 			<-time.After(20 * time.Second)
+			wantInfo(t, l.Info(), pool.Info{Age: time.Since(began), Idle: idle, Uses: 10}, 2*tt.within)
 			l.Release()
 			l = c.wantLease(t)
-			wantInfo(t, l.Info(), pool.Info{Age: time.Since(began), Uses: 11}, 0) // from hand to hand
+			wantInfo(t, l.Info(), pool.Info{Age: time.Since(began), Uses: 11}, 0) // handed straight to a waiter
 			l.Release()
 			assert.Equal(t, 1, f.Counts().Connects)
 		})
 	}
 }
 
-// A spare connection is new to its first holder, however long it was idle. The
-// next connection in its slot starts over.
+// A spare connection is new to its first holder, however long it was idle. The next
+// connection in its slot starts from zero.
 func TestInfoBelongsToTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, p := openFake(t, pool.Config{MaxOpen: 1, MinIdle: 1})
@@ -99,11 +100,11 @@ func TestInfoBelongsToTheConnection(t *testing.T) {
 	})
 }
 
-// OnAcquire can refuse a connection by what it knows of it.
+// OnAcquire can reject a connection because of its Info.
 func TestOnAcquireRefusesByInfo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxLifetime: -1, OnAcquire: func(_ context.Context, _ driver.Conn, i pool.Info) error {
-			if i.Idle > time.Minute || i.Uses == 3 || i.Age > time.Hour {
+			if i.Idle > time.Minute || i.Uses == 3 {
 				return driver.ErrBadConn
 			}
 			return nil
@@ -112,73 +113,36 @@ func TestOnAcquireRefusesByInfo(t *testing.T) {
 			acquire(t, p).Release()
 		}
 		assert.Equal(t, 2, f.Counts().Connects, "three uses each")
-		l := acquire(t, p)
-		advance(2 * time.Hour)
-		l.Release()
 		acquire(t, p).Release()
-		assert.Equal(t, 4, f.Counts().Connects, "an old one")
 		advance(2 * time.Minute)
 		acquire(t, p).Release()
-		assert.Equal(t, 5, f.Counts().Connects, "one that was idle")
+		assert.Equal(t, 4, f.Counts().Connects, "the third was idle")
 	})
-}
-
-func TestInfoAllocatesNothing(t *testing.T) {
-	p := openPlain(t, 4)
-	ctx := context.Background()
-	allocs := testing.AllocsPerRun(1000, func() {
-		l, err := p.Acquire(ctx)
-		if err != nil || l.Info().Uses < 0 {
-			t.Error(err)
-		}
-		l.Release()
-	})
-	assertNoAllocs(t, allocs)
 }
 
 type traceKey struct{}
 
-// traces records which caller's context each Connect and each OnConnect had.
-type traces struct {
-	mu  sync.Mutex
-	got []any
-}
-
-func (r *traces) add(ctx context.Context) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.got = append(r.got, ctx.Value(traceKey{}))
-	return nil
-}
-
-func (r *traces) take() []any {
-	synctest.Wait()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	got := r.got
-	r.got = nil
-	return got
-}
-
-// openTraced returns a pool whose Connects and OnConnects are recorded.
-func openTraced(t *testing.T, cfg pool.Config) (*drivertest.Fake, *pool.Pool[*conn], *traces) {
-	var r traces
-	cfg.OnConnect = func(ctx context.Context, _ driver.Conn) error { return r.add(ctx) }
+// openTraced returns a pool that records which caller's context each Connect and each
+// OnConnect got.
+func openTraced(t *testing.T, cfg pool.Config) (*drivertest.Fake, *pool.Pool[*conn], *diary) {
+	var d diary
+	record := func(ctx context.Context) { d.add("%v", ctx.Value(traceKey{})) }
+	cfg.OnConnect = func(ctx context.Context, _ driver.Conn) error { record(ctx); return nil }
 	f := drivertest.NewFake(t)
 	f.Always(drivertest.Connect, func(ctx context.Context, c *conn) error {
-		r.add(ctx)
+		record(ctx)
 		return drivertest.Delay(time.Second)(ctx, c)
 	})
-	return f, open[*conn](t, f, cfg), &r
+	return f, open[*conn](t, f, cfg), &d
 }
 
-// as returns a context with the value that traces look for.
+// as returns the context of a caller with a name.
 func as(parent context.Context, caller string) context.Context {
 	return context.WithValue(parent, traceKey{}, caller)
 }
 
-// A trace shows a Connect under the caller that caused it. The Connect has the
-// values of that caller's context, not its end.
+// A trace shows a Connect under the caller that caused it. The Connect gets the values
+// of that caller's context, but does not end with it.
 func TestConnectHasTheValuesOfTheCallersContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p, traced := openTraced(t, pool.Config{Backoff: pool.Backoff{Initial: 5 * time.Second}})
@@ -188,21 +152,21 @@ func TestConnectHasTheValuesOfTheCallersContext(t *testing.T) {
 		assert.Empty(t, traced.take())
 		advance(10 * time.Second)
 		late.wantLease(t)
-		assert.Equal(t, []any{"late", "late"}, traced.take(), "Connect after the backoff, OnConnect")
+		assert.Equal(t, []string{"late", "late"}, traced.take(), "Connect after the backoff, OnConnect")
 
 		ctx, cancel := context.WithTimeout(as(t.Context(), "short"), time.Second/2)
 		defer cancel()
 		short, long := start(ctx, p), start(as(t.Context(), "long"), p)
-		assert.Equal(t, []any{"short", "long"}, traced.take(), "Connect")
+		assert.Equal(t, []string{"short", "long"}, traced.take(), "Connect")
 		advance(2 * time.Second)
 		short.wantError(t, context.DeadlineExceeded)
 		long.wantLease(t)
-		assert.ElementsMatch(t, []any{"short", "long"}, traced.take(), "OnConnect")
+		assert.ElementsMatch(t, []string{"short", "long"}, traced.take(), "OnConnect")
 		assert.Equal(t, 3, p.Stats().Open)
 	})
 }
 
-// A Connect that no caller caused has no caller's values.
+// A Connect in the background has no caller's values.
 func TestBackgroundConnectHasNoCallersValues(t *testing.T) {
 	for name, cfg := range map[string]pool.Config{
 		"spare":       {MinIdle: 1, MaxUses: 1},
@@ -223,16 +187,38 @@ func TestBackgroundConnectHasNoCallersValues(t *testing.T) {
 			}
 			got := traced.take()
 			assert.GreaterOrEqual(t, len(got), 2)
-			for _, v := range got {
-				assert.Nil(t, v)
+			for _, caller := range got {
+				assert.Equal(t, "<nil>", caller)
 			}
 		})
 	}
 }
 
+func TestPingHasTheValuesOfTheCallersContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p, traced := openTraced(t, pool.Config{KeepAlive: time.Minute, Trace: pool.Trace{
+			Wait: func(ctx context.Context, _ pool.WaitStart) (context.Context, func(pool.WaitEnd)) {
+				return as(ctx, fmt.Sprint("traced ", ctx.Value(traceKey{}))), nil
+			},
+		}})
+		acquire(t, p).Release()
+		traced.take()
+		f.Always(drivertest.Ping, func(ctx context.Context, _ *conn) error {
+			traced.add("%v", ctx.Value(traceKey{}))
+			return nil
+		})
+		advance(10 * time.Second)
+		ctx, cancel := context.WithTimeout(as(t.Context(), "ada"), time.Second)
+		defer cancel()
+		start(ctx, p).wantLease(t).Release()
+		advance(time.Minute)
+		assert.Equal(t, []string{"traced ada", "<nil>"}, traced.take(), "before use, and KeepAlive")
+	})
+}
+
 // A wait for a release says that MaxOpen is too small; a wait for a Connect or
 // a Ping does not.
-func TestStatsTellWaitsForAReleaseFromOthers(t *testing.T) {
+func TestStatsCountWaitsForAReleaseSeparately(t *testing.T) {
 	for name, tt := range map[string]struct {
 		leased, idle int
 		cfg          pool.Config
@@ -260,7 +246,7 @@ func TestStatsTellWaitsForAReleaseFromOthers(t *testing.T) {
 			assert.Equal(t, tt.want, s.ReleaseWaits-before.ReleaseWaits, "ReleaseWaits")
 
 			advance(19 * time.Second)
-			assert.Zero(t, p.Stats().ReleaseWaitTime-before.ReleaseWaitTime, "of those who have not been served")
+			assert.Zero(t, p.Stats().ReleaseWaitTime-before.ReleaseWaitTime, "the callers have not been served")
 			advance(2 * time.Second)
 			s = p.Stats()
 			assert.Equal(t, tt.want, s.Timeouts)
@@ -272,28 +258,4 @@ func TestStatsTellWaitsForAReleaseFromOthers(t *testing.T) {
 			}
 		})
 	}
-}
-
-// A wait counts whether it was served, canceled or timed out.
-func TestReleaseWaitsCountHoweverTheyEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, p := openFake(t, pool.Config{MaxOpen: 1, AcquireTimeout: 5 * time.Second})
-		l := acquire(t, p)
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-		defer cancel()
-		canceled := start(ctx, p)
-		served := start(t.Context(), p)
-		advance(4 * time.Second)
-		canceled.wantError(t, context.DeadlineExceeded)
-		l.Release()
-		l = served.wantLease(t)
-		late := start(t.Context(), p)
-		advance(5 * time.Second)
-		late.wantError(t, pool.ErrTimeout)
-		l.Release()
-		s := p.Stats()
-		assert.Equal(t, [2]int64{3, 4}, [2]int64{s.ReleaseWaits, s.Waits})
-		assert.Equal(t, 12*time.Second, s.ReleaseWaitTime)
-		assert.Equal(t, 12*time.Second, s.WaitTime)
-	})
 }

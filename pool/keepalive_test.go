@@ -2,9 +2,9 @@ package pool_test
 
 import (
 	"context"
-	"maps"
-	"slices"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,7 +37,7 @@ func logPings(f *drivertest.Fake, step drivertest.Step) *pingLog {
 	return l
 }
 
-// take returns what was recorded, and starts over.
+// take returns and clears the record.
 func (l *pingLog) take() map[int][]time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -46,14 +46,13 @@ func (l *pingLog) take() map[int][]time.Time {
 	return at
 }
 
-// forever returns cfg without the limits that would close connections in a
-// long test.
+// forever returns cfg without the limits that would close connections in a long test.
 func forever(cfg pool.Config) pool.Config {
 	cfg.MaxIdleTime, cfg.MaxLifetime = -1, -1
 	return cfg
 }
 
-// Pings come no later than KeepAlive, at most a tenth earlier, and not in step.
+// Pings come up to a tenth earlier than KeepAlive, never later, and not in step.
 func TestEachIdleConnectionIsPingedOnItsOwnSchedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, forever(pool.Config{KeepAlive: 30 * time.Second}))
@@ -81,29 +80,104 @@ func TestEachIdleConnectionIsPingedOnItsOwnSchedule(t *testing.T) {
 	})
 }
 
-// Use is as good a sign of life as a Ping. A busy pool keeps its idle rest alive
-// all the same.
-func TestKeepAlivePingsOnlyConnectionsThatNobodyUses(t *testing.T) {
+// A lease may end without an error although the connection is dead, so busy
+// connections are pinged too. But the pool does not ping one during a lease.
+func TestKeepAlivePingsABusyConnectionBetweenItsUses(t *testing.T) {
+	const keepAlive = 30 * time.Second
+	for name, tt := range map[string]struct {
+		callers    int // for one connection
+		use, pause time.Duration
+		most       time.Duration // between two pings
+	}{
+		"used now and then":         {1, 10 * time.Millisecond, 20 * time.Second, keepAlive},
+		"used all the time":         {1, 500 * time.Millisecond, 0, keepAlive + 500*time.Millisecond},
+		"with a queue":              {5, 500 * time.Millisecond, 0, keepAlive + 500*time.Millisecond},
+		"with a pause between uses": {1, 700 * time.Millisecond, 50 * time.Millisecond, keepAlive + 700*time.Millisecond},
+		"long leases":               {1, time.Minute, time.Second, time.Minute + time.Second},
+		"long leases with a queue":  {2, time.Minute, 0, time.Minute},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			f, p := openFake(t, forever(pool.Config{MaxOpen: 1, KeepAlive: keepAlive, ValidateAfter: -1, AcquireTimeout: -1}))
+			pings := logPings(f, drivertest.Delay(time.Millisecond))
+			last, end := time.Now(), time.Now().Add(time.Hour)
+			var all sync.WaitGroup
+			for range tt.callers {
+				all.Go(func() {
+					for time.Now().Before(end) {
+						l := acquire(t, p)
+						sleep(tt.use)
+						l.Release()
+						sleep(tt.pause)
+					}
+				})
+			}
+			all.Wait()
+			times := pings.take()[1]
+			for _, at := range times {
+				assert.LessOrEqual(t, at.Sub(last), tt.most+time.Millisecond)
+				assert.GreaterOrEqual(t, at.Sub(last), 26*time.Second)
+				last = at
+			}
+			assert.GreaterOrEqual(t, len(times), 55)
+			assert.Equal(t, 1, f.Counts().Connects)
+		})
+	}
+}
+
+// The holder hides its error and releases the connection as if it were good.
+func TestKeepAliveFindsABusyConnectionDead(t *testing.T) {
+	for _, n := range []int{1, 5} {
+		bubble(t, fmt.Sprintf("connections=%d", n), func(t *testing.T) {
+			failed := 0
+			var mu sync.Mutex
+			failures(t, n, pinger, func(_ context.Context, c requester) error {
+				if c.Use() != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					failed++
+				}
+				return nil
+			})
+			assert.LessOrEqual(t, failed, 51*n, "in a second, of 200 each in 4 seconds")
+		})
+	}
+}
+
+// The keepalive of a busy pool takes no more than half of it.
+func TestKeepAliveLeavesHalfOfTheBusyConnectionsToCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, forever(pool.Config{MaxOpen: 2, KeepAlive: 30 * time.Second, ValidateAfter: -1}))
-		advance(time.Second)
-		fill(t, p, 2)
-		pings := logPings(f, nil)
-		leased := acquire(t, p)
-		for range 60 {
-			advance(20 * time.Second)
-			acquire(t, p).Release()
+		const size = 10
+		f, p := openFake(t, forever(pool.Config{MaxOpen: size, KeepAlive: 30 * time.Second, ValidateAfter: -1, PingTimeout: time.Minute}))
+		var pinged, most atomic.Int64
+		f.Always(drivertest.Ping, func(ctx context.Context, c *conn) error {
+			if n := pinged.Add(1); n > most.Load() {
+				most.Store(n)
+			}
+			defer pinged.Add(-1)
+			return drivertest.Delay(10*time.Second)(ctx, c)
+		})
+		var uses [2 * size]int
+		var all sync.WaitGroup
+		for i := range uses {
+			all.Go(func() {
+				for end := time.Now().Add(10 * time.Minute); time.Now().Before(end); uses[i]++ {
+					l := acquire(t, p)
+					<-time.After(100 * time.Millisecond)
+					l.Release()
+				}
+			})
 		}
-		assert.Empty(t, pings.take(), "one is leased all the time, the other used every 20 s")
-		for range 10 {
-			advance(time.Minute)
-			assert.Equal(t, []int{3 - leased.Conn().ID}, slices.Collect(maps.Keys(pings.take())))
+		all.Wait()
+		assert.EqualValues(t, size/2, most.Load(), "pinged at once")
+		assert.GreaterOrEqual(t, f.Counts().Pings, 10*600/40-size)
+		assert.Equal(t, size, f.Counts().Connects)
+		for _, n := range uses {
+			assert.Greater(t, n, 600*10/4)
 		}
-		leased.Release()
 	})
 }
 
-// A Ping is a sign of life: no check before use right after it.
+// A connection pinged a moment ago needs no check before use.
 func TestKeepAliveSparesTheCheckBeforeUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, forever(pool.Config{KeepAlive: 5 * time.Second, ValidateAfter: 10 * time.Second}))
@@ -131,13 +205,13 @@ func TestKeepAliveLeavesHalfOfTheIdleConnectionsToCallers(t *testing.T) {
 		close(gate)
 		releaseAll(leases)
 		advance(time.Second)
-		assert.Equal(t, 10, p.Stats().Idle, "those that were pinged are back")
+		assert.Equal(t, 10, p.Stats().Idle, "the pinged ones are back")
 		assert.Equal(t, 10, f.Counts().Connects)
 	})
 }
 
 // pinging opens a pool with n idle connections, or MinIdle, and returns while the
-// keepalive of one of them does step.
+// keepalive of one of them runs step.
 func pinging(t *testing.T, n int, cfg pool.Config, step drivertest.Step) (*drivertest.Fake, *pool.Pool[*conn]) {
 	cfg.KeepAlive, cfg.PingTimeout = 30*time.Second, 15*time.Second
 	f, p := openFake(t, forever(cfg))
@@ -152,7 +226,7 @@ func pinging(t *testing.T, n int, cfg pool.Config, step drivertest.Step) (*drive
 	return f, p
 }
 
-func TestKeepAliveInProgressHoldsUpNobody(t *testing.T) {
+func TestKeepAliveInProgressBlocksNobody(t *testing.T) {
 	bubble(t, "a caller in a full pool gets the connection after its Ping", func(t *testing.T) {
 		gate := make(chan struct{})
 		_, p := pinging(t, 1, pool.Config{MaxOpen: 1}, drivertest.HangUntil(gate))

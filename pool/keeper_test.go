@@ -12,8 +12,8 @@ import (
 	"github.com/hotline-go/hotline/driver/drivertest"
 )
 
-// An old connection that can't be replaced yet is no reason to look every
-// millisecond, as long as it is known when.
+// If an old connection can't be replaced yet, and the pool knows when it can, it need
+// not sweep every millisecond until then.
 func TestKeeperSleepsWhileTheServerWantsAPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, err := New[*drivertest.FakeConn](drivertest.NewFake(t), Config{MaxLifetime: time.Minute, LifetimeJitter: -1})
@@ -38,8 +38,8 @@ func TestKeeperSleepsWhileTheServerWantsAPause(t *testing.T) {
 	})
 }
 
-// A caller may take a connection while the keeper looks at it.
-func TestKeeperStaysAwakeForAConnectionThatIsClaimedUnderItsEyes(t *testing.T) {
+// A caller may claim a connection while the keeper looks at it.
+func TestKeeperStaysAwakeForAConnectionClaimedDuringItsSweep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, err := New[*drivertest.FakeConn](drivertest.NewFake(t), Config{})
 		require.NoError(t, err)
@@ -50,7 +50,7 @@ func TestKeeperStaysAwakeForAConnectionThatIsClaimedUnderItsEyes(t *testing.T) {
 		<-time.After(10 * time.Second)
 		s := (*p.slots.Load())[0]
 		w := s.load() &^ stale
-		s.state.Store(uint64(w)) // as if it were to be marked in this sweep
+		s.state.Store(uint64(w)) // the state that this sweep would have marked
 		seen := seen{gen: w.gen(), idleSince: 1}
 		l, err = p.Acquire(context.Background())
 		require.NoError(t, err)
@@ -60,5 +60,26 @@ func TestKeeperStaysAwakeForAConnectionThatIsClaimedUnderItsEyes(t *testing.T) {
 		p.lookAtIdle(&r, s, w, &seen)
 		p.mu.Unlock()
 		assert.True(t, r.awake)
+	})
+}
+
+// A connection may be pinged, or its slot may get another one, while the keeper looks
+// at it.
+func TestKeeperDoesNotPingAConnectionPingedDuringItsSweep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := drivertest.NewFake(t)
+		p, err := New[*drivertest.FakeConn](f, Config{KeepAlive: time.Minute})
+		require.NoError(t, err)
+		defer p.Close()
+		l, err := p.Acquire(context.Background())
+		require.NoError(t, err)
+		l.Release()
+		s := (*p.slots.Load())[0]
+		r := round[*drivertest.FakeConn]{now: p.now(), next: -1, pings: []found[*drivertest.FakeConn]{{s, s.load()}}}
+		p.mu.Lock()
+		p.pingLocked(&r)
+		p.mu.Unlock()
+		synctest.Wait()
+		assert.Zero(t, f.Counts().Pings)
 	})
 }

@@ -8,9 +8,9 @@ import (
 )
 
 // Lease is one holder's right to use a connection, from Acquire until Release,
-// Discard or Hijack ends it. It is a small value. Copies are the same lease: once
-// one of them is ended, all are, and none can reach the connection's next holder.
-// The zero Lease has ended.
+// End, Discard or Hijack. It is a small value. Copies are the same lease: once one of
+// them ends, all have ended, and none can reach the connection's next holder. The
+// zero Lease has ended.
 //
 // Only one goroutine may use a lease at a time.
 type Lease[C any] struct {
@@ -19,20 +19,44 @@ type Lease[C any] struct {
 	conn C
 }
 
-// Conn returns the connection. It panics after the end of the lease, because
-// somebody else may have the connection by then.
+// Conn returns the connection. It panics after the end of the lease, because another
+// holder may have the connection by then.
 func (l Lease[C]) Conn() C {
 	if s := l.slot; s != nil && (s.load().isLease(l.word) || l.wasCut()) {
 		return l.conn
 	}
-	panic("pool: Lease.Conn after the lease was ended by Release, Discard or Hijack")
+	panic("pool: Lease.Conn after the lease was ended by Release, End, Discard or Hijack")
+}
+
+// Bind makes the I/O of the connection fail soon after ctx ends, until unbind is
+// called, as [Pool.Do] does. Call unbind before the lease ends: otherwise the end of
+// ctx would reach the next holder. Bind does nothing if the driver's connections are
+// not a driver.Binder or if ctx never ends. It panics after the end of the lease.
+func (l Lease[C]) Bind(ctx context.Context) (unbind func()) {
+	l.Conn() // panics
+	if unbind := l.bind(ctx); unbind != nil {
+		return unbind
+	}
+	return func() {}
+}
+
+// bind is Bind of a lease that has not ended. It returns nil if there is nothing to
+// undo.
+func (l Lease[C]) bind(ctx context.Context) (unbind func()) {
+	if b, ok := l.slot.raw.(driver.Binder); ok && ctx.Done() != nil {
+		return b.Bind(ctx)
+	}
+	return nil
 }
 
 // Release ends the lease and gives the connection back, to the oldest waiter if
-// there is one. The connection is closed instead, in the background, if it says
-// that it is no longer valid (driver.Validator), if OnRelease returns an error, or
-// if a limit such as MaxLifetime or MaxUses is reached. Release does no I/O and
-// does not block. On a lease that has ended, it does nothing.
+// there is one. The pool closes the connection instead, in the background, if it
+// reports that it is no longer valid (driver.Validator), if OnRelease returns an
+// error, or if a limit such as MaxLifetime or MaxUses is reached. Release does no I/O
+// and does not block. On a lease that has ended, it does nothing.
+//
+// Release is for a connection that still works. After an error, call [Lease.End]
+// instead.
 func (l Lease[C]) Release() {
 	s := l.slot
 	if s == nil {
@@ -43,7 +67,44 @@ func (l Lease[C]) Release() {
 		p.hint.Put(s)
 		return
 	}
-	p.release(l)
+	p.release(l, fromHolder)
+}
+
+// End ends the lease after a use that returned err. [Pool.Do] calls it.
+//
+//	err                               the connection is
+//	nil                               released
+//	driver.IsBad                      discarded
+//	driver.IsGood, or Advice.Answer   released
+//	any other                         released, and pinged before its next use
+//
+// The Ping begins at once, in the background. A connection that is not
+// a driver.Pinger is released if it is a driver.Validator, which Release asks, and
+// discarded otherwise. If Config.BadConn is set, it alone decides whether the
+// connection is discarded or released. End does no I/O and does not block. On a lease
+// that has ended, it does nothing.
+func (l Lease[C]) End(err error) {
+	if err == nil || l.slot == nil {
+		l.Release()
+		return
+	}
+	judged := false
+	defer func() {
+		if !judged { // BadConn, Answer or a method of err ended by a panic
+			l.Discard(ErrUnfinished)
+		}
+	}()
+	p := l.slot.pool
+	bad, known := p.judge(err)
+	judged = true
+	switch {
+	case bad || !known && !l.word.has(pings|validates):
+		l.Discard(err)
+	case known || !l.word.has(pings):
+		l.Release()
+	default:
+		p.release(l, fromFailure)
+	}
 }
 
 // Discard ends the lease and closes the connection, in the background. err is
@@ -56,19 +117,21 @@ func (l Lease[C]) Discard(err error) {
 	}
 	w, ok := s.grab(l.word)
 	if !ok {
+		l.endCut()
 		return
 	}
 	if err == nil {
 		err = errors.New("pool: discarded by its holder")
 	}
 	p := s.pool
+	defer p.used(s.takeWatch())
 	dead, why := false, reason{cause: bad, err: err}
 	defer func() { // also if a method of err panics
 		p.mu.Lock()
 		if dead {
-			p.suspectLocked() // what killed this one may have killed the others
+			p.suspectLocked() // whatever killed this one may have killed the others
 		}
-		p.putBackLocked(s, why, false)
+		p.putBackLocked(s, why, fromHolder)
 		p.mu.Unlock()
 	}()
 	dead = driver.IsBad(err) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
@@ -76,9 +139,17 @@ func (l Lease[C]) Discard(err error) {
 }
 
 // Hijack ends the lease and lets the caller keep the connection: the pool forgets
-// it and will not close it. It panics if the lease has ended. If Shutdown closed
-// the connection during the lease, Hijack returns it closed.
-func (l Lease[C]) Hijack() C {
+// it and will not close it. The caller must close it and then call closed. Until
+// then, the connection keeps its permit of Config.Gate, and a connector that counts
+// connections (driver.Tracker) counts it as open. After the first call, closed does
+// nothing.
+//
+// The caller does not learn that the permit is lost (Permit.Lost). If the permits of
+// the gate can be lost, do not hijack a connection that must not outlive its permit.
+//
+// Hijack panics if the lease has ended. If Shutdown or a StrictGate closed the
+// connection during the lease, Hijack returns it closed.
+func (l Lease[C]) Hijack() (c C, closed func()) {
 	if l.slot == nil {
 		panic("pool: Lease.Hijack of the zero lease")
 	}
@@ -86,32 +157,50 @@ func (l Lease[C]) Hijack() C {
 	p := s.pool
 	if _, ok := s.grab(l.word); !ok {
 		if l.wasCut() {
-			return l.conn
+			l.endCut()
+			return l.conn, func() {}
 		}
 		panic("pool: Lease.Hijack after the lease was ended")
 	}
+	defer p.used(s.takeWatch())
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.keeper.leased = max(p.keeper.leased-1, 0)
 	p.total.hijacked++
+	closed = p.handOver(s.raw, s.takePass())
 	p.freeLocked(s)
 	p.serveLocked()
 	p.changedLocked() // Shutdown may wait for this lease
-	return l.conn
+	return l.conn, closed
 }
 
-// wasCut reports whether Shutdown closed the connection during this lease. Its
-// holder can't know that.
+// endCut ends a lease whose connection was closed during it, so that its slot can get
+// another one. It does nothing if the lease has ended.
+func (l Lease[C]) endCut() {
+	if !l.wasCut() {
+		return // without the lock: a deferred Discard ends most leases a second time
+	}
+	s := l.slot
+	p := s.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !l.wasCut() {
+		return
+	}
+	w := s.load()
+	s.move(w, w&^cut) // nobody else changes it: under mu
+	if w.phase() == free {
+		s.empty()
+	}
+}
+
+// wasCut reports whether Shutdown or a StrictGate closed the connection during this
+// lease, which has not ended. Its holder can't know that.
 func (l Lease[C]) wasCut() bool {
 	now := l.slot.load()
 	return now.has(cut) && now.gen() == l.word.gen()
 }
 
-// isFresh reports whether the connection comes straight from Connect. Any other
-// may have died since then, and needs a reset.
+// isFresh reports whether the connection comes straight from Connect. Any other one
+// may have died since, and needs a reset.
 func (l Lease[C]) isFresh() bool { return l.slot.uses(l.word) == 1 && !l.slot.rested }
-
-// ready reports whether the claimed connection needs no prepare.
-func (l Lease[C]) ready() bool {
-	return !l.word.has(resets) && l.slot.pool.cfg.OnAcquire == nil
-}

@@ -1,7 +1,9 @@
 package pool_test
 
 import (
+	"context"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +19,7 @@ import (
 // rules_slots_test.go tests that an ended lease harms nobody.
 
 func TestEndedLeaseSaysSo(t *testing.T) {
-	const conned = "pool: Lease.Conn after the lease was ended by Release, Discard or Hijack"
+	const conned = "pool: Lease.Conn after the lease was ended by Release, End, Discard or Hijack"
 	for name, end := range ends {
 		bubble(t, name, func(t *testing.T) {
 			_, p := openFake(t, pool.Config{})
@@ -29,12 +31,13 @@ func TestEndedLeaseSaysSo(t *testing.T) {
 	}
 	var zero pool.Lease[*conn]
 	zero.Release()
+	zero.End(errUnknown)
 	zero.Discard(io.EOF)
 	assert.PanicsWithValue(t, conned, func() { zero.Conn() })
 	assert.PanicsWithValue(t, "pool: Lease.Hijack of the zero lease", func() { zero.Hijack() })
 }
 
-// A connection that killed its lease may not be the only dead one.
+// A connection that died in its lease may not be the only dead one.
 func TestDiscardOfADeadConnectionPutsTheOthersUnderSuspicion(t *testing.T) {
 	for name, tt := range map[string]struct {
 		err   error
@@ -60,8 +63,8 @@ func TestPoolForgetsAHijackedConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 1, KeepAlive: time.Second, MaxLifetime: time.Minute})
 		l := acquire(t, p)
-		p.Reset() // which it outlives
-		c := l.Hijack()
+		p.Reset() // does not close it
+		c := hijack(l)
 		s := p.Stats()
 		assert.Equal(t, pool.Stats{Gauges: pool.Gauges{MaxOpen: 1, Limit: 1}, Acquires: 1, Hijacked: 1, Connects: 1, Waits: 1}, s)
 
@@ -77,33 +80,78 @@ func TestPoolForgetsAHijackedConnection(t *testing.T) {
 	})
 }
 
-func TestLeaseGivesTheDriversConnectionAsC(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+func TestLeaseBindMakesTheIOObeyAContext(t *testing.T) {
+	bubble(t, "until unbind", func(t *testing.T) {
 		f := drivertest.NewFake(t)
-		p := open[interface{ Use() error }](t, f, pool.Config{})
+		f.Wrap = drivertest.Bound
+		p := open[*drivertest.BoundConn](t, f, pool.Config{})
+		l, err := p.Acquire(t.Context())
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		f.Always(drivertest.Use, drivertest.Hang)
+		unbind := l.Bind(ctx)
+		began := time.Now()
+		assert.ErrorIs(t, l.Conn().Use(), context.DeadlineExceeded)
+		assert.Equal(t, time.Second, time.Since(began))
+		unbind()
+		f.Always(drivertest.Use, nil)
+		assert.NoError(t, l.Conn().Use(), "the context has ended, but no longer counts")
+		l.Release()
+		assert.Panics(t, func() { l.Bind(ctx) }, "the next holder may have the connection")
+	})
+	bubble(t, "if the driver can do it", func(t *testing.T) {
+		_, p := openFake(t, pool.Config{})
 		l := acquire(t, p)
-		assert.Same(t, f.Conns()[0], l.Conn())
+		ctx, cancel := context.WithCancel(t.Context())
+		unbind := l.Bind(ctx)
+		cancel()
+		assert.NoError(t, l.Conn().Use())
+		unbind()
 		l.Release()
 	})
 }
 
-func TestConnectionsThatAreNotACFailForGood(t *testing.T) {
+func TestConnectionsThatAreNotACFailPermanently(t *testing.T) {
 	bubble(t, "another type", func(t *testing.T) {
 		wantNoC[*conn](t, drivertest.Bare, "the driver's connection is a *drivertest.BareConn, not a *drivertest.FakeConn: open the pool for the type that the driver returns")
 	})
 	bubble(t, "a type without the interface", func(t *testing.T) {
-		wantNoC[driver.Pinger](t, drivertest.Bare, "the driver's connection is a *drivertest.BareConn, not a driver.Pinger: open the pool for the type that the driver returns")
+		wantNoC[driver.Pinger](t, drivertest.Bare, "the driver's connection is a *drivertest.BareConn, not a driver.Pinger: method Ping is missing or has another type")
+	})
+	bubble(t, "a type whose method has another result", func(t *testing.T) {
+		wantNoC[interface{ Use() string }](t, drivertest.Bare, "the driver's connection is a *drivertest.BareConn, not a interface { Use() string }: method Use is missing or has another type")
+	})
+	bubble(t, "a client of another type", func(t *testing.T) {
+		wantNoC[*conn](t, func(c *conn) driver.Conn { return adapter{c} }, "the driver's connection is a string, not a *drivertest.FakeConn: open the pool for the type that the driver returns")
+	})
+	bubble(t, "a client that is nil", func(t *testing.T) {
+		wantNoC[driver.Pinger](t, func(c *conn) driver.Conn { return clientless{c} }, "the driver's connection is a <nil>, not a driver.Pinger: open the pool for the type that the driver returns")
 	})
 	bubble(t, "nothing", func(t *testing.T) {
 		wantNoC[*conn](t, func(*conn) driver.Conn { return nil }, "the driver returned neither a connection nor an error")
 	})
 }
 
-// wantNoC fails t unless Acquire fails for good with the error text, in a pool of
-// C whose driver returns what wrap makes.
+// adapter stands for a client that is a string.
+type adapter struct{ driver.Conn }
+
+func (adapter) Client() any { return "client" }
+
+// clientless stands for a client that is nil.
+type clientless struct{ driver.Conn }
+
+func (clientless) Client() any { return nil }
+
+// wantNoC fails t unless Acquire fails permanently with the error text, in a pool of
+// C whose driver returns connections made by wrap.
 func wantNoC[C any](t *testing.T, wrap func(*conn) driver.Conn, text string) {
 	f := &drivertest.Fake{Wrap: wrap}
 	e := start(t.Context(), open[C](t, f, pool.Config{})).wantError(t, nil)
 	assert.EqualError(t, e.Cause, text)
 	assert.True(t, driver.IsPermanent(e))
+	if strings.Contains(text, " not a ") {
+		assert.Regexp(t, `^pool "\*drivertest.Fake": wrong type of connection after 0s: the driver's connection is a `, e.Error())
+		assert.NotContains(t, e.Error(), "next attempt", "no attempt helps")
+	}
 }

@@ -5,18 +5,18 @@ import (
 	"sync/atomic"
 )
 
-// list is a set of slot indexes: the slots that may be idle. An idle slot is
-// always in it, as the flag listed of its word says; a slot that has come into
-// use stays in it until somebody under Pool.mu finds it there.
+// list is a set of slot indexes: the slots that may be idle. It has every idle slot,
+// and the words of its slots have the flag listed. A slot that comes into use stays
+// in it until a holder of Pool.mu takes it out.
 //
-// It is changed under Pool.mu and read by anybody. A reader without the lock may
+// It is changed only under Pool.mu. It may be read without the lock, but may then
 // miss an index that was added a moment ago.
 type list struct {
 	levels atomic.Pointer[levels]
 }
 
-// levels has a bit per slot, and above that a bit for each word of these that
-// is not zero: so 50,000 slots in use are passed over in 13 steps.
+// levels has a bit per slot, and in words a bit for each element of bits that is not
+// zero. Skipping 50,000 slots in use takes 13 steps.
 type levels struct {
 	bits, words []atomic.Uint64
 }
@@ -60,7 +60,7 @@ func (l *list) remove(i int) {
 	}
 }
 
-// next returns the lowest index from i on, or -1 if there is none.
+// next returns the lowest index from i on, or -1.
 func (l *list) next(i int) int {
 	v := l.levels.Load()
 	if v == nil || i/64 >= len(v.bits) {

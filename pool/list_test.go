@@ -7,7 +7,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The list against a map, across the borders of words.
+// Compares the list with a map, across word boundaries.
 func TestListHoldsWhatWasAdded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var l list

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,50 +14,34 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/driver/drivertest"
 	"github.com/hotline-go/hotline/pool"
 )
 
-// logLines is what a logger wrote.
-type logLines struct {
-	mu    sync.Mutex
-	lines []string
-}
+// logLines is the output of a logger.
+type logLines struct{ diary }
 
 // logger returns a logger for messages up to the given level.
 func (l *logLines) logger(verbosity int) logr.Logger {
-	return funcr.New(func(_, args string) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.lines = append(l.lines, args)
-	}, funcr.Options{Verbosity: verbosity})
+	return funcr.New(func(_, args string) { l.add("%s", args) }, funcr.Options{Verbosity: verbosity})
 }
 
-// take returns the lines up to now, and starts over.
-func (l *logLines) take() []string {
-	synctest.Wait()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	lines := l.lines
-	l.lines = nil
-	return lines
-}
-
-// want fails t unless the lines since the last call match want, one by one:
-// each contains all words of its entry, which | separates.
+// want fails t unless the lines since the last call match want, one by one: a line
+// must contain all parts of its entry, which are separated by |.
 func (l *logLines) want(t *testing.T, want ...string) {
 	t.Helper()
 	lines := l.take()
 	require.Len(t, lines, len(want), "%q", lines)
 	for i, w := range want {
-		for _, word := range strings.Split(w, "|") {
+		for word := range strings.SplitSeq(w, "|") {
 			assert.Contains(t, lines[i], word)
 		}
 	}
 }
 
-// A connection fails to connect, connects, is pinged, fails its ping, and is
-// closed. Each message comes at its level, which stands before it here.
+// A connection fails to connect, connects, is pinged, fails its ping, and is closed.
+// Each message has the level that precedes it here.
 func TestLoggerGetsEachMessageAtItsLevel(t *testing.T) {
 	for level := range 3 {
 		bubble(t, string(rune('0'+level)), func(t *testing.T) {
@@ -104,7 +87,7 @@ func TestLoggerGetsEachMessageAtItsLevel(t *testing.T) {
 	}
 }
 
-// The end of the pool ends its Connects, which is not a failure to report.
+// Closing the pool ends its Connects, which is not a failure to report.
 func TestClosingThePoolLogsNoConnectError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logLines
@@ -117,7 +100,7 @@ func TestClosingThePoolLogsNoConnectError(t *testing.T) {
 	})
 }
 
-// Only the log says where a panic in the background came from.
+// Only the log shows where a background panic came from.
 func TestPanicsAreLoggedWithTheirStacks(t *testing.T) {
 	for _, op := range []drivertest.Op{drivertest.Connect, drivertest.Ping, drivertest.Close} {
 		bubble(t, op.String(), func(t *testing.T) {
@@ -133,6 +116,36 @@ func TestPanicsAreLoggedWithTheirStacks(t *testing.T) {
 			assert.True(t, slices.ContainsFunc(log.take(), func(line string) bool {
 				return strings.Contains(line, "pool: panic: boom") && strings.Contains(line, `"stack"="goroutine `)
 			}))
+		})
+	}
+}
+
+// A panic in a Trace function with no caller or error to report it is logged as an
+// error, whatever the level, and is not mixed up with one of OnClose.
+func TestPanicsOfTraceAreLoggedAsErrors(t *testing.T) {
+	boom := errors.New("boom")
+	failed := func(f string) string {
+		return `"msg"="` + f + ` failed" "error"="pool: panic: boom"|"stack"="goroutine `
+	}
+	for name, tt := range map[string]struct {
+		cfg  pool.Config
+		want []string
+	}{
+		"Close":   {pool.Config{Trace: pool.Trace{Close: func(pool.CloseInfo) { panic(boom) }}}, []string{failed("Trace.Close")}},
+		"Leak":    {pool.Config{Trace: pool.Trace{Leak: func(pool.LeakInfo) { panic(boom) }}}, []string{"may be leaked", failed("Trace.Leak"), "has ended", failed("Trace.Leak")}},
+		"OnClose": {pool.Config{Trace: pool.Trace{Close: func(pool.CloseInfo) {}}, OnClose: func(driver.Conn, error) { panic(boom) }}, nil},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			var log logLines
+			tt.cfg.MaxOpen, tt.cfg.LeakAfter, tt.cfg.Logger = 1, 5*time.Second, log.logger(0)
+			_, p := openFake(t, tt.cfg)
+			l := acquire(t, p)
+			if name == "Leak" {
+				advance(10 * time.Second)
+			}
+			l.Discard(nil)
+			advance(10 * time.Second)
+			log.want(t, tt.want...)
 		})
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// Check is what must be true whenever all is quiet.
+// Check verifies what must be true whenever all is quiet.
 func (m *machine) Check(t *rapid.T) {
 	synctest.Wait()
 	m.settle(t)
@@ -27,8 +27,8 @@ func (m *machine) Check(t *rapid.T) {
 	m.watch.next()
 }
 
-// settle takes the callers that have returned out of the model's queue, and
-// checks what they have got.
+// settle takes the callers that have returned out of the model's queue, and checks
+// their results.
 func (m *machine) settle(t *rapid.T) {
 	overtaken := m.callers[:0:0]
 	m.callers = slices.DeleteFunc(m.callers, func(q *queued) bool {
@@ -48,7 +48,7 @@ func (m *machine) settle(t *rapid.T) {
 	})
 }
 
-// checkError checks that the error of a caller has the reason that it names.
+// checkError checks that there is a reason for the error of a caller.
 func (m *machine) checkError(t *rapid.T, q *queued) {
 	var e *pool.AcquireError
 	require.ErrorAs(t, q.err, &e)
@@ -67,15 +67,16 @@ func (m *machine) checkError(t *rapid.T, q *queued) {
 		m.rejected++
 	case errors.Is(cause, pool.ErrSuspended):
 		assert.True(t, m.cfg.FailFast && m.watch.limit == 0, "ErrSuspended at MaxOpen %d", m.watch.limit)
-	case errors.Is(cause, errRefused), errors.Is(cause, driver.ErrBadConn) && m.cfg.OnAcquire != nil:
+	case e.Connect == nil && (errors.Is(cause, errRefused) || errors.Is(cause, driver.ErrBadConn) && m.cfg.OnAcquire != nil):
 		// the hook's
 	default:
 		useless := m.pool.Stats().Useless > 1 && strings.Contains(cause.Error(), "dead at its first use")
 		assert.True(t, useless || m.watch.explains(cause), "not the error of any Connect: %v", cause)
+		m.failed++
 	}
 }
 
-// checkServer compares with what the server has seen.
+// checkServer compares the pool with the server's counts.
 func (m *machine) checkServer(t *rapid.T) {
 	assert.Empty(t, m.watch.exceeded, "a Connect began with MaxOpen connections there")
 	assert.LessOrEqual(t, m.fake.Counts().Peak, m.watch.largest)
@@ -99,10 +100,10 @@ func (m *machine) checkStats(t *rapid.T) {
 			MaxOpen: m.watch.limit, Limit: min(s.Limit, m.watch.limit), Open: n.Open - s.Closing, Idle: n.Open - s.Closing - len(m.leases), Leased: len(m.leases),
 			Connecting: n.Connecting, Closing: s.Closing, Waiting: len(m.callers),
 		},
-		Acquires: m.acquired, Timeouts: m.timeouts, Rejected: m.rejected,
+		Acquires: m.acquired, Timeouts: m.timeouts, Rejected: m.rejected, Failed: m.failed,
 		Connects: int64(n.Connects - n.Connecting), Pings: int64(n.Pings - m.watch.pinging), Hijacked: m.hijacked,
 		Closed: closes,
-		// What the model does not tell apart.
+		// The model does not distinguish these.
 		Canceled: s.Canceled, Waits: s.Waits, ReleaseWaits: s.ReleaseWaits, Useless: s.Useless, ConnectFailures: s.ConnectFailures, PingFailures: s.PingFailures,
 	}, s)
 	sum := closes.Bad + closes.Invalid + closes.Idle + closes.Lifetime + closes.Uses + closes.Reset + closes.Shutdown
@@ -116,7 +117,7 @@ func (m *machine) checkStats(t *rapid.T) {
 	}
 }
 
-// checkWaiters checks that nobody waits for nothing.
+// checkWaiters checks that every waiter has something to wait for.
 func (m *machine) checkWaiters(t *rapid.T) {
 	waiting := len(m.callers)
 	if waiting == 0 {
@@ -140,8 +141,8 @@ func (m *machine) checkWaiters(t *rapid.T) {
 	}
 }
 
-// hope reports whether a connection of the pool may yet serve a waiter: one is
-// pinged, or leased for less than 5 seconds. Its sweeps may come late by 2.
+// hope reports whether a connection of the pool may yet serve a waiter: one is being
+// pinged, or leased for less than 5 seconds (3, plus up to 2 for a late sweep).
 func (m *machine) hope() bool {
 	if m.watch.pinging > 0 || m.cfg.FailFast {
 		return m.watch.pinging > 0
@@ -149,17 +150,17 @@ func (m *machine) hope() bool {
 	return slices.ContainsFunc(m.leases, func(l pool.Lease[user]) bool { return time.Since(m.since[l]) < 5*time.Second })
 }
 
-// checkFailuresTold checks that Connects that have failed since the last success
-// have failed the callers who waited through all of one, unless a connection of
-// the pool may yet serve them.
+// checkFailuresTold checks that a Connect that failed since the last success has
+// failed the callers that joined before it began, unless a connection of the pool may
+// yet serve them.
 func (m *machine) checkFailuresTold(t *rapid.T) {
-	if m.watch.worked || m.watch.dubious || m.watch.full || m.hope() {
-		return
-	}
 	if m.watch.spoiled {
 		for _, q := range m.callers {
-			q.joined = m.watch.tick + 1 // perhaps anew, after a dead connection
+			q.joined = m.watch.tick + 1 // perhaps again, after a dead connection
 		}
+	}
+	if m.watch.worked || m.watch.dubious || m.watch.full || m.hope() {
+		return
 	}
 	for _, a := range m.watch.failedSince() {
 		for _, q := range m.callers {
@@ -175,8 +176,8 @@ func (m *machine) maxConnecting() int {
 	return m.cfg.MaxConnecting
 }
 
-// finish ends a run: with a healthy server and no holder no slot is lost, and
-// after Close nothing is left.
+// finish ends a run. It checks that no slot is lost, with a healthy server and no
+// holder, and that Close leaves nothing.
 func (m *machine) finish(t *rapid.T) {
 	m.heal()
 	for _, q := range m.callers {
@@ -202,11 +203,11 @@ func (m *machine) releaseAll() {
 	m.leases = nil
 }
 
-// checkSlots checks that MaxOpen Acquires succeed, that one more has to wait,
-// and that MinIdle are there afterwards.
+// checkSlots checks that MaxOpen Acquires succeed, that one more must wait, and that
+// MinIdle connections are open afterward.
 func (m *machine) checkSlots(t *rapid.T) {
 	m.resize(t, m.cfg.MaxOpen)
-	if m.killed || m.useless > 0 { // what is dead, or was refused by the hook, looks useless
+	if m.killed || m.useless > 0 { // connections that died or that the hook rejected look useless
 		m.Reset(t)
 	}
 	advance(permanent + throttle)
@@ -215,7 +216,7 @@ func (m *machine) checkSlots(t *rapid.T) {
 		m.Acquire(t)
 	}
 	m.Check(t)
-	if m.watch.dubious { // then connections come one by one
+	if m.watch.dubious { // then the pool connects one at a time
 		advance(1500 * time.Millisecond)
 		m.Check(t)
 	}

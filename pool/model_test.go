@@ -17,12 +17,12 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// The model test does random things to a pool, one after the other, each in
-// the quiet of a bubble. machine is what it does, and the little that has to be
-// known to say afterwards what must be true: who waits, who holds a lease, how
-// connecting went. model_check_test.go has that.
+// The model test does random actions on a pool in a bubble, one after another, and
+// waits until all is quiet after each. machine has the actions and the facts needed to
+// check the pool afterward: which callers wait, which hold a lease, how connecting
+// went. model_check_test.go has the checks.
 //
-// Longer: go test ./pool -run RandomActions -rapid.checks=100000
+// For a longer run: go test ./pool -run RandomActions -rapid.checks=100000
 func TestRandomActionsKeepThePromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rapid.SyncTest(t, func(t *rapid.T) {
@@ -34,15 +34,16 @@ func TestRandomActionsKeepThePromises(t *testing.T) {
 	})
 }
 
-// user is what the model test wants of a connection. It is true of those with
-// all optional interfaces, and of those with none, which take the fast path.
+// user is the part of a connection that the model test uses. Connections with all
+// optional interfaces have it, and so do connections with none, which take the fast
+// path.
 type user interface {
 	driver.Conn
 	Use() error
 }
 
-// machine is a pool under test, with what the test knows of it. Its exported
-// methods are the actions, and Check, which follows each.
+// machine is a pool under test, and what the test knows about it. Its exported methods
+// are the actions, and Check, which runs after each.
 type machine struct {
 	fake *drivertest.Fake
 	pool *pool.Pool[user]
@@ -55,9 +56,9 @@ type machine struct {
 	callers []*queued // of Acquire, not known to have returned, oldest first
 	gate    chan struct{}
 	closed  bool
-	killed  bool // some connection was, by the server
+	killed  bool // the server has killed a connection
 
-	acquired, timeouts, rejected, hijacked, useless int64
+	acquired, timeouts, rejected, failed, hijacked, useless int64
 
 	watch watch
 }
@@ -84,7 +85,7 @@ func newMachine(t *rapid.T) *machine {
 	if rapid.Bool().Draw(t, "OnAcquire") {
 		m.cfg.OnAcquire = m.watch.onAcquire
 	}
-	m.watch.next() // from 1
+	m.watch.next() // ticks start at 1
 	m.watch.setLimit(m.cfg.MaxOpen)
 	m.scriptConnect(nil)
 	p, err := pool.New[user](&watchedConnector{m.fake, &m.watch}, m.cfg)
@@ -95,7 +96,7 @@ func newMachine(t *rapid.T) *machine {
 	return m
 }
 
-// drawConfig returns settings of any kind, of a size that few actions reach.
+// drawConfig returns random settings, small enough for a few actions to reach the limits.
 func drawConfig(t *rapid.T) pool.Config {
 	duration := func(name string, of ...time.Duration) time.Duration { return rapid.SampledFrom(of).Draw(t, name) }
 	maxOpen := rapid.IntRange(1, 4).Draw(t, "MaxOpen")
@@ -139,8 +140,7 @@ func (m *machine) Cancel(t *rapid.T) {
 	q.cancel()
 }
 
-// Try is TryAcquire. It must succeed where nothing but the fast path is in
-// question.
+// Try is TryAcquire. It must succeed if the fast path alone decides.
 func (m *machine) Try(t *rapid.T) {
 	before := m.pool.Stats()
 	l, ok := try(m.pool)
@@ -157,7 +157,7 @@ func (m *machine) hold(l pool.Lease[user]) {
 	m.since[l] = time.Now()
 }
 
-// pick takes one of the leases that are held.
+// pick takes one of the current leases.
 func (m *machine) pick(t *rapid.T) pool.Lease[user] {
 	if len(m.leases) == 0 {
 		t.Skip()
@@ -187,8 +187,11 @@ func (m *machine) Discard(t *rapid.T) {
 	m.pick(t).Discard(rapid.SampledFrom([]error{nil, errScripted, io.EOF}).Draw(t, "reason"))
 }
 
-// Hijack closes the connection first, so that the server never counts it on
-// top of those in the pool.
+// Fail ends a lease after an unknown error.
+func (m *machine) Fail(t *rapid.T) { m.pick(t).End(errUnknown) }
+
+// Hijack closes the connection first, so that the server never counts it in addition
+// to those in the pool.
 func (m *machine) Hijack(t *rapid.T) {
 	l := m.pick(t)
 	m.hijacked++
@@ -198,7 +201,7 @@ func (m *machine) Hijack(t *rapid.T) {
 	l.Hijack()
 }
 
-// Misuse does to an ended lease what must have no effect.
+// Misuse uses an ended lease, which must have no effect.
 func (m *machine) Misuse(t *rapid.T) {
 	if len(m.ended) == 0 {
 		t.Skip()
@@ -226,7 +229,7 @@ func (m *machine) Burst(t *rapid.T) {
 		m.acquire()
 	}
 	for _, q := range m.callers[old:] {
-		q.joined++ // those of this action may begin before
+		q.joined++ // Connects of this action may begin before it joins
 	}
 	m.ended = append(m.ended, m.leases...)
 	m.leases = nil
@@ -279,12 +282,12 @@ func (m *machine) Pings(t *rapid.T) {
 func (m *machine) Closes(t *rapid.T) {
 	took := rapid.SampledFrom([]time.Duration{0, 2 * time.Second}).Draw(t, "closes take")
 	m.fake.Always(drivertest.Close, func(context.Context, *drivertest.FakeConn) error {
-		<-time.After(took)
+		sleep(took)
 		return nil
 	})
 }
 
-// Refuse makes OnAcquire refuse one connection.
+// Refuse makes OnAcquire reject one connection.
 func (m *machine) Refuse(t *rapid.T) {
 	if m.cfg.OnAcquire == nil {
 		t.Skip()
@@ -307,8 +310,7 @@ func (m *machine) Resize(t *rapid.T) {
 	m.resize(t, rapid.IntRange(0, 5).Draw(t, "to"))
 }
 
-// Close closes the pool, with or without its leases, in one of ten cases that
-// it is drawn.
+// Close closes the pool, with or without its leases, one time in ten.
 func (m *machine) Close(t *rapid.T) {
 	switch rapid.IntRange(0, 19).Draw(t, "Close") {
 	default:
@@ -319,7 +321,7 @@ func (m *machine) Close(t *rapid.T) {
 		assert.NoError(t, m.pool.Close())
 	case 1:
 		m.heal()
-		m.settle(t) // so that all leases are known
+		m.settle(t) // now all leases are known
 		m.closed = true
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -335,7 +337,7 @@ func (m *machine) resize(t *rapid.T, n int) {
 	}
 }
 
-// heal makes the server well again.
+// heal makes the server work again.
 func (m *machine) heal() {
 	m.scriptConnect(nil)
 	m.fake.Always(drivertest.Ping, nil)

@@ -14,32 +14,32 @@ import (
 
 const (
 	maxBackoff = 6 * time.Second  // Backoff.Max and its jitter
-	throttle   = 20 * time.Second // the pause that a throttling server asks for
+	throttle   = 20 * time.Second // the pause that a server asks for
 	permanent  = time.Minute      // between the attempts after a permanent error
 	overdue    = 10*time.Second + 100*time.Millisecond
 )
 
 var errRefused = errors.New("refused by OnAcquire")
 
-// watch is what the goroutines of the pool tell the model test: how Connect
-// and Ping go, and whether the limit was kept.
+// watch is what the model test learns from the pool's goroutines: how Connect and Ping
+// went, and whether the limit was kept.
 type watch struct {
 	mu      sync.Mutex
 	tick    int   // counts the actions
-	limit   int   // MaxOpen, or what Resize made of it
+	limit   int   // MaxOpen, or what Resize set
 	largest int   // of all limits
 	refusal error // of the next OnAcquire
 
 	exceeded []drivertest.Counts // when a Connect began above the limit
 	attempts []*attempt
-	pinging  int  // calls of Ping under way
-	spoiled  bool // in this action, a connection was found dead between queue and caller
+	pinging  int  // calls of Ping in progress
+	spoiled  bool // in this action, a connection was found dead after it left the queue
 
 	// How long the pool may pause before the next attempt.
 	failing   bool // it has failed since the last success
-	permanent bool // and permanently
-	dubious   bool // connections were dead at their first use: a Connect is no success then
-	full      bool // the server said so: connects may come one by one
+	permanent bool // permanently
+	dubious   bool // connections were dead at their first use, so a Connect is not a success
+	full      bool // the server is full, so the pool may connect one at a time
 	pause     time.Time
 	throttled time.Time
 	worked    bool // in this action, one succeeded
@@ -53,7 +53,7 @@ type attempt struct {
 	ended int // tick, or zero
 	err   error
 
-	forgotten bool // by Reset: nobody gets what it connects, or hears if it fails
+	forgotten bool // from before a Reset: nobody gets its connection or its error
 	old       bool // it failed before the last success
 }
 
@@ -66,7 +66,7 @@ func (a *attempt) overdue() bool {
 func (w *watch) next() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.worked && !w.failed { // if both, nobody knows what came last
+	if w.worked && !w.failed { // if both, the order is unknown
 		w.failing, w.permanent = false, false
 		if !w.dubious {
 			w.pause = w.throttled
@@ -87,7 +87,7 @@ func (w *watch) setLimit(n int) {
 	w.largest = max(w.largest, n)
 }
 
-// reset is what Reset does to a pause and to the attempts under way.
+// reset does what Reset does to a pause and to the attempts in progress.
 func (w *watch) reset() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -117,7 +117,7 @@ func (w *watch) onAcquire(context.Context, driver.Conn, pool.Info) error {
 	return err
 }
 
-// checkLimit is called while a Connect begins, which n counts already.
+// checkLimit is called while a Connect begins, which n already counts.
 func (w *watch) checkLimit(n drivertest.Counts) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -126,7 +126,7 @@ func (w *watch) checkLimit(n drivertest.Counts) {
 	}
 }
 
-// watchedConnector tells how Connect goes.
+// watchedConnector reports how Connect goes.
 type watchedConnector struct {
 	*drivertest.Fake
 	watch *watch
@@ -153,7 +153,7 @@ func (w *watch) begin() *attempt {
 	return a
 }
 
-// doubt says that connections were found useless.
+// doubt records that connections were found useless.
 func (w *watch) doubt() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -181,7 +181,7 @@ func (w *watch) end(a *attempt, err error) {
 	w.pauseLocked()
 }
 
-// pauseLocked moves pause on to the latest time that the pool may wait for.
+// pauseLocked moves pause to the latest time that the pool may wait for.
 func (w *watch) pauseLocked() {
 	d := maxBackoff
 	if w.permanent {
@@ -206,7 +206,7 @@ func (w *watch) pausing() bool {
 	return time.Now().Before(w.pause)
 }
 
-// connecting is how many attempts are under way that the pool still hopes for.
+// connecting is how many attempts are in progress that the pool has not given up on.
 func (w *watch) connecting() (n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -230,7 +230,7 @@ func (w *watch) failedSince() (failed []*attempt) {
 	return failed
 }
 
-// explains reports whether err is that of an attempt that has failed.
+// explains reports whether err is the error of an attempt that has failed.
 func (w *watch) explains(err error) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -242,8 +242,8 @@ func (w *watch) explains(err error) bool {
 	return false
 }
 
-// watchedConn tells when it is pinged, and when it is found dead at the last
-// moment.
+// watchedConn reports when it is pinged, and when it is found dead after it left the
+// queue.
 type watchedConn struct {
 	*drivertest.FakeConn
 	watch *watch

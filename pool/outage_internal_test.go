@@ -9,14 +9,14 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// An outage is told what happens to Connects, and says when the next may start.
+// An outage follows the results of Connects, and decides when the next may start.
 func TestOutageSaysWhenTheNextConnectMayStart(t *testing.T) {
 	const ms = time.Millisecond
 	err, worse := errors.New("refused"), errors.New("wrong password")
 	fails := failure{err: err}
 	full := failure{err: err, full: true}
 
-	// What happens, at which time, with so many connections occupied or open.
+	// An event, its time, and how many connections are occupied or open.
 	type event func(o *outage)
 	failed := func(at time.Duration, f failure, open int) event {
 		return func(o *outage) { o.failed(at*ms, 7, f, open) }
@@ -36,8 +36,8 @@ func TestOutageSaysWhenTheNextConnectMayStart(t *testing.T) {
 
 	for name, tt := range map[string]struct {
 		events []event
-		below  time.Duration // in ms, when the next may start beside 3 connections
-		beyond time.Duration // the same beside 4
+		below  time.Duration // in ms, when the next may start with 3 connections
+		beyond time.Duration // the same with 4
 		atMost int
 		err    error
 		order  uint64
@@ -82,7 +82,7 @@ func TestOutageSaysWhenTheNextConnectMayStart(t *testing.T) {
 		"of the same batch":       {events: []event{wasted(5, 1, 3), wasted(5, 2, 3), wasted(5, 3, 3)}, atMost: 10},
 		"two in a row":            {events: []event{wasted(5, 1, 1), wasted(6, 2, 2)}, below: 106, beyond: 106, atMost: 10, err: err},
 		"a Connect is nothing":    {events: []event{wasted(5, 1, 1), wasted(6, 2, 2), worked(7, 1, false)}, below: 106, beyond: 106, atMost: 10, err: err},
-		"one of use is":           {events: []event{wasted(5, 1, 1), wasted(6, 2, 2), proved(3), worked(7, 1, false)}, atMost: 10},
+		"a useful one is":         {events: []event{wasted(5, 1, 1), wasted(6, 2, 2), proved(3), worked(7, 1, false)}, atMost: 10},
 		"an old one is not":       {events: []event{wasted(5, 1, 1), wasted(6, 2, 2), proved(2), worked(7, 1, false)}, below: 106, beyond: 106, atMost: 10, err: err},
 		"nor one in between":      {events: []event{wasted(5, 1, 1), proved(2), wasted(6, 3, 3)}, atMost: 10},
 		"a server that is down":   {events: []event{wasted(5, 1, 1), wasted(6, 2, 2), failed(7, fails, 0), worked(8, 1, false)}, atMost: 10},

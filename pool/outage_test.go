@@ -21,16 +21,16 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// These tests have a server in a process of its own, which can be killed and
-// stopped as no goroutine can.
+// These tests run a server in its own process, which can be killed and stopped, unlike
+// a goroutine.
 
-// serverAddress is the environment variable that makes the test binary such
-// a server, at the address that it holds.
+// serverAddress is the environment variable that makes the test binary such a server.
+// Its value is the address to listen on.
 const serverAddress = "HOTLINE_POOL_TEST_SERVER"
 
-// TestServerProcess is the server, in its process, and nothing in the others.
-// It writes its address, and then, for each line that comes in, the most
-// connections that were open at once. It ends with its input.
+// TestServerProcess runs the server in its process, and does nothing in others. It
+// writes its address and then, for each line of input, the most connections that were
+// ever open at once. It exits at the end of its input.
 func TestServerProcess(t *testing.T) {
 	address := os.Getenv(serverAddress)
 	if address == "" {
@@ -52,7 +52,7 @@ func TestServerProcess(t *testing.T) {
 	os.Exit(0)
 }
 
-// lineServer answers PING by PONG, and everything else by the end.
+// lineServer answers PING with PONG. After any other line it closes the connection.
 type lineServer struct {
 	mu         sync.Mutex
 	open, most int
@@ -76,13 +76,13 @@ func (s *lineServer) serve(ln net.Listener) {
 			for in := bufio.NewScanner(c); in.Scan() && in.Text() == "PING"; {
 				io.WriteString(c, "PONG\n")
 			}
-			s.count(-1) // before the client can see the end
+			s.count(-1) // before the client can see the close
 			c.Close()
 		}()
 	}
 }
 
-// server is a server process, seen from the test.
+// server is the test's side of a server process.
 type server struct {
 	address string
 	process *exec.Cmd
@@ -90,8 +90,8 @@ type server struct {
 	out     *bufio.Scanner
 }
 
-// startServer starts a server at the address, which is that of the one before
-// or "127.0.0.1:0". It is killed when t ends, at the latest.
+// startServer starts a server at the address, which is the previous server's or
+// "127.0.0.1:0". It is killed when t ends, if not before.
 func startServer(t *testing.T, address string) *server {
 	t.Helper()
 	binary, err := os.Executable()
@@ -117,7 +117,7 @@ func (s *server) line(t *testing.T) string {
 	return s.out.Text()
 }
 
-// most asks the server for the most connections that it has had at once.
+// most asks the server for the most connections it has had at once.
 func (s *server) most(t *testing.T) int {
 	t.Helper()
 	_, err := io.WriteString(s.in, "most\n")
@@ -138,8 +138,6 @@ type lineDriver struct {
 	address string
 	greets  bool
 }
-
-func (d *lineDriver) Driver() driver.Driver { return nil }
 
 func (d *lineDriver) Connect(ctx context.Context) (driver.Conn, error) {
 	c, err := new(net.Dialer).DialContext(ctx, "tcp", d.address)
@@ -166,7 +164,7 @@ func (c *lineConn) Ping(ctx context.Context) error {
 		close(cut)
 	})
 	defer func() {
-		if !stop() { // the next user must not meet what was meant for this one
+		if !stop() { // the end of ctx must not hit the next user
 			<-cut
 			c.SetDeadline(time.Time{})
 		}
@@ -184,8 +182,8 @@ func (c *lineConn) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Close says goodbye and waits for the server to hang up, so that the server
-// has counted it out before the pool does.
+// Close says goodbye and waits for the server to hang up, so that the server stops
+// counting the connection before the pool does.
 func (c *lineConn) Close() error {
 	c.SetDeadline(time.Now().Add(200 * time.Millisecond))
 	if _, err := io.WriteString(c, "QUIT\n"); err == nil {
@@ -194,8 +192,8 @@ func (c *lineConn) Close() error {
 	return c.Conn.Close()
 }
 
-// users starts n users of p, each of whom makes one request after the other
-// until stop is called, which waits for them.
+// users starts n users of p. Each makes one request after another until stop is
+// called, which waits for them.
 func users(p *pool.Pool[*lineConn], n int) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
@@ -212,14 +210,13 @@ func users(p *pool.Pool[*lineConn], n int) (stop func()) {
 	}
 }
 
-// eventually waits for what the pool and the server do on their own.
+// eventually waits for background work of the pool and the server.
 func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
 	t.Helper()
 	require.Eventually(t, ok, within, time.Millisecond, what)
 }
 
-// wantAllLive fails t unless n connections can be had at a time, each of which
-// works.
+// wantAllLive fails t unless n connections can be acquired together, and all work.
 func wantAllLive(t *testing.T, p *pool.Pool[*lineConn], n int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -234,7 +231,7 @@ func wantAllLive(t *testing.T, p *pool.Pool[*lineConn], n int) {
 	assert.False(t, ok)
 }
 
-// patience is what a busy machine may add to the times of these tests.
+// patience is how much a busy machine may add to the times of these tests.
 const patience = 500 * time.Millisecond
 
 func TestServerIsKilledAndRestartedUnderLoad(t *testing.T) { t.Parallel(); outage(t, 8) }

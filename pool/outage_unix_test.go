@@ -14,8 +14,8 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// A stopped server is what the network makes of one behind a lost route: its
-// connections stand, new ones are accepted by the kernel, and nothing answers.
+// A stopped server looks like one behind a lost route: its connections stay open, the
+// kernel accepts new ones, and nothing answers.
 
 const stoppedPing = 200 * time.Millisecond
 
@@ -30,7 +30,7 @@ func stopServer(t *testing.T, greets bool) (*server, *pool.Pool[*lineConn]) {
 	defer cancel()
 	require.NoError(t, p.Ready(ctx))
 	for range 2 {
-		wantAllLive(t, p, 4) // from now on, each wants a check before use
+		wantAllLive(t, p, 4) // from now on, each needs a check before use
 	}
 	s.signal(t, syscall.SIGSTOP)
 	var status syscall.WaitStatus
@@ -45,7 +45,7 @@ func (s *server) signal(t *testing.T, sig syscall.Signal) {
 	require.NoError(t, s.process.Process.Signal(sig))
 }
 
-// wantRecovery continues the server, and fails t unless all is well again soon.
+// wantRecovery continues the server, and fails t unless all works again soon.
 func (s *server) wantRecovery(t *testing.T, p *pool.Pool[*lineConn]) {
 	t.Helper()
 	s.signal(t, syscall.SIGCONT)
@@ -57,7 +57,7 @@ func (s *server) wantRecovery(t *testing.T, p *pool.Pool[*lineConn]) {
 	wantAllLive(t, p, 4)
 }
 
-// Without a greeting, a new connection looks as good as any.
+// Without a greeting, a new connection to a stopped server looks good.
 func TestStoppedServerHoldsNoCallerForLongerThanPingTimeout(t *testing.T) {
 	t.Parallel()
 	s, p := stopServer(t, false)
@@ -71,7 +71,7 @@ func TestStoppedServerHoldsNoCallerForLongerThanPingTimeout(t *testing.T) {
 	s.wantRecovery(t, p)
 }
 
-// With one, the caller gets the error of its own attempt.
+// With a greeting, Connect fails, and the caller gets its error.
 func TestStoppedServerEndsInAConnectError(t *testing.T) {
 	t.Parallel()
 	s, p := stopServer(t, true)

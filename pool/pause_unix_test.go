@@ -27,14 +27,13 @@ const pausedProcess = "HOTLINE_POOL_TEST_PAUSE"
 
 const pauseValidateAfter = 300 * time.Millisecond
 
-// TestPausedProcess runs in a process of its own. It uses one connection in a
-// loop, stops its process, and prints how many pings there were for the first
-// lease after the pause.
+// TestPausedProcess runs in its own process. It uses one connection in a loop, stops
+// its process, and prints how many pings the first lease after the pause caused.
 func TestPausedProcess(t *testing.T) {
 	if os.Getenv(pausedProcess) == "" {
 		t.Skip("a part of another test")
 	}
-	runtime.GOMAXPROCS(1) // so that overdue timers run in order, even on a busy machine
+	runtime.GOMAXPROCS(1) // makes overdue timers run in order, even on a busy machine
 	var pings atomic.Int64
 	p, err := pool.New[pingedConn](pingedConnector{&pings}, pool.Config{MaxOpen: 1, ValidateAfter: pauseValidateAfter})
 	if err != nil {
@@ -57,10 +56,10 @@ func TestPausedProcess(t *testing.T) {
 	before := pings.Load()
 	stopped := time.Now()
 	syscall.Kill(os.Getpid(), syscall.SIGSTOP)
-	for time.Since(stopped) < pauseValidateAfter { // the signal comes when it comes
+	for time.Since(stopped) < pauseValidateAfter { // the signal may take a moment
 		<-time.After(time.Millisecond)
 	}
-	<-time.After(20 * time.Millisecond) // for the sweep that is overdue: Acquire has no clock
+	<-time.After(20 * time.Millisecond) // for the overdue sweep: Acquire does not read the clock
 	lend()
 	fmt.Println(pings.Load() - before)
 	os.Exit(0)
@@ -70,7 +69,6 @@ func TestPausedProcess(t *testing.T) {
 type pingedConnector struct{ pings *atomic.Int64 }
 
 func (c pingedConnector) Connect(context.Context) (driver.Conn, error) { return pingedConn(c), nil }
-func (c pingedConnector) Driver() driver.Driver                        { return nil }
 
 type pingedConn struct{ pings *atomic.Int64 }
 
@@ -78,8 +76,8 @@ func (c pingedConn) Ping(context.Context) error { c.pings.Add(1); return nil }
 func (c pingedConn) Close() error               { return nil }
 
 // A process that was stopped, like one in a frozen container, does not know what
-// happened to its connections meanwhile. After the pause, a connection that was
-// in use just before it must be pinged.
+// happened to its connections meanwhile. After the pause, even a connection used just
+// before it must be pinged.
 func TestConnectionIsCheckedAfterAPauseOfTheProcess(t *testing.T) {
 	t.Parallel()
 	binary, err := os.Executable()

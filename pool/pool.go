@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,34 +13,45 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/endpoints"
 )
 
-// Pool keeps connections that are used as a C: an interface that the driver's
-// connections implement, or their concrete type. All methods may be called
-// from any goroutine. It must not be copied.
+// Pool lends connections as values of type C: an interface that the driver's
+// connections implement, or their concrete type. All methods may be called from any
+// goroutine. A Pool must not be copied.
 type Pool[C any] struct {
-	// Read by every Acquire and Release, written seldom or never.
+	// Read by every Acquire and Release, rarely written.
 	gate   atomic.Int32               // waiters in the queue, or closedGate; 0 = Acquire may take the fast path
 	simple atomic.Bool                // no setting makes Release take the slow path
+	plain  atomic.Bool                // no setting makes Acquire take the slow path: no OnAcquire, no Trace.Use, not armed
+	nests  atomic.Bool                // MaxOpen is so small that Do marks its context; see nested.go
 	slots  atomic.Pointer[[]*slot[C]] // all slots; grows under mu, its elements never change
 	list   list                       // the slots that may be idle
 	hint   sync.Pool                  // of *slot[C]: the last one released on this CPU, maybe idle
-	cfg    Config                     // never changes; MaxOpen and MaxIdle are only where the pool began
-	_      [64]byte                   // keeps the writes below off the lines above
+	cfg    Config                     // never changes; max and maxIdle have the current MaxOpen and MaxIdle
+	_      [64]byte                   // keeps the writes below off the cache lines above
 
-	newConn func(context.Context) (driver.Conn, error) // a func, so that fmt shows nobody what the connector knows
-	log     logr.Logger
-	start   time.Time // zero of the pool's clock
-	ctx     context.Context
-	cancel  context.CancelFunc // ends ctx, and with it the Connects and Pings under way
-	waiters sync.Pool          // of *waiter[C]
+	armed       atomic.Bool                                // Acquire records stacks; see leaks.go
+	answer      func(error) bool                           // Advice.Answer, or nil
+	newConn     func(context.Context) (driver.Conn, error) // a func, so that fmt can't print the connector's secrets
+	tracked     func(c driver.Conn, useless bool)          // driver.Tracker.Ended, or nil
+	forget      func()                                     // driver.Tracker.Forget, or nil
+	servers     func() []endpoints.State                   // of an endpoints.Connector, or nil
+	log         logr.Logger
+	id          uint64       // unique in the process
+	start       time.Time    // zero of the pool's clock
+	strict      bool         // the gate is a StrictGate that is strict
+	leaveBudget func() error // gives up the pool_budget, once
+	ctx         context.Context
+	cancel      context.CancelFunc // ends ctx, and with it the Connects and Pings in progress
+	waiters     sync.Pool          // of *waiter[C]
 
-	mu        sync.Mutex // guards all below; never held across I/O, a hook, the log or a wait
+	mu        sync.Mutex // guards all fields below; never held across I/O, a hook, the log or a wait
 	closed    bool
-	max       int        // MaxOpen, or what Resize made of it
+	max       int        // MaxOpen, or what Resize set
 	maxIdle   int        // MaxIdle; negative = no limit
-	warm      []int      // how many each caller of Ready and Warm wants open
-	free      []*slot[C] // without connection
+	warm      []int      // how many open connections each caller of Ready and Warm waits for
+	free      []*slot[C] // without a connection
 	queue     queue[C]
 	joining   *waiter[C]  // the caller that is joining the queue, while it does
 	expiry    *time.Timer // for the oldest waiter's AcquireTimeout
@@ -48,51 +60,59 @@ type Pool[C any] struct {
 	connects    context.Context    // of the Connects of this epoch
 	endConnects context.CancelFunc // ends connects
 	epoch       uint64             // Resets so far
-	attempts    []*attempt[C]      // Connects under way
+	attempts    []*attempt[C]      // Connects in progress, and those at the gate
+	sparesAt    time.Duration      // no Connect for MinIdle or Warm before this time: the gate had no room
 	started     uint64             // Connects so far
 	lastSuccess success
-	beyond      pace // of Connects beyond MaxConnecting, where those hang
+	beyond      pace // of Connects beyond MaxConnecting, while others hang
 	outage      outage
 	retry       *time.Timer // connects again when the outage allows it
 
-	pinging   int // Pings under way, each of a connection that is held
-	asked     int // of pinging: those for waiters; the others are keepalives
+	pinging   int // Pings in progress, each of a connection that is held
+	asked     int // the part of pinging that is for waiters; the rest are keepalives
 	suspicion suspicion
-	closing   int // Closes under way that count against MaxOpen
+	closing   int // Closes in progress that count against MaxOpen
 	keeper    keeper
 
 	running int           // goroutines of the pool
-	changed chan struct{} // closed at the next change that await may wait for
+	changed chan struct{} // closed by changedLocked; nil if await does not wait
 	total   counters
+	journal journal
 }
 
 // closedGate is the gate of a closed pool: more than any number of waiters.
 const closedGate = 1 << 30
 
-// Open returns a pool of connections of the named driver to what dsn says. It
+// Open returns a pool of connections that the named driver makes for dsn. It
 // neither dials nor blocks; MinIdle connections are made in the background.
-// Parameters of dsn that begin with pool_ set the field of Config that they
-// name (pool_max_open=20&pool_keepalive=30s), whatever cfg says, and are kept
-// from the driver.
+// Parameters of dsn that begin with pool_ set the field of Config that they name
+// (pool_max_open=20&pool_keepalive=30s). They override cfg, and the driver does not
+// see them. If dsn has several hosts (tcp://a:1,b:1) or parameters that begin with
+// hosts_, the pool connects to these hosts as package driver/endpoints describes.
+// To leave such a list to the driver, pass the connector of driver.OpenConnector to
+// New.
 //
-// Its errors are about an unknown driver, a wrong DSN, or wrong settings. If the
-// driver's connections do not implement C, the first connect fails.
+// Open fails if the driver is unknown, if the DSN or a setting is wrong, or if the
+// driver's connections are not of type C. Only a driver that does not say their type
+// (driver.Advice.Conn) shows that at the first connect.
 func Open[C any](name, dsn string, cfg Config) (*Pool[C], error) {
 	rest, errPool := cfg.CutDSN(dsn)
-	connector, err := driver.OpenConnector(name, rest)
+	connector, err := endpoints.Open(name, rest, cfg.Logger)
 	if err != nil {
 		err = fmt.Errorf("pool: %w", err)
 	}
 	if err := errors.Join(errPool, err); err != nil {
+		cfg.dropBudget()
 		return nil, errors.Join(err, cfg.withDefaults(driver.Advice{}).check())
 	}
 	if a, ok := connector.(driver.Advisor); !ok || a.Advice().Name == "" {
-		or(&cfg.Name, nameOf(name, rest))
+		cfg.Name = cmp.Or(cfg.Name, nameOf(name, rest))
 	}
 	return New[C](connector, cfg)
 }
 
-// New is Open for a connector at hand; [Config.CutDSN] has the parameters.
+// New returns a pool of the connections that connector makes. For pool_ parameters,
+// use [Config.CutDSN].
 func New[C any](connector driver.Connector, cfg Config) (*Pool[C], error) {
 	if connector == nil {
 		return nil, errors.New("pool: the connector is nil; want one from driver.OpenConnector or from a driver's NewConnector")
@@ -102,28 +122,43 @@ func New[C any](connector driver.Connector, cfg Config) (*Pool[C], error) {
 		advice = a.Advice()
 	}
 	cfg = cfg.withDefaults(advice)
-	or(&cfg.Name, fmt.Sprintf("%T", connector))
-	if err := cfg.check(); err != nil {
+	cfg.Name = cmp.Or(cfg.Name, fmt.Sprintf("%T", connector))
+	if err := errors.Join(checkType[C](advice.Conn), cfg.check()); err != nil {
+		cfg.dropBudget()
 		return nil, err
 	}
-	p := &Pool[C]{cfg: cfg, newConn: connector.Connect, start: time.Now(), log: cfg.Logger.WithValues("pool", cfg.Name)}
+	p := &Pool[C]{cfg: cfg, answer: advice.Answer, newConn: connector.Connect, id: lastID.Add(1), start: time.Now(), log: cfg.Logger.WithValues("pool", cfg.Name)}
+	if err := p.joinBudget(); err != nil {
+		return nil, err
+	}
+	p.obeyStrictGate()
+	if c, ok := connector.(interface{ State() []endpoints.State }); ok {
+		p.servers = c.State
+	}
 	p.slots.Store(new([]*slot[C]))
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.connects, p.endConnects = context.WithCancel(p.ctx)
 	p.outage.backoff = cfg.Backoff
 	p.maxIdle = cfg.maxIdle()
 	p.keeper.every = cfg.sweepInterval()
+	p.arm(false)
+	if cfg.LeakAfter > 0 {
+		leases() // so that pprof lists it from now on
+	}
 	p.mu.Lock()
 	p.setMaxLocked(cfg.MaxOpen)
+	if t, ok := connector.(driver.Tracker); ok {
+		p.trackLocked(t)
+	}
 	p.fillLocked()
 	p.mu.Unlock()
 	return p, nil
 }
 
-// String returns the name of the pool, as errors and logs show it.
+// String returns the name of the pool, as in its errors.
 func (p *Pool[C]) String() string { return fmt.Sprintf("pool %q", p.cfg.Name) }
 
-// Format prints String for every verb: the fields change all the time.
+// Format prints String for every verb, because the fields change all the time.
 func (p *Pool[C]) Format(s fmt.State, _ rune) { io.WriteString(s, p.String()) }
 
 // now is the pool's clock: monotonic, from its start.
@@ -151,8 +186,8 @@ func (p *Pool[C]) changedLocked() {
 	}
 }
 
-// await blocks until ok, called under mu, reports true, or until ctx ends. It
-// returns the error of ctx.
+// await blocks until ok, which it calls under mu, returns true, or until ctx ends.
+// Then it returns the error of ctx.
 func (p *Pool[C]) await(ctx context.Context, ok func() bool) error {
 	for {
 		p.mu.Lock()
@@ -173,11 +208,11 @@ func (p *Pool[C]) await(ctx context.Context, ok func() bool) error {
 	}
 }
 
-// Resize sets MaxOpen to n, without blocking. Where more are open, idle
-// connections are closed now, and leased ones when they are released. Zero
-// suspends the pool until the next Resize: it connects to nothing, and callers
-// of Acquire wait, or fail at once with ErrSuspended if FailFast is set. A
-// MinIdle above n is not reached. A negative n is an error.
+// Resize sets MaxOpen to n, without blocking. If more are open, it closes idle
+// connections now, and leased ones when they are released. Zero suspends the pool
+// until the next Resize: it makes no connections, and callers of Acquire wait, or
+// fail at once with ErrSuspended if FailFast is set. If MinIdle is above n, n limits
+// it. A negative n is an error.
 func (p *Pool[C]) Resize(n int) error {
 	if n < 0 {
 		return fmt.Errorf("pool %q: Resize(%d); want 0 or more", p.cfg.Name, n)
@@ -194,19 +229,19 @@ func (p *Pool[C]) Resize(n int) error {
 // setMaxLocked sets MaxOpen to n.
 func (p *Pool[C]) setMaxLocked(n int) {
 	p.max = n
+	p.nests.Store(n <= maxNested)
 	p.simplifyLocked()
 }
 
-// simplifyLocked sets simple to what the settings and the outage say.
+// simplifyLocked computes simple from the settings and the outage.
 func (p *Pool[C]) simplifyLocked() {
 	c := &p.cfg
 	p.simple.Store(c.OnRelease == nil && c.MaxUses == 0 && (p.maxIdle < 0 || p.maxIdle >= p.max) && !c.checksEveryUse() &&
-		p.outage.useless < 2) // else releases are looked at for one that proves the server well
+		p.outage.useless < 2) // else Release must notice a connection that proves useful
 }
 
-// trimLocked retires the connections beyond max: idle ones first, then those
-// that are held, then leased ones. Connects under way are looked at when they
-// end.
+// trimLocked retires the connections beyond max: idle ones first, then held ones,
+// then leased ones. Connects in progress are checked against max when they end.
 func (p *Pool[C]) trimLocked() {
 	excess := p.openLocked() - p.max
 	for _, s := range *p.slots.Load() {
@@ -214,7 +249,7 @@ func (p *Pool[C]) trimLocked() {
 			excess-- // on its way out already
 		}
 	}
-	for excess > 0 { // again, because a lease may have ended since its phase was tried
+	for excess > 0 { // again, because a lease may end after its phase was tried
 		for _, from := range []phase{idle, held, leased} {
 			excess -= p.retireSomeLocked(excess, from)
 		}
@@ -233,22 +268,4 @@ func (p *Pool[C]) retireSomeLocked(n int, from phase) (retired int) {
 		}
 	}
 	return retired
-}
-
-// Reset evicts every connection, without blocking: idle ones now, leased ones
-// when they are released. Connects under way are ended, and connect failures
-// forgotten, so that new ones are made at once. Waiters stay in the queue. It is
-// for new credentials and for a server that moved.
-func (p *Pool[C]) Reset() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.epoch++
-	p.endConnects()
-	p.connects, p.endConnects = context.WithCancel(p.ctx)
-	p.outage, p.beyond, p.keeper.owed = outage{backoff: p.cfg.Backoff}, pace{}, 0
-	p.simplifyLocked()
-	for _, s := range *p.slots.Load() {
-		p.retireLocked(s, outOfDate)
-	}
-	p.serveLocked()
 }

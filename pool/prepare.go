@@ -7,10 +7,14 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// prepare makes a claimed connection ready for its holder: ResetSession unless
-// it comes straight from Connect, then OnAcquire. If one of them fails, panics
-// or exits, it discards the connection. again reports whether the caller is to
-// try the next one.
+// ready reports whether the claimed connection of l can be returned without calling
+// prepare and watched.
+func (p *Pool[C]) ready(l Lease[C]) bool { return !l.word.has(resets) && p.plain.Load() }
+
+// prepare makes a claimed connection ready for its holder. It calls ResetSession,
+// unless the connection comes straight from Connect, and then OnAcquire. If one of
+// them fails, panics or exits, it discards the connection. again reports whether the
+// caller should try the next one.
 func (p *Pool[C]) prepare(ctx context.Context, l Lease[C]) (again bool, err error) {
 	first, hung := l.isFresh(), false
 	wasReset, err := false, errExited
@@ -35,7 +39,7 @@ func (p *Pool[C]) prepare(ctx context.Context, l Lease[C]) (again bool, err erro
 	wasReset = true
 	if p.cfg.OnAcquire != nil {
 		err = errExited
-		err = p.cfg.OnAcquire(ctx, l.driverConn(), l.Info())
+		err = p.cfg.OnAcquire(ctx, l.slot.raw, l.Info())
 	}
 	return false, err
 }
@@ -48,17 +52,13 @@ func (p *Pool[C]) reset(ctx context.Context, l Lease[C]) (hung bool, err error) 
 	}
 	bounded := &boundedContext{Context: ctx, limit: p.cfg.PingTimeout}
 	defer bounded.release()
-	err = l.driverConn().(driver.SessionResetter).ResetSession(bounded)
+	err = l.slot.raw.(driver.SessionResetter).ResetSession(bounded)
 	return bounded.Err() == context.DeadlineExceeded && ctx.Err() == nil, err
 }
 
-// driverConn returns the connection of l, which Shutdown may have taken out of
-// its slot.
-func (l Lease[C]) driverConn() driver.Conn { return any(l.conn).(driver.Conn) }
-
-// evictUnresetLocked closes the idle connections that would have to be reset: if
-// one took all of PingTimeout for that, the next may as well, and their callers
-// would wait for one after the other.
+// evictUnresetLocked closes the idle connections that need a reset before use. One
+// has just taken all of PingTimeout for that; if the others do too, a caller would
+// wait for one after another.
 func (p *Pool[C]) evictUnresetLocked() {
 	for _, s := range *p.slots.Load() {
 		w := s.load()
@@ -68,5 +68,5 @@ func (p *Pool[C]) evictUnresetLocked() {
 	}
 }
 
-// errHungReset is why evictUnresetLocked closes.
+// errHungReset is the reason for closing in evictUnresetLocked.
 var errHungReset = fmt.Errorf("pool: ResetSession of another connection took all of PingTimeout: %w", driver.ErrBadConn)

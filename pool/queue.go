@@ -6,31 +6,35 @@ import (
 )
 
 // waiter is a caller of Acquire in the queue. It is settled exactly once, under
-// Pool.mu: it gets a lease or an error, or it leaves. Whoever takes it out of the
-// queue settles it.
+// Pool.mu, by the goroutine that takes it out of the queue: it gets a lease or an
+// error, or it leaves.
 type waiter[C any] struct {
 	next, prev *waiter[C]
 	queued     bool          // in the queue; guarded by Pool.mu
 	order      uint64        // of arrival; see attempt.order
-	began      time.Duration // its Acquire, on the pool's clock
+	began      time.Duration // when its Acquire began, on the pool's clock
 	joined     time.Duration // the same, or later if it got a dead connection first
+	due        time.Time     // when its caller gives up; zero = never
+	holds      int           // connections held by the Do calls that its context comes from
+	counted    bool          // in Stats.Waits
 	crowded    bool          // it joined when only a release could serve it
 
-	ctx context.Context // of its Acquire, while queued; Connect gets its values
+	ctx context.Context // of its Acquire, while queued; Connect and Ping get its values
 
-	// Set by whoever settles the waiter, before it sends on ready.
+	// Set by settle before it sends on ready.
 	lease Lease[C]
 	err   error
-	ready chan struct{} // holds one; reused with the waiter
+	ready chan struct{} // has room for one; reused with the waiter
 }
 
-// settle gives w its lease or its error. w is no longer in the queue.
+// settle gives w, which is no longer in the queue, its lease or its error.
 func (w *waiter[C]) settle(l Lease[C], err error) {
 	w.lease, w.err = l, err
-	w.ready <- struct{}{} // holds one, so this never blocks
+	w.ready <- struct{}{} // has room for one, so this never blocks
 }
 
-// take empties a settled waiter, so that it keeps no connection alive.
+// take returns the result of a settled waiter and clears it, so that it keeps no
+// connection alive.
 func (w *waiter[C]) take() (Lease[C], error) {
 	l, err := w.lease, w.err
 	w.lease, w.err = Lease[C]{}, nil
@@ -58,9 +62,9 @@ func (q *queue[C]) pushBack(w *waiter[C]) {
 	q.len++
 }
 
-// insert puts w, which got a dead connection, back where it belongs by the age of
-// its Acquire: behind the waiters that began earlier, if any. It takes the order
-// of the next waiter, so that the orders in the queue never fall.
+// insert puts w, which got a dead connection, back in the queue by the age of its
+// Acquire, behind the waiters that began earlier. w takes the order of the next
+// waiter, so that the orders in the queue never decrease.
 func (q *queue[C]) insert(w *waiter[C]) {
 	at := q.head
 	for at != nil && at.began < w.began {

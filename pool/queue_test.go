@@ -15,68 +15,8 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-func TestOneMoreThanMaxWaitersFailsAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, p := openFake(t, pool.Config{MaxOpen: 1, MaxWaiters: 3})
-		l := acquire(t, p)
-		waiting := startN(t.Context(), p, 3)
-		for range 2 {
-			e := start(t.Context(), p).wantError(t, pool.ErrTooManyWaiters)
-			assert.Equal(t, 3, e.Waiting)
-			assert.True(t, driver.SafeToRetry(e))
-		}
-		assert.Equal(t, int64(2), p.Stats().Rejected)
-
-		l.Release()
-		l = waiting[0].wantLease(t)
-		waiting = append(waiting[1:], start(t.Context(), p))
-		waiting[2].wantWaiting(t) // there is room for one again
-		l.Release()
-		for _, c := range waiting {
-			c.wantLease(t).Release()
-		}
-	})
-}
-
-// MaxWaiters counts callers that wait for others, not for a Connect.
-func TestMaxWaitersDoesNotCountCallersWhoseConnectionIsBeingMade(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 4, MaxWaiters: 1})
-		gate := make(chan struct{})
-		f.Always(drivertest.Connect, drivertest.HangUntil(gate))
-		callers := startN(t.Context(), p, 5)
-		start(t.Context(), p).wantError(t, pool.ErrTooManyWaiters)
-		close(gate)
-		for _, c := range callers {
-			c.wantLease(t).Release()
-		}
-	})
-}
-
-// A caller whose connection turns out to be dead keeps its place in the queue.
-func TestMaxWaitersDoesNotRejectACallerWithADeadConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 1, MaxWaiters: 1})
-		l := acquire(t, p)
-		first := start(t.Context(), p)
-		f.Always(drivertest.Close, stall(time.Second))
-		f.Next(drivertest.ResetSession, 1, func(context.Context, *conn) error {
-			<-time.After(time.Second)
-			return driver.ErrBadConn
-		})
-		l.Release()
-		second := start(t.Context(), p)
-		advance(1500 * time.Millisecond)
-		first.wantWaiting(t)
-		second.wantWaiting(t)
-		advance(time.Second)
-		first.wantLease(t).Release()
-		second.wantLease(t).Release()
-	})
-}
-
-// releaseDead releases connections that turn out to be dead while their next
-// holders prepare them, the first one after 400 ms, and so on.
+// releaseDead releases connections that turn out to be dead while they are prepared
+// for their next holders, the first one after 400 ms, and so on.
 func releaseDead(f *drivertest.Fake, leases []pool.Lease[*conn]) {
 	for i, l := range leases {
 		f.Next(drivertest.ResetSession, 1, func(context.Context, *conn) error {
@@ -89,56 +29,40 @@ func releaseDead(f *drivertest.Fake, leases []pool.Lease[*conn]) {
 	advance(time.Second)
 }
 
-func TestCallersWithDeadConnectionsKeepTheirOrder(t *testing.T) {
+func TestCallersWithDeadConnectionsKeepTheirOrderAndDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 2, AcquireTimeout: 10 * time.Second})
 		leases := acquireN(t, p, 2)
-		var callers []*caller[*conn]
+		var callers crowd[*conn]
 		for range 3 {
 			callers = append(callers, start(t.Context(), p))
 			advance(time.Second)
 		}
 		gate := make(chan struct{})
 		f.Always(drivertest.Connect, drivertest.HangUntil(gate))
-		releaseDead(f, leases)
+		releaseDead(f, leases) // to the first two
 		require.Equal(t, 3, p.Stats().Waiting)
-		for i, c := range callers[:2] {
-			gate <- struct{}{}
-			defer c.wantLease(t).Release()
-			callers[i+1].wantWaiting(t)
-		}
-		advance(8 * time.Second) // the third began at 2 s
-		callers[2].wantError(t, pool.ErrTimeout)
-	})
-}
-
-func TestCallersWithDeadConnectionsKeepTheirDeadlines(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 2, AcquireTimeout: 10 * time.Second})
-		leases := acquireN(t, p, 2)
-		first := start(t.Context(), p)
-		advance(time.Second)
-		second := start(t.Context(), p)
-		f.Always(drivertest.Connect, drivertest.Hang)
-		releaseDead(f, leases)
-		for _, c := range []*caller[*conn]{first, second} {
+		gate <- struct{}{}
+		defer callers[0].wantLease(t).Release() // after 4 s, 0.4 of them with a dead connection
+		for _, c := range callers[1:] {
+			c.wantWaiting(t)
 			<-c.done
 			assert.Equal(t, 10*time.Second, c.wantError(t, pool.ErrTimeout).Waited)
 		}
-		assert.Equal(t, 20*time.Second, p.Stats().WaitTime+1200*time.Millisecond, "all but the time with the dead connections")
+		assert.Equal(t, 24*time.Second, p.Stats().WaitTime+1200*time.Millisecond, "all but the time with the dead connections")
 	})
 }
 
-// One timer serves all waiters, and still each has its own deadline.
+// One timer serves all waiters, yet each has its own deadline.
 func TestEachWaiterHasItsOwnAcquireTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, p := openFake(t, pool.Config{MaxOpen: 1, AcquireTimeout: 10 * time.Second})
 		l := acquire(t, p)
-		var callers []*caller[*conn]
+		var callers crowd[*conn]
 		ctx, cancel := context.WithCancel(t.Context())
 		for i := range 50 {
 			if i%5 == 0 {
-				callers = append(callers, start(ctx, p)) // these leave, also the first in the queue
+				callers = append(callers, start(ctx, p)) // these leave, including the first in the queue
 			} else {
 				callers = append(callers, start(t.Context(), p))
 			}
@@ -164,7 +88,7 @@ func TestEachWaiterHasItsOwnAcquireTimeout(t *testing.T) {
 	})
 }
 
-func TestThousandsOfWaitersLeavingTogetherHoldUpNobody(t *testing.T) {
+func TestThousandsOfWaitersLeavingTogetherBlockNobody(t *testing.T) {
 	watchdog(t)
 	for name, tt := range map[string]struct {
 		cfg pool.Config

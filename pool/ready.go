@@ -7,14 +7,17 @@ import (
 )
 
 // Ready blocks until MinIdle connections are open, in use or not, or as many as
-// MaxOpen allows after a Resize, and returns nil then. It returns an
-// [AcquireError] when ctx ends first, when a connect fails permanently
-// (driver.IsPermanent), and when the pool is closed. With a MinIdle of zero it
-// returns at once.
+// MaxOpen allows after a Resize. Then it returns nil. It returns an [AcquireError]
+// if ctx ends first, if a connect fails permanently (driver.IsPermanent), or if the
+// pool is closed. If MinIdle is zero, it returns at once.
+//
+// Ready is for the start of a program. It is not a health probe: connections that
+// were opened long ago count. For that, use [Pool.Ping], which asks the server and
+// waits for a free connection, or the State of [Pool.Snapshot], which does no I/O.
 func (p *Pool[C]) Ready(ctx context.Context) error { return p.awaitOpen(ctx, p.cfg.MinIdle) }
 
-// Warm is Ready for n connections, which it makes once: unlike MinIdle, it does
-// not replace those that close later. An n below 0, or above MaxOpen or MaxIdle, is
+// Warm is Ready for n connections. It makes them once: unlike MinIdle, it does not
+// replace connections that close later. An n below 0, or above MaxOpen or MaxIdle, is
 // an error.
 func (p *Pool[C]) Warm(ctx context.Context, n int) error {
 	p.mu.Lock()
@@ -29,8 +32,8 @@ func (p *Pool[C]) Warm(ctx context.Context, n int) error {
 	return p.awaitOpen(ctx, n)
 }
 
-// awaitOpen has the pool open n connections, or as many as MaxOpen allows, and
-// blocks until they are.
+// awaitOpen makes the pool open n connections, or as many as MaxOpen allows, and
+// blocks until they are open.
 func (p *Pool[C]) awaitOpen(ctx context.Context, n int) error {
 	began := p.now()
 	p.mu.Lock()
@@ -48,8 +51,7 @@ func (p *Pool[C]) awaitOpen(ctx context.Context, n int) error {
 		switch {
 		case p.closed:
 			cause = ErrClosed
-		case p.openLocked() >= min(n, p.max):
-			cause = nil
+		case p.openLocked() >= min(n, p.max): // success: no cause
 		case p.outage.permanent && p.comingLocked() == 0:
 			cause = connectFailure{p.outage.err}
 		default:

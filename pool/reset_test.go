@@ -61,18 +61,6 @@ func TestResetReplacesConnectsInProgress(t *testing.T) {
 	}
 }
 
-func TestResetEndsTheBackoff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 1, Backoff: pool.Backoff{Initial: time.Second}})
-		f.Next(drivertest.Connect, 1, drivertest.Fail(errScripted))
-		start(t.Context(), p).wantError(t, errScripted)
-		c := start(t.Context(), p)
-		c.wantWaiting(t)
-		p.Reset()
-		c.wantLease(t).Release()
-	})
-}
-
 // The success of a Connect from before Reset says nothing about the server that
 // Reset was for.
 func TestLateSuccessFromBeforeResetDoesNotEndTheBackoff(t *testing.T) {
@@ -86,12 +74,53 @@ func TestLateSuccessFromBeforeResetDoesNotEndTheBackoff(t *testing.T) {
 
 		f.Always(drivertest.Connect, drivertest.Fail(errScripted))
 		c = start(t.Context(), p)
-		advance(3500 * time.Millisecond) // then nobody counts on the lease
+		advance(3500 * time.Millisecond) // after that, no waiter counts on the lease
 		c.wantError(t, errScripted)
 		connects := f.Counts().Connects
 		close(old)
 		synctest.Wait()
 		start(t.Context(), p).wantWaiting(t)
 		assert.Equal(t, connects, f.Counts().Connects)
+	})
+}
+
+func TestResetIfEvictsTheConnectionsThatMatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var why reasons
+		f, p := openFake(t, pool.Config{MaxOpen: 4, OnClose: why.add})
+		leases := acquireN(t, p, 4)
+		releaseAll(leases[2:])
+		var asked int
+		n := p.ResetIf(func(c *conn) bool {
+			asked++
+			_ = p.Stats() // no lock is held
+			return c.ID == 1 || c.ID == 3
+		})
+		assert.Equal(t, []int{2, 4}, []int{n, asked})
+		synctest.Wait()
+		assert.Equal(t, 3, f.Counts().Open, "the idle one is closed now")
+		releaseAll(leases[:2])
+		synctest.Wait()
+		assert.Equal(t, 2, f.Counts().Open, "the leased one at its release")
+		assert.ErrorIs(t, why.m[1], pool.ErrReset)
+		assert.ErrorIs(t, why.m[3], pool.ErrReset)
+		assert.Equal(t, int64(2), p.Stats().Closed.Reset)
+		wantAllSlots(t, f, p, 4)
+	})
+}
+
+// While match runs, the connection it is asked about may end, and another come in
+// its place.
+func TestResetIfLeavesTheSuccessorOfAMatchAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := openFake(t, pool.Config{MaxOpen: 1})
+		fill(t, p, 1)
+		n := p.ResetIf(func(*conn) bool {
+			acquire(t, p).Discard(nil)
+			acquire(t, p).Release()
+			return true
+		})
+		synctest.Wait()
+		assert.Equal(t, []int{0, 1}, []int{n, f.Counts().Open})
 	})
 }

@@ -72,58 +72,48 @@ func TestResizeDownClosesIdleConnectionsFirst(t *testing.T) {
 		callers := startN(t.Context(), p, 2)
 		require.NoError(t, p.Resize(1))
 		advance(100 * time.Millisecond)
-		for _, c := range callers {
-			c.wantLease(t).Release()
-		}
+		callers.wantServed(t)
 		wantAllSlots(t, f, p, 1)
 	})
 }
 
-// A connection that one Resize marked is not marked again by the next.
+// A connection marked by one Resize is not marked again by the next. Marked connections
+// that are closed do not count again.
 func TestResizeToAndFroCountsEachConnectionOnce(t *testing.T) {
+	type fakePool = pool.Pool[*conn]
+	resize := func(sizes ...int) func(*fakePool) {
+		return func(p *fakePool) {
+			for _, n := range sizes {
+				require.NoError(t, p.Resize(n))
+			}
+		}
+	}
 	for name, tt := range map[string]struct {
-		steps []int
-		left  int
+		mark func(*fakePool)
+		left int
 	}{
-		"down in steps":     {[]int{5, 4, 3, 2}, 2},
-		"down and up":       {[]int{0, 6, 0, 6, 0, 6}, 6},
-		"above what it was": {[]int{20}, 20},
+		"down in steps":     {resize(5, 4, 3, 2), 2},
+		"down and up":       {resize(0, 6, 0, 6, 0, 6), 6},
+		"once":              {resize(4, 6), 6},
+		"above what it was": {resize(20), 20},
+		"reset":             {(*fakePool).Reset, 6},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			f, p := openFake(t, pool.Config{MaxOpen: 6})
 			leases := acquireN(t, p, 6)
-			for _, n := range tt.steps {
-				require.NoError(t, p.Resize(n))
-			}
+			tt.mark(p)
 			releaseAll(leases)
 			synctest.Wait()
 			wantAllSlots(t, f, p, tt.left)
-		})
-	}
-}
-
-// Connections that were marked once, and are gone, do not count again.
-func TestResizeDownClosesAllThatAreTooMany(t *testing.T) {
-	for name, retire := range map[string]func(p *pool.Pool[*conn]){
-		"after Reset":  func(p *pool.Pool[*conn]) { p.Reset() },
-		"after Resize": func(p *pool.Pool[*conn]) { require.NoError(t, p.Resize(4)); require.NoError(t, p.Resize(10)) },
-	} {
-		bubble(t, name, func(t *testing.T) {
-			f, p := openFake(t, pool.Config{MaxOpen: 10})
-			leases := acquireN(t, p, 10)
-			retire(p)
-			releaseAll(leases)
-			synctest.Wait()
-			fill(t, p, 5)
 			require.NoError(t, p.Resize(1))
 			synctest.Wait()
-			assert.Equal(t, 1, f.Counts().Open)
+			assert.Equal(t, 1, f.Counts().Open, "all that are too many are closed")
 		})
 	}
 }
 
-// A lease may end while Resize walks over the slots: the connection is idle in
-// the pass over the leased ones, and was leased in the pass over the idle ones.
+// A lease may end while Resize walks over the slots. Then its connection is leased
+// during the pass over idle ones, and idle during the pass over leased ones.
 func TestResizeMissesNoConnectionThatIsReleasedMeanwhile(t *testing.T) {
 	for range 300 {
 		p := openPlain(t, 64)
@@ -174,7 +164,11 @@ func TestResizeKeepsMaxIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, p := openFake(t, pool.Config{MaxOpen: 2, MaxIdle: 2})
 		require.NoError(t, p.Resize(5))
-		releaseAll(acquireN(t, p, 5))
+		leases := acquireN(t, p, 5)
+		releaseAll(leases[:2])
+		fast := acquireN(t, p, 2) // from the fast path, because they are idle
+		releaseAll(leases[2:])
+		releaseAll(fast)
 		synctest.Wait()
 		assert.Equal(t, 2, p.Stats().Open)
 	})
@@ -202,9 +196,7 @@ func TestSuspendedPoolHoldsItsCallersUntilItIsResumed(t *testing.T) {
 		assert.Equal(t, 2, f.Counts().Connects, "it connects to nothing")
 		_, ok := try(p)
 		assert.False(t, ok)
-		for _, c := range callers {
-			c.wantWaiting(t)
-		}
+		callers.wantWaiting(t)
 		require.NoError(t, p.Resize(2))
 		defer callers[0].wantLease(t).Release()
 		callers[2].wantWaiting(t)

@@ -8,19 +8,18 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/driver/drivertest"
 	"github.com/hotline-go/hotline/pool"
 )
 
-// MaxWaiters counts the callers who wait for a release. A caller does not count
-// if MaxOpen has room for its connection, even if MaxConnecting makes it wait.
+// MaxWaiters counts the callers that wait for a release. A caller does not count if
+// MaxOpen has room for its connection, even if MaxConnecting makes it wait.
 func TestMaxWaitersRejectsNobodyForWhomThereIsRoom(t *testing.T) {
 	for name, tt := range map[string]struct {
 		maxWaiters   int
-		leased, idle int // the idle ones want a check first
+		leased, idle int // the idle ones need a check first
 		connecting   int // MaxConnecting
 		outage       bool
 	}{
@@ -54,7 +53,9 @@ func TestMaxWaitersRejectsNobodyForWhomThereIsRoom(t *testing.T) {
 			wait := startN(t.Context(), p, max(tt.maxWaiters, 0))
 			began := time.Now()
 			for range 3 {
-				start(t.Context(), p).wantError(t, pool.ErrTooManyWaiters)
+				e := start(t.Context(), p).wantError(t, pool.ErrTooManyWaiters)
+				assert.Equal(t, len(room)+len(wait), e.Waiting)
+				assert.True(t, driver.SafeToRetry(e))
 			}
 			assert.Zero(t, time.Since(began))
 			assert.Equal(t, int64(3), p.Stats().Rejected)
@@ -62,13 +63,9 @@ func TestMaxWaitersRejectsNobodyForWhomThereIsRoom(t *testing.T) {
 				<-c.done
 				c.wantLease(t)
 			}
-			for _, c := range wait {
-				c.wantWaiting(t)
-			}
+			wait.wantWaiting(t)
 			releaseAll(leases[:tt.leased])
-			for _, c := range append(room, wait...) {
-				c.wantLease(t).Release()
-			}
+			append(room, wait...).wantServed(t)
 			assert.Equal(t, 50, f.Counts().Peak)
 		})
 	}
@@ -115,29 +112,7 @@ func TestNegativeMaxIdleKeepsNoneIdle(t *testing.T) {
 	})
 }
 
-func TestNegativeMaxIdleIsAtOddsWithMinIdle(t *testing.T) {
-	_, err := pool.New[*conn](drivertest.NewFake(t), pool.Config{MinIdle: 1, MaxIdle: -1})
-	require.Error(t, err)
-	assert.NotContains(t, err.Error(), "\n", "one error")
-	for _, part := range []string{"pool: ", "MinIdle", "MaxIdle"} {
-		assert.Contains(t, err.Error(), part)
-	}
-}
-
-func TestNegativeLimitsMayBeSetByTheDSN(t *testing.T) {
-	f := drivertest.NewFake(t)
-	drivertest.Register(t, "roomtest", f)
-	p, err := pool.Open[*conn]("roomtest", "fake://db.example?pool_max_open=1&pool_max_waiters=-1&pool_max_idle=-1", pool.Config{})
-	require.NoError(t, err)
-	defer p.Close()
-	l := acquire(t, p)
-	_, err = p.Acquire(t.Context())
-	wantAcquireError(t, err, pool.ErrTooManyWaiters)
-	l.Release()
-	assert.Zero(t, p.Stats().Idle)
-}
-
-// MaxOpen without limit: nobody waits for others, and nothing overflows.
+// Without a limit, nobody waits for others, and nothing overflows.
 func TestLargestMaxOpenIsNoLimit(t *testing.T) {
 	for name, cfg := range map[string]pool.Config{
 		"none may wait": {MaxWaiters: -1, MaxLifetime: time.Second},
@@ -150,119 +125,14 @@ func TestLargestMaxOpenIsNoLimit(t *testing.T) {
 			f.Always(drivertest.Connect, drivertest.Delay(10*time.Millisecond))
 			callers := startN(t.Context(), p, 100)
 			advance(10 * time.Second)
-			for _, c := range callers {
-				c.wantLease(t).Release()
-			}
+			callers.wantServed(t)
 			advance(10 * time.Second)
 			assert.Equal(t, math.MaxInt, p.Stats().MaxOpen)
 		})
 	}
 }
 
-// A caller that polls must see when polling is of no use.
-func TestTryAcquireSaysWhyNot(t *testing.T) {
-	type fakePool = pool.Pool[*conn]
-	for name, tt := range map[string]struct {
-		idle, leased, waiting int
-		rest                  time.Duration // of the idle ones
-		reset, hook           error         // of ResetSession, of OnAcquire
-		end                   func(p *fakePool) error
-		want                  error // nil: a lease
-	}{
-		"idle":                {idle: 1},
-		"empty":               {want: pool.ErrNoneIdle},
-		"in use":              {leased: 2, want: pool.ErrNoneIdle},
-		"others wait":         {leased: 2, waiting: 1, want: pool.ErrNoneIdle},
-		"to be checked":       {idle: 2, rest: 10 * time.Second, want: pool.ErrNoneIdle},
-		"dead":                {idle: 2, reset: driver.ErrBadConn, want: pool.ErrNoneIdle},
-		"no reset":            {idle: 2, reset: errScripted, want: pool.ErrNoneIdle},
-		"found bad by a hook": {idle: 2, hook: driver.ErrBadConn, want: pool.ErrNoneIdle},
-		"refused by a hook":   {idle: 2, hook: errScripted, want: errScripted},
-		"suspended":           {end: func(p *fakePool) error { return p.Resize(0) }, want: pool.ErrSuspended},
-		"closed":              {idle: 1, end: (*fakePool).Close, want: pool.ErrClosed},
-	} {
-		bubble(t, name, func(t *testing.T) {
-			var hook error
-			f, p := openFake(t, pool.Config{MaxOpen: 2, OnAcquire: func(context.Context, driver.Conn, pool.Info) error { return hook }})
-			fill(t, p, tt.idle)
-			advance(tt.rest)
-			acquireN(t, p, tt.leased)
-			startN(t.Context(), p, tt.waiting)
-			hook = tt.hook
-			f.Always(drivertest.ResetSession, drivertest.Fail(tt.reset))
-			f.Always(drivertest.Ping, drivertest.Delay(time.Millisecond))
-			if tt.end != nil {
-				require.NoError(t, tt.end(p))
-			}
-			l, err := p.TryAcquire()
-			switch {
-			case tt.want == nil:
-				require.NoError(t, err)
-				assert.NoError(t, l.Conn().Use())
-			case tt.want == pool.ErrNoneIdle:
-				assert.True(t, err == tt.want, "the bare ErrNoneIdle, not %v", err)
-			default:
-				wantAcquireError(t, err, tt.want)
-				assert.NotErrorIs(t, err, pool.ErrNoneIdle)
-				assert.Equal(t, tt.want == pool.ErrClosed, driver.IsPermanent(err))
-			}
-			l.Release() // does nothing to the zero lease
-		})
-	}
-}
-
-// A caller that polls would do so for ever.
-func TestTryAcquireReportsAPermanentConnectError(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 2})
-		l := acquire(t, p)
-		f.Next(drivertest.Connect, 1, drivertest.Fail(driver.Permanent(errScripted)))
-		for range 2 { // the first starts a Connect
-			_, err := p.TryAcquire()
-			assert.Equal(t, pool.ErrNoneIdle, err, "the lease may come back")
-			synctest.Wait()
-		}
-		l.Discard(nil)
-		synctest.Wait()
-		_, err := p.TryAcquire()
-		wantAcquireError(t, err, errScripted)
-		assert.True(t, driver.IsPermanent(err))
-
-		advance(time.Minute) // then a caller may try again
-		_, err = p.TryAcquire()
-		assert.Equal(t, pool.ErrNoneIdle, err)
-		synctest.Wait()
-		wantTry(t, p)
-	})
-}
-
-// A caller that polls does so often.
-func TestTryAcquireOfAPoolInUseAllocatesNothing(t *testing.T) {
-	p := openPlain(t, 3)
-	leases := acquireN(t, p, 3)
-	allocs := testing.AllocsPerRun(1000, func() {
-		if _, err := p.TryAcquire(); err != pool.ErrNoneIdle {
-			t.Error(err)
-		}
-	})
-	releaseAll(leases)
-	assertNoAllocs(t, allocs)
-}
-
-// What TryAcquire starts must be of use to somebody.
-func TestTryAcquireConnectsNothingThatWouldNotBeKept(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxIdle: -1})
-		for range 100 {
-			_, err := p.TryAcquire()
-			assert.Equal(t, pool.ErrNoneIdle, err)
-			advance(time.Millisecond)
-		}
-		assert.Zero(t, f.Counts().Connects)
-	})
-}
-
-// The pool knows of the room only once a Connect has found it.
+// The pool learns of the room only when a Connect succeeds.
 func TestMaxWaitersLetsACallerFindOutThatAFullServerHasRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFull(t, pool.Config{MaxWaiters: -1}, 0)

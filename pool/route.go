@@ -1,17 +1,32 @@
 package pool
 
-import "github.com/hotline-go/hotline/driver"
+import (
+	"time"
 
-// release is Release beyond the fast path.
-func (p *Pool[C]) release(l Lease[C]) {
+	"github.com/hotline-go/hotline/driver"
+)
+
+// origin is where a connection given to putBackLocked comes from.
+type origin uint8
+
+const (
+	fromPool    origin = iota // a Connect or a check that succeeded, or a waiter that left
+	fromHolder                // the end of a lease
+	fromFailure               // the end of a lease, after an unknown error
+)
+
+// release is the slow path of Release.
+func (p *Pool[C]) release(l Lease[C], from origin) {
 	s := l.slot
 	w, ok := s.grab(l.word)
 	if !ok {
+		l.endCut()
 		return
 	}
-	why, proof := reason{cause: bad, err: errExited}, false // proof that new connections are of use
+	defer p.used(s.takeWatch())
+	why, proof := reason{cause: bad, err: errExited}, false // proof that new connections are useful
 	defer func() {
-		if why.cause == 0 && w.has(listed) && !w.has(retire) && p.simple.Load() && s.move(w, w.to(idle)) {
+		if from == fromHolder && why.cause == 0 && w.has(listed) && !w.has(retire) && p.simple.Load() && s.move(w, w.to(idle)) {
 			p.hint.Put(s)
 			return
 		}
@@ -19,18 +34,18 @@ func (p *Pool[C]) release(l Lease[C]) {
 		if proof {
 			p.provedLocked(s)
 		}
-		p.putBackLocked(s, why, false)
+		p.putBackLocked(s, why, from)
 		p.mu.Unlock()
 	}()
 	why = p.unfit(s, w)
-	if why.cause == 0 && s.uses(w) == 1 {
+	if from == fromHolder && why.cause == 0 && s.uses(w) == 1 {
 		n, counted := received(s.raw)
 		proof = n > 0 || !counted
 	}
 }
 
-// unfit says why the connection of s must not be pooled again. It runs in the
-// holder's goroutine, at the end of its lease.
+// unfit returns why the connection of s must not be pooled again, if so. It runs in
+// the holder's goroutine, at the end of its lease.
 func (p *Pool[C]) unfit(s *slot[C], w word) reason {
 	if p.cfg.OnRelease != nil {
 		if err := p.cfg.OnRelease(s.raw); err != nil {
@@ -48,67 +63,77 @@ func (p *Pool[C]) unfit(s *slot[C], w word) reason {
 	return reason{}
 }
 
-// putBackLocked ends the pool's own hold on s, a slot that is held: it goes to
-// the oldest waiter, becomes idle, or is closed for the reason given or for
-// one that the pool has. fresh says that it comes from a Connect or a check
-// that succeeded, and not from a holder.
-func (p *Pool[C]) putBackLocked(s *slot[C], why reason, fresh bool) {
+// putBackLocked decides what becomes of s, a slot that is held: it goes to the oldest
+// waiter, becomes idle, is pinged first, or is closed, for the reason why or one that
+// the pool finds.
+func (p *Pool[C]) putBackLocked(s *slot[C], why reason, from origin) {
 	if why.cause == 0 {
-		why = because(p.surplusLocked(s))
+		why = p.surplusLocked(s, from)
 	}
 	if why.cause != 0 {
-		if why.useless {
-			why.useless = !s.load().has(retire) && p.wastedLocked(s, why.err)
-		}
-		if !fresh {
+		why.counts = why.useless && !s.load().has(retire) && p.wastedLocked(s, why.err)
+		if from != fromPool {
 			p.keeper.leased = max(p.keeper.leased-1, 0)
 		}
 		p.closeLocked(s, why)
 		p.serveLocked()
 		return
 	}
-	unsure := p.cfg.checksEveryUse() && s.load().has(pings) && !fresh
+	unsure := from != fromPool && p.cfg.checksEveryUse() && s.load().has(pings)
 	switch {
-	case p.queue.len > 0 && unsure:
-		p.checkLocked(s, true)
+	case p.queue.len > 0 && unsure, from == fromFailure, from == fromHolder && p.pingsNowLocked(s):
+		p.keeper.leased = max(p.keeper.leased-1, 0)
+		p.checkLocked(s, p.queue.len > 0, from)
 	case p.queue.len > 0:
-		p.deliverLocked(s, s.load()) // nobody else changes its state now: flags come up under mu
+		p.deliverLocked(s, s.load()) // its state can't change: the flags of a held slot are set under mu
 	default:
 		p.settleIdleLocked(s, unsure)
 	}
 }
 
-// surplusLocked says why the pool does not want s any more.
-func (p *Pool[C]) surplusLocked(s *slot[C]) cause {
-	switch {
-	case p.closed:
-		return shutDown
-	case s.load().has(retire):
-		return s.why
-	case p.maxIdle >= 0 && p.queue.len == 0 && p.countIdle() >= p.maxIdle:
-		return tooManyIdle
-	}
-	return 0
+// pingsNowLocked reports whether the keepalive of s, which comes from its holder, is
+// due and may start now. Half of the open connections are left to callers.
+func (p *Pool[C]) pingsNowLocked(s *slot[C]) bool {
+	return p.cfg.KeepAlive > 0 && s.load().has(pings) && p.pinging < max(p.openLocked()/2, 1) && time.Duration(s.pingAt.Load()) <= p.now()
 }
 
-// deliverLocked gives the connection of s to the oldest waiter, if s is still
-// in the state from: idle, or held by the caller. Its holder gives it back
-// through putBackLocked, because others may wait by then.
+// surplusLocked returns why the pool should close s, if so.
+func (p *Pool[C]) surplusLocked(s *slot[C], from origin) reason {
+	switch {
+	case p.closed:
+		return because(shutDown)
+	case s.load().has(retire):
+		return because(s.why)
+	}
+	if s.pass != nil && (p.queue.len == 0 || from != fromPool) { // a new one serves a waiter first
+		if why := p.recalledLocked(s); why.cause != 0 {
+			return why
+		}
+	}
+	if p.maxIdle >= 0 && p.queue.len == 0 && p.countIdle() >= p.maxIdle {
+		return because(tooManyIdle)
+	}
+	return reason{}
+}
+
+// deliverLocked gives the connection of s to the oldest waiter, if s is still in the
+// state from: idle, or held by the caller. Its lease will end through putBackLocked,
+// because others may wait by then.
 func (p *Pool[C]) deliverLocked(s *slot[C], from word) {
 	to := from.next(leased) &^ listed
 	if !s.move(from, to) {
 		return
 	}
 	if from.has(listed) {
-		p.list.remove(s.index)
+		p.list.remove(int(s.index))
 	}
 	p.settleLocked(p.queue.head, Lease[C]{s, to, s.conn}, nil)
 }
 
-// settleIdleLocked makes s, a slot that is held, idle. unsure says that it needs
+// settleIdleLocked makes s, a slot that is held, idle. unsure means that it needs
 // a check before its next use.
 func (p *Pool[C]) settleIdleLocked(s *slot[C], unsure bool) {
-	p.list.add(s.index)
+	p.list.add(int(s.index))
 	s.rested = true
 	w := s.load()
 	to := w.to(idle) | listed

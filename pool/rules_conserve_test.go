@@ -9,7 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -20,7 +19,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// faults are the ways in which a call of the driver or of a hook goes wrong.
+// faults are the ways in which a call of the driver or a hook can go wrong.
 var faults = map[string]drivertest.Step{
 	"fails":             drivertest.Fail(errScripted),
 	"finds it dead":     drivertest.Fail(driver.ErrBadConn),
@@ -33,14 +32,14 @@ var faults = map[string]drivertest.Step{
 	"obeys nobody":      stall(7 * time.Second),
 }
 
-// hang is Hang, for calls without a context as well.
+// hang is Hang, but also for calls without a context.
 func hang(ctx context.Context, c *conn) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	return drivertest.Hang(ctx, c)
 }
 
-// workout makes a pool go through all calls of its driver and all its hooks.
+// workout makes a pool call every method of its driver and every hook.
 func workout(p *pool.Pool[*conn]) {
 	for range 3 {
 		var uses atomic.Int64
@@ -50,11 +49,11 @@ func workout(p *pool.Pool[*conn]) {
 			}
 			return c.Use()
 		})
-		advance(2 * time.Second) // what is idle wants a check
+		advance(2 * time.Second) // after this, idle connections need a check
 	}
 }
 
-// wantConserved lets a pool of 3 get well again and looks for lost slots.
+// wantConserved lets a pool of 3 recover and looks for lost slots.
 func wantConserved(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
 	t.Helper()
 	for op := drivertest.Connect; op <= drivertest.Close; op++ {
@@ -124,121 +123,58 @@ func TestRule3_NoSlotIsLostByAHook(t *testing.T) {
 }
 
 func TestRule3_NoSlotIsLostByTheCaller(t *testing.T) {
-	for name, harm := range map[string]func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]){
-		"leaves before the connect ends": func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
+	type harm = func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn])
+	// Some hold a lease, and others wait until their time is up.
+	leaves := func(held int, timeout time.Duration, want error) harm {
+		return func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
+			leases := acquireN(t, p, held)
 			f.Always(drivertest.Connect, drivertest.Delay(time.Second))
-			ctx, cancel := context.WithCancel(t.Context())
-			callers := startN(ctx, p, 10)
-			cancel()
-			for _, c := range callers {
-				c.wantError(t, context.Canceled)
-			}
-		},
-		"leaves while all are in use": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
-			leases := acquireN(t, p, 3)
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			defer cancel()
 			callers := startN(ctx, p, 10)
-			advance(time.Second)
-			for _, c := range callers {
-				c.wantError(t, context.DeadlineExceeded)
-			}
-			releaseAll(leases)
-		},
-		"waits too long": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
-			leases := acquireN(t, p, 3)
-			callers := startN(t.Context(), p, 10)
 			advance(30 * time.Second)
-			for _, c := range callers {
-				c.wantError(t, pool.ErrTimeout)
-			}
+			callers.wantError(t, want)
 			releaseAll(leases)
-		},
-		"leaves just when it is served": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
-			for range 300 {
-				l := acquireN(t, p, 3)
-				ctx, cancel := context.WithCancel(t.Context())
-				c := start(ctx, p)
-				go cancel()
-				releaseAll(l)
-				if c.returned() && c.err == nil {
-					c.lease.Release()
+		}
+	}
+	ends := func(end func(pool.Lease[*conn])) harm {
+		return func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
+			for range 4 {
+				for _, l := range acquireN(t, p, 3) {
+					end(l)
 				}
 			}
-		},
-		"comes with a dead context": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
-			ctx, cancel := context.WithCancel(t.Context())
-			cancel()
-			for range 10 {
-				_, err := p.Acquire(ctx)
-				wantAcquireError(t, err, context.Canceled)
-			}
-		},
-		"panics": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
+		}
+	}
+	does := func(fn func(), panics any) harm {
+		return func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
 			for range 4 {
-				assert.Equal(t, "user", apart(func() {
-					p.Do(t.Context(), func(context.Context, *conn) error { panic("user") })
+				assert.Equal(t, panics, apart(func() {
+					p.Do(t.Context(), func(context.Context, *conn) error { fn(); return nil })
 				}))
 			}
-		},
-		"exits": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
-			for range 4 {
-				apart(func() {
-					p.Do(t.Context(), func(context.Context, *conn) error { runtime.Goexit(); return nil })
-				})
-			}
-		},
-		"discards all": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
-			for range 4 {
-				for _, l := range acquireN(t, p, 3) {
-					l.Discard(io.EOF)
-				}
-			}
-		},
-		"hijacks all": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) {
-			for range 4 {
-				for _, l := range acquireN(t, p, 3) {
-					assert.NoError(t, l.Hijack().Close())
-				}
-			}
-		},
+		}
+	}
+	for name, harm := range map[string]harm{
+		"leaves before the connect ends": leaves(0, time.Second/2, context.DeadlineExceeded),
+		"leaves while all are in use":    leaves(3, time.Second, context.DeadlineExceeded),
+		"waits too long":                 leaves(3, time.Hour, pool.ErrTimeout),
+		"comes with a dead context":      leaves(0, 0, context.DeadlineExceeded),
+		"panics":                         does(func() { panic("user") }, "user"),
+		"exits":                          does(runtime.Goexit, nil),
+		"discards all":                   ends(func(l pool.Lease[*conn]) { l.Discard(io.EOF) }),
+		"hijacks all":                    ends(func(l pool.Lease[*conn]) { hijack(l).Close() }),
 		"resets": func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
 			f.Next(drivertest.Connect, 3, drivertest.Delay(time.Second))
 			callers := startN(t.Context(), p, 3)
-			p.Reset() // their connections are obsolete before they are made
+			p.Reset() // the connections are out of date before they are made
 			advance(time.Second)
-			for _, c := range callers {
-				c.wantLease(t).Release()
-			}
+			callers.wantServed(t)
 			leases := acquireN(t, p, 2)
 			p.Reset()
 			p.Reset()
 			releaseAll(leases)
 			p.Reset()
-		},
-		"resizes": func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
-			fill(t, p, 3)
-			leases := acquireN(t, p, 2)
-			for _, n := range []int{1, 0, 2, 0, 3} {
-				require.NoError(t, p.Resize(n))
-				synctest.Wait()
-			}
-			releaseAll(leases)
-			callers := startN(t.Context(), p, 3)
-			require.NoError(t, p.Resize(1))
-			require.NoError(t, p.Resize(3))
-			for _, c := range callers {
-				c.wantLease(t).Release()
-			}
-		},
-		"tries and does not wait": func(_ *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
-			f.Always(drivertest.Connect, drivertest.Delay(10*time.Millisecond))
-			for range 20 {
-				if l, ok := try(p); ok {
-					l.Release()
-				}
-				advance(4 * time.Millisecond)
-			}
 		},
 	} {
 		bubble(t, name, func(t *testing.T) {
@@ -281,7 +217,7 @@ func (s *storm) step(ctx context.Context, c *conn) error {
 	return nil
 }
 
-// act is one thing that a caller does.
+// act is one action of a caller.
 func (s *storm) act(p *pool.Pool[*conn]) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(1+s.intN(40))*time.Millisecond)
 	defer cancel()
@@ -299,7 +235,7 @@ func (s *storm) act(p *pool.Pool[*conn]) {
 	case 4:
 		if l, err := p.Acquire(ctx); err == nil {
 			defer l.Release() // does nothing
-			l.Hijack().Close()
+			hijack(l).Close()
 		}
 	case 5:
 		if l, err := p.Acquire(ctx); err == nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,115 +19,82 @@ import (
 
 // A goroutine that is left blocked in a bubble fails its test.
 func TestRule9_CloseAndShutdownLeaveNothingBehind(t *testing.T) {
-	nothing := func() {}
+	// bring returns callers that must fail with ErrClosed.
+	type bring = func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) crowd[*conn]
+	connecting := func(step drivertest.Step) bring {
+		return func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) crowd[*conn] {
+			f.Always(drivertest.Connect, step)
+			return startN(t.Context(), p, 1)
+		}
+	}
+	idle := func(closing drivertest.Step) bring {
+		return func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) crowd[*conn] {
+			fill(t, p, 4)
+			f.Always(drivertest.Close, closing)
+			return nil
+		}
+	}
+	nothing := func(*testing.T, *drivertest.Fake, *pool.Pool[*conn]) crowd[*conn] { return nil }
 	situations := map[string]struct {
 		cfg   pool.Config
-		bring func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) (after func())
+		bring bring
 	}{
-		"new": {bring: func(*testing.T, *drivertest.Fake, *pool.Pool[*conn]) func() { return nothing }},
-		"idle": {bring: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) func() {
-			fill(t, p, 4)
-			return nothing
-		}},
-		"spares": {cfg: pool.Config{MinIdle: 3, KeepAlive: time.Second}, bring: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) func() {
+		"new":  {bring: nothing},
+		"idle": {bring: idle(nil)},
+		"spares": {cfg: pool.Config{MinIdle: 3, KeepAlive: time.Second}, bring: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) crowd[*conn] {
 			require.NoError(t, p.Ready(t.Context()))
 			advance(time.Minute)
-			return nothing
+			return nil
 		}},
-		"spares to come": {cfg: pool.Config{MinIdle: 3}, bring: func(*testing.T, *drivertest.Fake, *pool.Pool[*conn]) func() { return nothing }},
-		"connecting": {bring: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) func() {
-			f.Always(drivertest.Connect, drivertest.Hang)
-			c := start(t.Context(), p)
-			return func() { c.wantError(t, pool.ErrClosed) }
-		}},
-		"connecting, context ignored": {bring: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) func() {
-			f.Always(drivertest.Connect, stall(3*time.Second))
-			c := start(t.Context(), p)
-			return func() { c.wantError(t, pool.ErrClosed) }
-		}},
-		"in OnConnect": {
-			cfg: pool.Config{OnConnect: func(ctx context.Context, _ driver.Conn) error { <-ctx.Done(); return ctx.Err() }},
-			bring: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) func() {
-				c := start(t.Context(), p)
-				return func() { c.wantError(t, pool.ErrClosed) }
-			},
-		},
-		"in the backoff": {bring: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) func() {
+		"spares to come":              {cfg: pool.Config{MinIdle: 3}, bring: nothing},
+		"connecting":                  {bring: connecting(drivertest.Hang)},
+		"connecting, context ignored": {bring: connecting(stall(3 * time.Second))},
+		"in OnConnect": {bring: connecting(nil),
+			cfg: pool.Config{OnConnect: func(ctx context.Context, _ driver.Conn) error { <-ctx.Done(); return ctx.Err() }}},
+		"in the backoff": {bring: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) crowd[*conn] {
 			f.Always(drivertest.Connect, drivertest.Fail(errScripted))
-			start(t.Context(), p)
-			c := start(t.Context(), p)
-			c.wantWaiting(t)
-			return func() { c.wantError(t, pool.ErrClosed) }
+			return startN(t.Context(), p, 2)[1:]
 		}},
-		"waiters": {bring: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) func() {
+		"waiters": {bring: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) crowd[*conn] {
 			leases := acquireN(t, p, 4)
-			callers := startN(t.Context(), p, 10)
-			go func() {
-				<-time.After(time.Second)
-				releaseAll(leases)
-			}()
-			return func() {
-				for _, c := range callers {
-					c.wantError(t, pool.ErrClosed)
-				}
-			}
+			time.AfterFunc(time.Second, func() { releaseAll(leases) })
+			return startN(t.Context(), p, 10)
 		}},
-		"leases that end later": {bring: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) func() {
+		"leases that end later": {bring: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) crowd[*conn] {
 			leases := acquireN(t, p, 4)
-			go func() {
-				<-time.After(time.Second)
+			time.AfterFunc(time.Second, func() {
 				leases[0].Release()
 				leases[1].Discard(nil)
-				leases[2].Hijack().Close()
+				hijack(leases[2]).Close()
 				leases[3].Release()
-			}()
-			return nothing
+			})
+			return nil
 		}},
-		"being checked": {bring: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) func() {
+		"being checked": {bring: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) crowd[*conn] {
 			fill(t, p, 4)
 			advance(10 * time.Second)
 			f.Always(drivertest.Ping, drivertest.Hang)
-			callers := startN(t.Context(), p, 3)
-			return func() {
-				for _, c := range callers {
-					c.wantError(t, pool.ErrClosed)
-				}
-			}
+			return startN(t.Context(), p, 3)
 		}},
-		"being reset": {bring: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) func() {
-			fill(t, p, 4)
-			f.Always(drivertest.Close, stall(2*time.Second))
+		"being reset": {bring: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) crowd[*conn] {
+			idle(stall(2*time.Second))(t, f, p)
 			p.Reset()
-			return nothing
+			return nil
 		}},
-		"slow to close": {bring: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) func() {
-			fill(t, p, 4)
-			f.Always(drivertest.Close, stall(2*time.Second))
-			return nothing
-		}},
-		"panics on Close": {bring: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) func() {
-			fill(t, p, 4)
-			f.Always(drivertest.Close, drivertest.Panic("scripted panic"))
-			return nothing
-		}},
-		"exits on Close": {bring: func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) func() {
-			fill(t, p, 4)
-			f.Always(drivertest.Close, drivertest.Goexit)
-			return nothing
-		}},
-		"suspended": {bring: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) func() {
+		"slow to close":   {bring: idle(stall(2 * time.Second))},
+		"panics on Close": {bring: idle(drivertest.Panic("scripted panic"))},
+		"exits on Close":  {bring: idle(drivertest.Goexit)},
+		"suspended": {bring: func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) crowd[*conn] {
 			require.NoError(t, p.Resize(0))
-			c := start(t.Context(), p)
-			return func() { c.wantError(t, pool.ErrClosed) }
+			return startN(t.Context(), p, 1)
 		}},
-		"under load": {cfg: pool.Config{MinIdle: 2, KeepAlive: time.Millisecond, MaxLifetime: 5 * time.Millisecond}, bring: func(_ *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) func() {
+		"under load": {cfg: pool.Config{MinIdle: 2, KeepAlive: time.Millisecond, MaxLifetime: 5 * time.Millisecond}, bring: func(_ *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) crowd[*conn] {
 			for op := drivertest.Connect; op <= drivertest.Use; op++ {
 				f.Always(op, drivertest.Delay(2*time.Millisecond))
 			}
-			var users sync.WaitGroup
-			users.Go(func() { load(p, 10, 1000, func(_ context.Context, c *conn) error { return c.Use() }) })
+			go load(p, 10, 1000, func(_ context.Context, c *conn) error { return c.Use() })
 			advance(50 * time.Millisecond)
-			return users.Wait
+			return nil
 		}},
 	}
 	ends := map[string]func(p *pool.Pool[*conn]) error{
@@ -142,9 +108,10 @@ func TestRule9_CloseAndShutdownLeaveNothingBehind(t *testing.T) {
 				tt.cfg.MaxOpen = 4
 				p, err := pool.New[*conn](f, tt.cfg)
 				require.NoError(t, err)
-				after := tt.bring(t, f, p)
+				callers := tt.bring(t, f, p)
+				callers.wantWaiting(t)
 				assert.NoError(t, do(p))
-				after()
+				callers.wantError(t, pool.ErrClosed)
 				advance(time.Second) // until the last lease has ended
 				s := p.Stats()
 				assert.Equal(t, [5]int{}, [5]int{s.Open, s.Idle, s.Connecting, s.Closing, s.Waiting}, "open, idle, connecting, closing, waiting")
@@ -164,7 +131,7 @@ func TestRule9_CloseAndShutdownLeaveNothingBehind(t *testing.T) {
 				assert.NoError(t, p.Close())
 				assert.NoError(t, p.Shutdown(t.Context()))
 				advance(time.Hour)
-				assert.Equal(t, before, f.Counts(), "a closed pool calls its driver no more")
+				assert.Equal(t, before, f.Counts(), "a closed pool no longer calls its driver")
 			})
 		}
 	}
@@ -180,7 +147,7 @@ func TestRule9_GoroutinesAndTimersAreGone(t *testing.T) {
 		require.NoError(t, err)
 		load(p, 20, 20, func(_ context.Context, c *conn) error { return c.Use() })
 		f.Always(drivertest.Connect, drivertest.Fail(errScripted))
-		p.Reset() // a backoff is under way
+		p.Reset() // during a backoff
 		_, err = p.Acquire(t.Context())
 		require.ErrorIs(t, err, errScripted)
 		require.NoError(t, p.Close())

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/driver/drivertest"
+	"github.com/hotline-go/hotline/internal/registry"
 	"github.com/hotline-go/hotline/pool"
 )
 
@@ -26,8 +27,8 @@ const (
 	token    = "t0k3n&"
 )
 
-// loose is a driver that keeps its DSN, and does nothing to hide it but what
-// the contract wants: its errors are free of it.
+// loose is a driver that keeps its DSN and does only what the contract requires to
+// hide it: its errors do not contain it.
 type loose struct{ *drivertest.Fake }
 
 func (d loose) OpenConnector(dsn string) (driver.Connector, error) {
@@ -39,7 +40,7 @@ type looseConnector struct {
 	*drivertest.Fake
 }
 
-// plain is a driver that is no driver.DriverContext.
+// plain is a driver that is not a driver.DriverContext.
 type plain struct{ fake *drivertest.Fake }
 
 func (d plain) Open(string) (driver.Conn, error) {
@@ -48,14 +49,14 @@ func (d plain) Open(string) (driver.Conn, error) {
 	return d.fake.Connect(ctx)
 }
 
-// transcript is all that anybody could read.
+// transcript is everything that anyone could read.
 type transcript struct {
 	t  *testing.T
 	mu sync.Mutex
 	n  int
 }
 
-// add fails the test if v, printed in any way, shows a secret.
+// add fails the test if v shows a secret in any format.
 func (tr *transcript) add(v any) {
 	texts := []string{fmt.Sprint(v)}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
@@ -95,7 +96,7 @@ func TestRule10_NoSecretIsShown(t *testing.T) {
 				drivertest.Register(t, "fake", wrap(&drivertest.Fake{}))
 				synctest.Test(t, func(t *testing.T) {
 					f := drivertest.NewFake(t)
-					driver.Replace("fake", wrap(f))
+					registry.Replace("fake", wrap(f))
 					tr := &transcript{t: t}
 					tellErrorsOfOpen(tr, dsn)
 					tellLifeOfPool(tr, f, dsn)
@@ -106,7 +107,7 @@ func TestRule10_NoSecretIsShown(t *testing.T) {
 	}
 }
 
-// tellErrorsOfOpen makes Open fail in all its ways.
+// tellErrorsOfOpen makes Open fail in every way.
 func tellErrorsOfOpen(tr *transcript, dsn string) {
 	separator := "?"
 	if strings.Contains(dsn, "?") {
@@ -128,13 +129,35 @@ func tellErrorsOfOpen(tr *transcript, dsn string) {
 	tr.add(err)
 }
 
-// tellLifeOfPool makes a pool say all it can.
+// tracer returns a Trace that passes all its arguments to see.
+func tracer(see func(any)) pool.Trace {
+	return pool.Trace{
+		Wait: func(ctx context.Context, w pool.WaitStart) (context.Context, func(pool.WaitEnd)) {
+			see(w)
+			return ctx, func(e pool.WaitEnd) { see(e) }
+		},
+		Connect: func(ctx context.Context, c pool.ConnectStart) (context.Context, func(pool.ConnectEnd)) {
+			see(c)
+			return ctx, func(e pool.ConnectEnd) { see(e) }
+		},
+		Ping: func(ctx context.Context, p pool.PingStart) (context.Context, func(pool.PingEnd)) {
+			see(p)
+			return ctx, func(e pool.PingEnd) { see(e) }
+		},
+		Close: func(c pool.CloseInfo) { see(c) },
+		Use:   func(u pool.UseInfo) { see(u) },
+		Leak:  func(l pool.LeakInfo) { see(l) },
+	}
+}
+
+// tellLifeOfPool makes a pool produce all of its output.
 func tellLifeOfPool(tr *transcript, f *drivertest.Fake, dsn string) {
 	t := tr.t
 	cfg := pool.Config{
 		MaxOpen: 1, MaxWaiters: 1, AcquireTimeout: 3 * time.Second, ConnectTimeout: time.Second,
 		Logger:  funcr.New(func(prefix, line string) { tr.add(prefix + line) }, funcr.Options{Verbosity: 9}),
 		OnClose: func(_ driver.Conn, why error) { tr.add(why) },
+		Trace:   tracer(tr.add), LeakAfter: 5 * time.Second,
 	}
 	p, err := pool.Open[*conn]("fake", dsn, cfg)
 	require.NoError(t, err)
@@ -152,6 +175,9 @@ func tellLifeOfPool(tr *transcript, f *drivertest.Fake, dsn string) {
 		tr.add(p)
 		tr.add(struct{ Exported *pool.Pool[*conn] }{p})
 		tr.add(p.Stats())
+		tr.add(p.Snapshot())
+		tr.add(p.Holders())
+		tr.add(profileText(t))
 	}
 
 	tell()
@@ -177,7 +203,11 @@ func tellLifeOfPool(tr *transcript, f *drivertest.Fake, dsn string) {
 	}
 
 	l := acquire(t.Context())
+	advance(10 * time.Second) // leaked
 	tell()
+	l.Release()
+	l = acquire(t.Context())
+	tell() // with a stack
 	tr.add(l)
 	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("too slow"))
 	defer cancel()
@@ -209,5 +239,5 @@ func tellLifeOfPool(tr *transcript, f *drivertest.Fake, dsn string) {
 	tr.add(p.Ready(t.Context()))
 	tell()
 	advance(20 * time.Second)
-	tr.add(struct{ unexported *pool.Pool[*conn] }{p}) // now that all is quiet: fmt reads its fields as they are
+	tr.add(struct{ unexported *pool.Pool[*conn] }{p}) // only once all is quiet, because fmt reads the fields without a lock
 }

@@ -16,8 +16,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// The tests of the rules are found by the number that a rule has in the package
-// doc.
+// The tests of a rule have its number from the package doc.
 
 func TestRule1_TheServerNeverCountsMoreThanMaxOpen(t *testing.T) {
 	const limit = 4
@@ -65,7 +64,7 @@ func TestRule1_TheServerNeverCountsMoreThanMaxOpen(t *testing.T) {
 		})
 	}
 
-	bubble(t, "a connection that is closing counts", func(t *testing.T) {
+	bubble(t, "a closing connection counts for at most 5 seconds", func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 2})
 		gate := make(chan struct{})
 		defer close(gate)
@@ -73,27 +72,18 @@ func TestRule1_TheServerNeverCountsMoreThanMaxOpen(t *testing.T) {
 		for _, l := range acquireN(t, p, 2) {
 			l.Discard(nil)
 		}
-		c := start(t.Context(), p)
-		c.wantWaiting(t)
+		callers := startN(t.Context(), p, 2)
+		callers.wantWaiting(t)
 		assert.Equal(t, 2, p.Stats().Closing)
 		gate <- struct{}{}
-		c.wantLease(t).Release()
-		assert.Equal(t, 3, f.Counts().Connects)
-		assert.Equal(t, 2, f.Counts().Peak)
-	})
-
-	bubble(t, "but for 5 seconds only", func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 1})
-		gate := make(chan struct{})
-		defer close(gate)
-		f.Always(drivertest.Close, drivertest.StallUntil(gate))
-		acquire(t, p).Discard(nil)
-		c := start(t.Context(), p)
+		l := callers[0].wantLease(t)
 		advance(5*time.Second - 1)
-		c.wantWaiting(t)
+		callers[1].wantWaiting(t)
+		assert.Equal(t, 2, f.Counts().Peak)
 		advance(1)
-		c.wantLease(t).Release()
+		callers[1:].wantServed(t)
 		assert.Zero(t, p.Stats().Closing)
+		l.Release()
 	})
 
 	bubble(t, "a connect that outlives its timeout counts", func(t *testing.T) {
@@ -133,18 +123,20 @@ func TestRule1_TheServerNeverCountsMoreThanMaxOpen(t *testing.T) {
 	})
 }
 
-// Each way to end a lease, and each thing to do with what is left of it.
+// Combines each way to end a lease with each way to misuse it afterward.
 var (
 	ends = map[string]func(pool.Lease[*conn]){
 		"Release": func(l pool.Lease[*conn]) { l.Release() },
+		"End":     func(l pool.Lease[*conn]) { l.End(errUnknown) },
 		"Discard": func(l pool.Lease[*conn]) { l.Discard(errScripted) },
-		"Hijack":  func(l pool.Lease[*conn]) { l.Hijack().Close() },
+		"Hijack":  func(l pool.Lease[*conn]) { hijack(l).Close() },
 	}
 	misuses = map[string]struct {
 		do     func(pool.Lease[*conn])
 		panics bool
 	}{
 		"Release": {func(l pool.Lease[*conn]) { l.Release() }, false},
+		"End":     {func(l pool.Lease[*conn]) { l.End(errUnknown) }, false},
 		"Discard": {func(l pool.Lease[*conn]) { l.Discard(errScripted) }, false},
 		"Conn":    {func(l pool.Lease[*conn]) { l.Conn() }, true},
 		"Hijack":  {func(l pool.Lease[*conn]) { l.Hijack() }, true},
@@ -152,7 +144,7 @@ var (
 )
 
 func TestRule2_AStaleLeaseHarmsNobody(t *testing.T) {
-	// What has become of the slot meanwhile. Each returns what undoes it.
+	// What has happened to the slot meanwhile. Each returns a function that undoes it.
 	meanwhile := map[string]func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) (undo func()){
 		"held by the next": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) func() {
 			return acquire(t, p).Release

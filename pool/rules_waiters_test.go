@@ -26,44 +26,29 @@ func TestRule4_WaitersAreServedInOrderOfArrival(t *testing.T) {
 			_, ok := try(p)
 			assert.False(t, ok, "TryAcquire overtook the queue")
 			l = c.wantLease(t)
-			for _, later := range callers[i+1:] {
-				later.wantWaiting(t)
-			}
+			callers[i+1:].wantWaiting(t)
 		}
 		l.Release()
 	})
 
-	bubble(t, "by new connections", func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 3, MaxConnecting: 1})
-		gate := make(chan struct{})
-		f.Always(drivertest.Connect, drivertest.HangUntil(gate))
-		callers := startN(t.Context(), p, 3)
-		for i, c := range callers {
-			gate <- struct{}{}
-			l := c.wantLease(t)
-			for _, later := range callers[i+1:] {
-				later.wantWaiting(t)
+	for name, tt := range map[string]struct {
+		idle int
+		op   drivertest.Op
+	}{"by new connections": {0, drivertest.Connect}, "by checked connections": {3, drivertest.Ping}} {
+		bubble(t, name, func(t *testing.T) {
+			f, p := openFake(t, pool.Config{MaxOpen: 3, MaxConnecting: 1})
+			fill(t, p, tt.idle)
+			advance(10 * time.Second)
+			gate := make(chan struct{})
+			f.Always(tt.op, drivertest.HangUntil(gate))
+			callers := startN(t.Context(), p, 3)
+			for i, c := range callers {
+				gate <- struct{}{}
+				defer c.wantLease(t).Release()
+				callers[i+1:].wantWaiting(t)
 			}
-			defer l.Release()
-		}
-	})
-
-	bubble(t, "by checked connections", func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 3})
-		fill(t, p, 3)
-		advance(10 * time.Second)
-		gate := make(chan struct{})
-		f.Always(drivertest.Ping, drivertest.HangUntil(gate))
-		callers := startN(t.Context(), p, 3)
-		for i, c := range callers {
-			gate <- struct{}{}
-			l := c.wantLease(t)
-			for _, later := range callers[i+1:] {
-				later.wantWaiting(t)
-			}
-			defer l.Release()
-		}
-	})
+		})
+	}
 
 	bubble(t, "when one in the middle leaves", func(t *testing.T) {
 		_, p := openFake(t, pool.Config{MaxOpen: 1})
@@ -79,7 +64,7 @@ func TestRule4_WaitersAreServedInOrderOfArrival(t *testing.T) {
 		third.wantLease(t).Release()
 	})
 
-	// Who was given a dead connection has been waiting all the same.
+	// A caller that got a dead connection keeps its place.
 	bubble(t, "when the first gets a dead one", func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 1})
 		l := acquire(t, p)
@@ -97,28 +82,22 @@ func TestRule4_WaitersAreServedInOrderOfArrival(t *testing.T) {
 	})
 }
 
-func TestRule4_NobodySleepsWhileThereIsSomethingForHim(t *testing.T) {
-	for name, free := range map[string]func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn], l pool.Lease[*conn]){
-		"Release": func(_ *testing.T, _ *drivertest.Fake, _ *pool.Pool[*conn], l pool.Lease[*conn]) { l.Release() },
-		"Discard": func(_ *testing.T, _ *drivertest.Fake, _ *pool.Pool[*conn], l pool.Lease[*conn]) { l.Discard(nil) },
-		"Hijack":  func(_ *testing.T, _ *drivertest.Fake, _ *pool.Pool[*conn], l pool.Lease[*conn]) { l.Hijack().Close() },
-		"Release of an invalid one": func(_ *testing.T, f *drivertest.Fake, _ *pool.Pool[*conn], l pool.Lease[*conn]) {
-			f.Next(drivertest.IsValid, 1, drivertest.Fail(errScripted))
-			l.Release()
-		},
-		"Release of a dead one": func(_ *testing.T, _ *drivertest.Fake, _ *pool.Pool[*conn], l pool.Lease[*conn]) {
-			l.Conn().Kill()
-			l.Release()
-		},
-		"Release that panics": func(_ *testing.T, f *drivertest.Fake, _ *pool.Pool[*conn], l pool.Lease[*conn]) {
-			f.Next(drivertest.IsValid, 1, drivertest.Panic("scripted panic"))
-			apart(l.Release)
-		},
-		"Close that takes long": func(_ *testing.T, f *drivertest.Fake, _ *pool.Pool[*conn], l pool.Lease[*conn]) {
-			f.Next(drivertest.Close, 1, stall(time.Second))
-			l.Discard(nil)
-			advance(time.Second)
-		},
+func TestRule4_NoWaiterSleepsWhileItCouldBeServed(t *testing.T) {
+	type free = func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn], l pool.Lease[*conn])
+	script := func(op drivertest.Op, step drivertest.Step, end func(pool.Lease[*conn])) free {
+		return func(_ *testing.T, f *drivertest.Fake, _ *pool.Pool[*conn], l pool.Lease[*conn]) {
+			f.Next(op, 1, step)
+			end(l)
+		}
+	}
+	for name, free := range map[string]free{
+		"Release":                   script(drivertest.IsValid, nil, ends["Release"]),
+		"Discard":                   script(drivertest.IsValid, nil, ends["Discard"]),
+		"Hijack":                    script(drivertest.IsValid, nil, ends["Hijack"]),
+		"Release of an invalid one": script(drivertest.IsValid, drivertest.Fail(errScripted), ends["Release"]),
+		"Release that panics":       script(drivertest.IsValid, drivertest.Panic("scripted panic"), func(l pool.Lease[*conn]) { apart(l.Release) }),
+		"Release of a dead one":     script(drivertest.IsValid, nil, func(l pool.Lease[*conn]) { l.Conn().Kill(); l.Release() }),
+		"Close that takes long":     script(drivertest.Close, stall(time.Second), func(l pool.Lease[*conn]) { l.Discard(nil); advance(time.Second) }),
 		"Resize": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn], l pool.Lease[*conn]) {
 			require.NoError(t, p.Resize(2))
 			defer l.Release()
@@ -145,7 +124,7 @@ func TestRule4_NobodySleepsWhileThereIsSomethingForHim(t *testing.T) {
 		})
 	}
 
-	bubble(t, "a slot of one who failed", func(t *testing.T) {
+	bubble(t, "the slot of a failed caller", func(t *testing.T) {
 		var fail error
 		_, p := openFake(t, pool.Config{MaxOpen: 1, OnAcquire: func(context.Context, driver.Conn, pool.Info) error {
 			err := fail
@@ -160,35 +139,28 @@ func TestRule4_NobodySleepsWhileThereIsSomethingForHim(t *testing.T) {
 		second.wantLease(t).Release()
 	})
 
-	bubble(t, "a connect of one who left", func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 1})
-		f.Always(drivertest.Connect, drivertest.Delay(time.Second))
-		ctx, cancel := context.WithCancel(t.Context())
-		gone, c := start(ctx, p), start(t.Context(), p)
-		cancel()
-		gone.wantError(t, context.Canceled)
-		advance(time.Second)
-		c.wantLease(t).Release()
-		assert.Equal(t, 1, f.Counts().Connects)
-	})
-
-	bubble(t, "a check of one who left", func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 1})
-		fill(t, p, 1)
-		advance(10 * time.Second)
-		f.Always(drivertest.Ping, drivertest.Delay(500*time.Millisecond))
-		ctx, cancel := context.WithCancel(t.Context())
-		gone, c := start(ctx, p), start(t.Context(), p)
-		cancel()
-		gone.wantError(t, context.Canceled)
-		advance(500 * time.Millisecond)
-		c.wantLease(t).Release()
-		assert.Equal(t, 1, f.Counts().Pings)
-	})
+	for name, tt := range map[string]struct {
+		idle int
+		op   drivertest.Op
+	}{"a connect for a caller that left": {0, drivertest.Connect}, "a check for a caller that left": {1, drivertest.Ping}} {
+		bubble(t, name, func(t *testing.T) {
+			f, p := openFake(t, pool.Config{MaxOpen: 1})
+			fill(t, p, tt.idle)
+			advance(10 * time.Second)
+			f.Always(tt.op, drivertest.Delay(500*time.Millisecond))
+			ctx, cancel := context.WithCancel(t.Context())
+			gone, c := start(ctx, p), start(t.Context(), p)
+			cancel()
+			gone.wantError(t, context.Canceled)
+			advance(500 * time.Millisecond)
+			c.wantLease(t).Release()
+			assert.Equal(t, [2]int{1, tt.idle}, [2]int{f.Counts().Connects, f.Counts().Pings})
+		})
+	}
 }
 
-// Nothing but the last Release can wake the last waiter here: who finds nothing
-// idle and joins the queue must not miss a Release in between.
+// Only the last Release can wake the last waiter here. A caller that finds nothing idle
+// and joins the queue must not miss a Release in between.
 func TestRule4_NoWakeUpIsLost(t *testing.T) {
 	for name, cfg := range map[string]pool.Config{
 		"one connection":  {MaxOpen: 1},
@@ -211,7 +183,7 @@ func TestRule4_NoWakeUpIsLost(t *testing.T) {
 								return
 							}
 							if i%8 == 0 {
-								runtime.Gosched() // so that others come while it is held
+								runtime.Gosched() // so that others arrive during the lease
 							}
 							l.Release()
 						}
@@ -238,6 +210,7 @@ func TestRule4_NoWaiterOutlivesAFailedConnect(t *testing.T) {
 		"context ignored":  {step: stall(time.Minute)},
 		"OnConnect":        {cfg: pool.Config{OnConnect: func(context.Context, driver.Conn) error { return errScripted }}},
 		"OnConnect panics": {cfg: pool.Config{OnConnect: func(context.Context, driver.Conn) error { panic("scripted panic") }}},
+		"OnConnect exits":  {cfg: pool.Config{OnConnect: func(context.Context, driver.Conn) error { runtime.Goexit(); return nil }}},
 		"wrong type":       {wrap: drivertest.Bare},
 		"nothing returned": {wrap: func(*conn) driver.Conn { return nil }},
 	} {
@@ -254,7 +227,7 @@ func TestRule4_NoWaiterOutlivesAFailedConnect(t *testing.T) {
 				var e *pool.AcquireError
 				require.ErrorAs(t, c.err, &e)
 				assert.Equal(t, e.Cause, e.Connect)
-				assert.ErrorContains(t, c.err, "connect failed")
+				assert.Regexp(t, `: (connect failed|wrong type of connection) after`, c.err.Error())
 			}
 			f.Always(drivertest.Connect, nil)
 			advance(time.Minute)
@@ -268,16 +241,12 @@ func TestRule4_NoWaiterOutlivesAFailedConnect(t *testing.T) {
 			<-time.After(50 * time.Millisecond)
 			return errScripted
 		})
-		first := startN(t.Context(), p, 2) // each has an attempt of its own
+		first := startN(t.Context(), p, 2) // each has its own attempt
 		advance(10 * time.Millisecond)
 		later := startN(t.Context(), p, 3) // joined when those had begun
 		advance(40 * time.Millisecond)
-		for _, c := range first {
-			c.wantError(t, errScripted)
-		}
-		for _, c := range later {
-			c.wantWaiting(t) // for the next attempt, 100 ms from the failure on
-		}
+		first.wantError(t, errScripted)
+		later.wantWaiting(t) // for the next attempt, 100 ms after the failure
 		advance(150 * time.Millisecond)
 		for _, c := range later {
 			e := c.wantError(t, errScripted)
@@ -288,25 +257,23 @@ func TestRule4_NoWaiterOutlivesAFailedConnect(t *testing.T) {
 	})
 }
 
-func TestRule4_WhoHasLeftGetsNothing(t *testing.T) {
+func TestRule4_AWaiterThatHasLeftGetsNothing(t *testing.T) {
 	bubble(t, "before it is served", func(t *testing.T) {
 		_, p := openFake(t, pool.Config{MaxOpen: 1})
 		l := acquire(t, p)
 		ctx, cancel := context.WithCancel(t.Context())
 		callers := startN(ctx, p, 100)
 		cancel()
-		for _, c := range callers {
-			c.wantError(t, context.Canceled)
-		}
+		callers.wantError(t, context.Canceled)
 		l.Release()
 		assert.Equal(t, 1, p.Stats().Idle)
 		assert.Equal(t, int64(1), p.Stats().Acquires)
 		start(t.Context(), p).wantLease(t).Release()
 	})
 
-	// The end of ctx and the lease come together. The pool may decide either
-	// way, but the connection must not get lost between the two, and the next
-	// waiter must not find what was meant for this one.
+	// The end of ctx and the lease come together. The pool may decide either way, but
+	// the connection must not get lost, and the next waiter must not get the result
+	// meant for this one.
 	t.Run("while it is served", func(t *testing.T) {
 		watchdog(t)
 		_, p := openFake(t, pool.Config{MaxOpen: 1, ValidateAfter: -1})
@@ -342,7 +309,7 @@ func TestRule4_WhoHasLeftGetsNothing(t *testing.T) {
 		assert.Equal(t, 2000+served, p.Stats().Acquires, "leases that reached nobody do not count")
 	})
 
-	bubble(t, "nor does the next get what was meant for him", func(t *testing.T) {
+	bubble(t, "nor does the next waiter get its result", func(t *testing.T) {
 		_, p := openFake(t, pool.Config{MaxOpen: 1, AcquireTimeout: time.Second})
 		for range 100 {
 			l := acquire(t, p)

@@ -15,10 +15,10 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// withoutPing is a Fake.Wrap for connections that nothing but a reset can check.
+// withoutPing is a Fake.Wrap for connections that only a reset can check.
 func withoutPing(c *conn) driver.Conn { return resettable{c} }
 
-// Whatever ResetSession returns, the pool discards that connection alone, and the
+// Whatever error ResetSession returns, the pool discards only that connection, and the
 // caller gets the next one.
 func TestNoErrorOfResetSessionReachesTheCaller(t *testing.T) {
 	for name, err := range map[string]error{
@@ -48,37 +48,25 @@ func TestNoErrorOfResetSessionReachesTheCaller(t *testing.T) {
 	}
 }
 
-// If no connection is left, the caller gets the error of the Connect.
-func TestCallerGetsTheConnectErrorAfterFailedResets(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, p := openFake(t, pool.Config{})
-		fill(t, p, 3)
-		refused := driver.Permanent(driver.ErrBadConn)
-		f.Always(drivertest.ResetSession, drivertest.Fail(errScripted))
-		f.Always(drivertest.Connect, drivertest.Fail(refused))
-		start(t.Context(), p).wantError(t, refused)
-		assert.Zero(t, p.Stats().Open)
-	})
-}
-
 // The end of the caller's context in ResetSession says nothing about the idle
 // connections.
 func TestResetSessionCutShortByTheCallerClosesOneConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{})
 		fill(t, p, 10)
-		f.Next(drivertest.ResetSession, 1, drivertest.Hang)
+		f.Always(drivertest.ResetSession, drivertest.Hang)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		_, err := p.Acquire(ctx)
 		wantAcquireError(t, err, context.DeadlineExceeded)
+		assert.Equal(t, 1, f.Counts().Resets, "there is nobody to try the next one for")
 		assert.Equal(t, 9, p.Stats().Idle)
 	})
 }
 
 // A proxy answers pings, but the server behind it is gone and every ResetSession
 // hangs. A caller waits for one PingTimeout and a Connect.
-func TestHangingResetSessionsCostOnePingTimeout(t *testing.T) {
+func TestHungResetSessionsCostOnePingTimeout(t *testing.T) {
 	const connectTime = 200 * time.Millisecond
 	for name, tt := range map[string]struct {
 		wrap    func(*conn) driver.Conn
@@ -106,7 +94,7 @@ func TestHangingResetSessionsCostOnePingTimeout(t *testing.T) {
 			for i := range took {
 				callers.Go(func() {
 					began := time.Now()
-					acquire(t, p) // and never release it, because the next holder would reset it
+					acquire(t, p) // never released, because the next holder would reset it
 					took[i] = time.Since(began)
 				})
 				advance(tt.apart)
@@ -118,7 +106,7 @@ func TestHangingResetSessionsCostOnePingTimeout(t *testing.T) {
 }
 
 // TryAcquire waits for one PingTimeout at most.
-func TestTryAcquireWaitsForOneHangingResetSession(t *testing.T) {
+func TestTryAcquireWaitsForOneHungResetSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := drivertest.NewFake(t)
 		f.Wrap = withoutPing

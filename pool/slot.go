@@ -8,7 +8,7 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// phase is what a slot is doing. The package doc has the diagram.
+// phase is what a slot is doing. docs/design.md has the diagram.
 type phase uint8
 
 const (
@@ -16,7 +16,7 @@ const (
 	connecting              // Connect is in progress
 	idle                    // open and unused
 	leased                  // open and in use
-	held                    // open, and the pool has it: to ping it, or on its way back
+	held                    // open; the pool is pinging it, or it is on its way back
 	closing                 // Close is in progress
 	phases     = iota
 )
@@ -45,12 +45,12 @@ type word uint64
 
 const (
 	phaseBits word = 7
-	stale     word = 1 << 3  // idle for so long that it needs a check before use
+	stale     word = 1 << 3  // idle, and needs a check before use
 	retire    word = 1 << 4  // close it when its lease or its check ends
 	validates word = 1 << 5  // the connection is a driver.Validator
 	resets    word = 1 << 6  // the connection is a driver.SessionResetter
 	pings     word = 1 << 7  // the connection is a driver.Pinger
-	cut       word = 1 << 8  // Shutdown closed it under its holder
+	cut       word = 1 << 8  // closed under its holder by Shutdown or a StrictGate, until the lease is ended
 	listed    word = 1 << 9  // its bit in Pool.list is set
 	parked    word = 1 << 10 // leased for so long that no waiter may count on it
 	oneGen    word = 1 << 11
@@ -63,10 +63,10 @@ func (w word) phase() phase    { return phase(w & phaseBits) }
 func (w word) gen() uint64     { return uint64(w / oneGen) }
 func (w word) has(f word) bool { return w&f != 0 }
 
-// to returns w in the phase ph, without stale and parked. The generation stays.
+// to returns w in the phase ph, without stale and parked, in the same generation.
 func (w word) to(ph phase) word { return w&^(phaseBits|stale|parked) | word(ph) }
 
-// next is to with the next generation.
+// next is like to, but in the next generation.
 func (w word) next(ph phase) word { return w.to(ph) + oneGen }
 
 // is reports whether the phase of w is ph and neither stale nor retire is set.
@@ -75,29 +75,34 @@ func (w word) is(ph phase) bool { return w&(phaseBits|stale|retire) == word(ph) 
 // isLease reports whether w is the state of the lease that began with l.
 func (w word) isLease(l word) bool { return w&^loose == l&^loose }
 
-// slot is a place for one connection. Slots are made as the pool grows, and live
-// as long as the pool.
+// slot holds one connection. Slots are made as the pool grows, and live as long as
+// the pool.
 type slot[C any] struct {
 	state atomic.Uint64 // a word; only move changes it
 
-	// Set while connecting and cleared while closing. In the phases between, they
-	// belong to the goroutine that moved the slot to leased or held.
+	// Set while connecting and cleared while closing. In between, they belong to the
+	// goroutine that moved the slot to leased or held.
 	conn   C
 	raw    driver.Conn
 	born   uint64 // generation of the connection before its first lease
 	birth  *birth
 	rested bool // the connection was idle before its first lease
 
-	why cause // for retire; guarded by Pool.mu
+	why   cause // why it is retired, or expires if not for MaxLifetime; guarded by Pool.mu
+	index int32 // in Pool.slots, Pool.list and keeper.seen
 
 	pool      *Pool[C]
 	expires   atomic.Int64 // end of the connection's lifetime, on the pool's clock; 0 = never
 	checkedAt atomic.Int64 // last successful check or Connect, on the pool's clock
-	index     int          // in Pool.slots, Pool.list and keeper.seen
+	pingAt    atomic.Int64 // when the next keepalive is due, on the pool's clock
 
-	idleSeen, leasedSeen sighting // when the keeper saw it so
+	idleSeen, leasedSeen sighting // when the keeper first saw it idle and leased
 
-	_ [16]byte // to 128 bytes for an interface C, so that neighbours share no cache line
+	watch atomic.Pointer[watch] // of the lease, or nil; set by its holder, taken by the goroutine that ends the lease
+
+	pass *pass // the connection's permit, or nil; guarded by Pool.mu
+
+	// The size is 128 bytes if C is an interface, so that neighbors share no cache line.
 }
 
 // uses is how many leases the connection of s has had in the state w.
@@ -107,13 +112,14 @@ func (s *slot[C]) uses(w word) int { return int(w.gen() - s.born) }
 type birth struct {
 	at         time.Duration // on the pool's clock, when Connect returned
 	seq, order uint64        // of the attempt
+	peer       string        // as ConnInfo.Peer
 }
 
 // load returns the state of s.
 func (s *slot[C]) load() word { return word(s.state.Load()) }
 
-// move changes the state of s from one word to another, if it is still from, and
-// reports whether it did. Nothing else changes a state.
+// move changes the state of s to the word to if it is still from, and reports whether
+// it did. Nothing else changes a state.
 func (s *slot[C]) move(from, to word) bool {
 	if moves[from.phase()]>>to.phase()&1 == 0 && from.phase() != to.phase() {
 		illegal(from, to)
@@ -126,8 +132,8 @@ func illegal(from, to word) {
 	panic(fmt.Sprintf("pool: bug: a slot can't move from %v to %v", from.phase(), to.phase()))
 }
 
-// settle moves s, which the caller owns in its present phase, to the phase ph,
-// even if a flag is set meanwhile.
+// settle moves s, which the caller owns, to the phase ph, even if a flag is set
+// meanwhile.
 func (s *slot[C]) settle(ph phase) {
 	for {
 		w := s.load()
@@ -162,8 +168,8 @@ func (s *slot[C]) claim() (word, bool) {
 	return to, s.move(w, to)
 }
 
-// grab ends the lease with the word l. After that the slot is held, and belongs to
-// the caller. It reports false if that lease has already ended.
+// grab ends the lease with the word l. The slot is then held and belongs to the
+// caller. grab returns false if the lease has already ended.
 func (s *slot[C]) grab(l word) (word, bool) {
 	for {
 		now := s.load()
@@ -194,8 +200,15 @@ func (s *slot[C]) install(raw driver.Conn, c C) word {
 	return w
 }
 
+// takePass takes the permit out of s.
+func (s *slot[C]) takePass() *pass {
+	t := s.pass
+	s.pass = nil
+	return t
+}
+
 // empty forgets the connection of s.
 func (s *slot[C]) empty() {
 	var none C
-	s.raw, s.conn = nil, none
+	s.raw, s.conn, s.birth = nil, none, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -13,7 +14,7 @@ import (
 	"github.com/hotline-go/hotline/driver/drivertest"
 )
 
-// allowed is the diagram of the package doc, once more.
+// allowed repeats the diagram in docs/design.md.
 var allowed = map[phase][]phase{
 	free:       {connecting},
 	connecting: {held, closing, free},
@@ -21,6 +22,13 @@ var allowed = map[phase][]phase{
 	idle:       {leased, held},
 	leased:     {idle, held, closing},
 	closing:    {free},
+}
+
+// Neighbors in memory share no cache line, and one slot fills two.
+func TestSlotFillsTwoCacheLines(t *testing.T) {
+	if unsafe.Sizeof(uintptr(0)) == 8 {
+		assert.Equal(t, 128, int(unsafe.Sizeof(slot[driver.Conn]{})))
+	}
 }
 
 func TestSlotMovesAlongTheDiagramOnly(t *testing.T) {
@@ -136,15 +144,19 @@ func TestSlotIsFlaggedInItsPhaseAndGenerationOnly(t *testing.T) {
 	}
 }
 
-// Slots live as long as the pool, so whatever ends a connection must give its
-// slot back for the next.
+// Slots live as long as the pool, so each way to end a connection must free its slot
+// for the next.
 func TestSlotsAreUsedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openBare(t, Config{MaxOpen: 3, Backoff: Backoff{Initial: 1, Max: 1}})
 		for _, end := range []func(Lease[*drivertest.BareConn]){
 			func(l Lease[*drivertest.BareConn]) { l.Release() },
 			func(l Lease[*drivertest.BareConn]) { l.Discard(nil) },
-			func(l Lease[*drivertest.BareConn]) { l.Hijack().Close() },
+			func(l Lease[*drivertest.BareConn]) {
+				c, closed := l.Hijack()
+				c.Close()
+				closed()
+			},
 			func(l Lease[*drivertest.BareConn]) { p.Reset(); l.Release() },
 		} {
 			for range 10 {
@@ -163,10 +175,9 @@ func TestSlotsAreUsedAgain(t *testing.T) {
 	})
 }
 
-// A Release on the fast path does not look for waiters. So whoever finds nothing
-// idle, and sleeps, and whoever closes the pool, must first have turned every
-// such Release away.
-func TestNoReleaseIsFastOnceSomebodyCountsOnIt(t *testing.T) {
+// A Release on the fast path does not look for waiters. So a caller must unlist every
+// slot in use before it sleeps in the queue, and so must Close.
+func TestNoReleaseIsFastOnceSomethingDependsOnIt(t *testing.T) {
 	for name, count := range map[string]func(t *testing.T, p *Pool[*drivertest.BareConn]){
 		"a waiter": func(t *testing.T, p *Pool[*drivertest.BareConn]) {
 			go func() {
@@ -184,7 +195,7 @@ func TestNoReleaseIsFastOnceSomebodyCountsOnIt(t *testing.T) {
 				l, err := p.Acquire(context.Background())
 				require.NoError(t, err)
 				l.Release()
-				l, err = p.Acquire(context.Background()) // not from the queue
+				l, err = p.Acquire(context.Background()) // on the fast path
 				require.NoError(t, err)
 				require.True(t, l.word.has(listed))
 				count(t, p)
@@ -207,8 +218,8 @@ func openBare(t testing.TB, cfg Config) (*drivertest.Fake, *Pool[*drivertest.Bar
 	return f, p
 }
 
-// The pool looks at releases while new connections turn out useless, and no
-// longer.
+// While new connections turn out useless, each Release takes the slow path, but not
+// after that.
 func TestReleaseIsFastAgainAfterUselessConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openBare(t, Config{MaxOpen: 1, Backoff: Backoff{Initial: 1, Max: 1}})

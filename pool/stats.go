@@ -1,59 +1,65 @@
 package pool
 
-import "time"
+import (
+	"reflect"
+	"time"
+)
 
 // Gauges is the state of a pool at one moment.
 type Gauges struct {
-	MaxOpen    int // the setting, or what Resize made of it
-	Limit      int // MaxOpen, or less while the server is full (driver.Full)
-	Open       int // Idle + Leased
-	Idle       int // unused, or being pinged
-	Leased     int // in use, until Release returns
-	Connecting int
-	Closing    int
-	Waiting    int // callers in the queue
+	MaxOpen    int `json:"max_open"` // the setting, or what Resize set
+	Limit      int `json:"limit"`    // MaxOpen, or less while the server is full (driver.Full)
+	Open       int `json:"open"`     // Idle + Leased
+	Idle       int `json:"idle"`     // unused, or being pinged
+	Leased     int `json:"leased"`   // in use, until Release returns
+	Connecting int `json:"connecting"`
+	Gated      int `json:"gated"` // attempts that wait at the Gate before they connect
+	Closing    int `json:"closing"`
+	Waiting    int `json:"waiting"` // callers in the queue
 }
 
-// Stats is the state of a pool, and what it has done so far.
+// Stats is the state of a pool and its counters.
 type Stats struct {
 	Gauges
 
 	// Counters since the pool was opened.
-	Acquires int64         // leases given
-	Waits    int64         // callers that had to wait in the queue
-	WaitTime time.Duration // of all these callers, served or not
+	Acquires int64         `json:"acquires"`     // leases given
+	Waits    int64         `json:"waits"`        // callers that had to wait in the queue
+	WaitTime time.Duration `json:"wait_time_ns"` // of all these callers, served or not
 
-	// The part of Waits that only a release could serve, as far as was known when
+	// The part of Waits that only a release could serve, as far as the pool knew when
 	// the wait began. If it is large, MaxOpen or Limit is too small. The other
 	// callers waited for a Connect or a Ping.
-	ReleaseWaits    int64
-	ReleaseWaitTime time.Duration
+	ReleaseWaits    int64         `json:"release_waits"`
+	ReleaseWaitTime time.Duration `json:"release_wait_time_ns"`
 
-	Timeouts int64 // waits ended by AcquireTimeout
-	Canceled int64 // waits ended by the caller's context
-	Rejected int64 // callers that MaxWaiters turned away
+	Timeouts int64 `json:"timeouts"` // waits ended by AcquireTimeout
+	Canceled int64 `json:"canceled"` // waits ended by the caller's context
+	Rejected int64 `json:"rejected"` // callers that MaxWaiters turned away
+	Failed   int64 `json:"failed"`   // callers that got a connect error
 
-	Connects        int64 // attempts that have ended
-	ConnectFailures int64
-	ConnectTime     time.Duration // of all attempts
-	Useless         int64         // connections that were dead at their first use
-	Pings           int64
-	PingFailures    int64
-	PingTime        time.Duration // of all pings
+	Connects        int64         `json:"connects"` // attempts that have ended
+	ConnectFailures int64         `json:"connect_failures"`
+	ConnectTime     time.Duration `json:"connect_time_ns"` // of all attempts
+	Useless         int64         `json:"useless"`         // connections that were dead at their first use
+	Pings           int64         `json:"pings"`
+	PingFailures    int64         `json:"ping_failures"`
+	PingTime        time.Duration `json:"ping_time_ns"` // of all pings
 
-	Hijacked int64
-	Closed   Closes
+	Hijacked int64  `json:"hijacked"`
+	Closed   Closes `json:"closed"`
 }
 
 // Closes counts closed connections by reason.
 type Closes struct {
-	Bad      int64 // discarded by the holder, a hook, ResetSession or a check
-	Invalid  int64 // no longer valid at release, says its driver.Validator
-	Idle     int64 // MaxIdle or MaxIdleTime
-	Lifetime int64
-	Uses     int64
-	Reset    int64 // Reset or Resize
-	Shutdown int64 // Close or Shutdown
+	Bad      int64 `json:"bad"`     // discarded by the holder, a hook, ResetSession or a check
+	Invalid  int64 `json:"invalid"` // no longer valid at release (driver.Validator)
+	Idle     int64 `json:"idle"`    // MaxIdle or MaxIdleTime
+	Lifetime int64 `json:"lifetime"`
+	Uses     int64 `json:"uses"`
+	Reset    int64 `json:"reset"`    // Reset or Resize
+	Yielded  int64 `json:"yielded"`  // given up to the Gate
+	Shutdown int64 `json:"shutdown"` // Close or Shutdown
 }
 
 // counters is the part of Stats that is counted. Guarded by Pool.mu. The number of
@@ -63,13 +69,16 @@ type counters struct {
 	opened   uint64 // connections published; each takes one generation
 	unserved uint64 // leases that no caller got
 
-	waits, releaseWaits, timeouts, canceled, rejected int64
-	waited, releaseWaited                             time.Duration
+	acquires int64 // the last Stats.Acquires, so that it never decreases
 
-	connects, connectFailures, useless int64
-	connecting                         time.Duration
-	pings, pingFailures                int64
-	pinging                            time.Duration
+	waiters, releaseWaits, timeouts, canceled, rejected, failed int64
+	releaseWaited                                               time.Duration
+	waits                                                       Histogram // of waiters that have left the queue
+
+	connects                 Histogram
+	connectFailures, useless int64
+	pings, pingFailures      int64
+	pinging                  time.Duration
 
 	hijacked int64
 	closes   Closes
@@ -79,11 +88,17 @@ type counters struct {
 func (p *Pool[C]) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t := p.total
+	return p.statsLocked(nil)
+}
+
+// statsLocked is Stats. If look is not nil, it calls look with each slot and the state
+// that it counts for it.
+func (p *Pool[C]) statsLocked(look func(s *slot[C], w word)) Stats {
+	t := &p.total
 	s := Stats{
 		Gauges: p.gaugesLocked(),
-		Waits:  t.waits, WaitTime: t.waited, ReleaseWaits: t.releaseWaits, ReleaseWaitTime: t.releaseWaited, Timeouts: t.timeouts, Canceled: t.canceled, Rejected: t.rejected,
-		Connects: t.connects, ConnectFailures: t.connectFailures, ConnectTime: t.connecting, Useless: t.useless,
+		Waits:  t.waiters, WaitTime: t.waits.Sum, ReleaseWaits: t.releaseWaits, ReleaseWaitTime: t.releaseWaited, Timeouts: t.timeouts, Canceled: t.canceled, Rejected: t.rejected, Failed: t.failed,
+		Connects: t.connects.Count(), ConnectFailures: t.connectFailures, ConnectTime: t.connects.Sum, Useless: t.useless,
 		Pings: t.pings, PingFailures: t.pingFailures, PingTime: t.pinging,
 		Hijacked: t.hijacked, Closed: t.closes,
 	}
@@ -94,22 +109,26 @@ func (p *Pool[C]) Stats() Stats {
 		if w.phase() == idle {
 			unused++
 		}
+		if look != nil {
+			look(slot, w)
+		}
 	}
 	s.setIdle(unused)
-	s.Acquires = int64(leases - t.opened - t.unserved)
+	t.acquires = max(t.acquires, int64(leases-t.opened-t.unserved)) // leases being prepared may yet turn out unserved
+	s.Acquires = t.acquires
 	return s
 }
 
 // gaugesLocked returns the gauges without counting slots: until setIdle is called,
 // all open connections count as leased.
 func (p *Pool[C]) gaugesLocked() Gauges {
-	open := p.openLocked()
+	open, gated := p.openLocked(), p.gatedLocked()
 	return Gauges{
-		MaxOpen: p.max, Limit: p.outage.atMost(p.max), Open: open, Leased: open, Connecting: len(p.attempts), Closing: p.closing, Waiting: p.queue.len,
+		MaxOpen: p.max, Limit: p.outage.atMost(p.max), Open: open, Leased: open, Connecting: len(p.attempts) - gated, Gated: gated, Closing: p.closing, Waiting: p.queue.len,
 	}
 }
 
-// setIdle sets how many of the open connections are idle; the others are leased.
+// setIdle sets how many of the open connections are idle; the rest are leased.
 func (g *Gauges) setIdle(n int) {
 	g.Idle = min(n, g.Open)
 	g.Leased = g.Open - g.Idle
@@ -125,8 +144,8 @@ func (p *Pool[C]) count(ph phase) (n int) {
 	return n
 }
 
-// countIdle returns the number of idle slots, by the list. If the caller does not
-// hold mu, it may miss some that became idle a moment ago.
+// countIdle returns the number of idle slots in the list. Without mu, it may miss
+// slots that became idle a moment ago.
 func (p *Pool[C]) countIdle() (n int) {
 	slots := *p.slots.Load()
 	for i := p.list.next(0); i >= 0 && i < len(slots); i = p.list.next(i + 1) {
@@ -135,4 +154,28 @@ func (p *Pool[C]) countIdle() (n int) {
 		}
 	}
 	return n
+}
+
+// Add returns the sum of s and t, for statistics of several pools. If one has no
+// limit, the sum has none either.
+func (s Stats) Add(t Stats) Stats {
+	sum := reflect.ValueOf(&s).Elem()
+	add(sum, reflect.ValueOf(t))
+	return s
+}
+
+// add adds the fields of from to the fields of sum. All are integers, or structs of
+// them.
+func add(sum, from reflect.Value) {
+	for i := range sum.NumField() {
+		if f := sum.Field(i); f.Kind() == reflect.Struct {
+			add(f, from.Field(i))
+		} else {
+			n := f.Int() + from.Field(i).Int()
+			if n < 0 || f.OverflowInt(n) { // as with a MaxOpen of math.MaxInt
+				n = 1<<(f.Type().Bits()-1) - 1
+			}
+			f.SetInt(n)
+		}
+	}
 }

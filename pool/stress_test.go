@@ -19,9 +19,8 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// stressTime is how long each stress test runs: HOTLINE_STRESS, a duration, or
-// half a second. Run them with -race and with GOMAXPROCS above the number of
-// cores as well:
+// stressTime is how long each stress test runs: HOTLINE_STRESS, a duration, or half
+// a second. Run them also with -race and with GOMAXPROCS above the number of cores:
 //
 //	HOTLINE_STRESS=2m GOMAXPROCS=4 go test -race -run Stress ./pool
 func stressTime(t *testing.T) time.Duration {
@@ -34,12 +33,12 @@ func stressTime(t *testing.T) time.Duration {
 	return d
 }
 
-// stressPatience is how long a waiter may wait in a stress test before something is
-// wrong with the pool rather than with the machine.
+// stressPatience is how long a waiter may wait in a stress test before the pool is to
+// blame rather than the machine.
 const stressPatience = 10 * time.Second
 
-// stressConn is a connection with a place for its holder's name. The place is
-// no atomic on purpose: two holders whom the pool does not order are a data race.
+// stressConn is a connection with a field for its holder's name. The field is
+// deliberately not atomic: if the pool does not order two holders, they race on it.
 type stressConn struct {
 	*drivertest.BareConn
 	owner int
@@ -60,11 +59,10 @@ type stressed interface {
 	holder() *int
 }
 
-// Many callers, who hold connections for next to no time and end their leases
-// in every way, meet a server that kills connections and refuses new ones, and
-// a pool that is reset and resized and whose checks, keepalives and lifetimes
-// are a few milliseconds. No connection has two holders, nobody waits for ever,
-// and afterwards every slot is there.
+// Many callers hold connections very briefly and end their leases in every way. The
+// server kills connections and refuses new ones. The pool is reset and resized, and its
+// checks, keepalives and lifetimes last a few milliseconds. No connection may have two
+// holders, no caller may wait forever, and no slot may be missing at the end.
 func TestStressOneHolderAndNoSlotLost(t *testing.T) {
 	t.Run("connections=bare", func(t *testing.T) {
 		testStress(t, func(c *drivertest.FakeConn) driver.Conn {
@@ -133,8 +131,7 @@ func stressWorker(ctx context.Context, t *testing.T, p *pool.Pool[stressed], id 
 	}
 }
 
-// stressAcquire acquires in one of the ways there are, and reports whether
-// there was a connection.
+// stressAcquire acquires in a random way, and reports whether it got a connection.
 func stressAcquire(t *testing.T, p *pool.Pool[stressed]) (pool.Lease[stressed], bool) {
 	ctx := context.Background()
 	switch rand.IntN(10) {
@@ -153,7 +150,7 @@ func stressAcquire(t *testing.T, p *pool.Pool[stressed]) (pool.Lease[stressed], 
 	return l, err == nil
 }
 
-// stressEnd ends a lease in one of the ways there are.
+// stressEnd ends a lease in a random way.
 func stressEnd(t *testing.T, l pool.Lease[stressed], err error) {
 	switch way := rand.IntN(2000); {
 	case err != nil:
@@ -162,8 +159,10 @@ func stressEnd(t *testing.T, l pool.Lease[stressed], err error) {
 	case way == 0:
 		l.Discard(nil)
 	case way == 1:
-		assert.NoError(t, l.Conn().Close()) // first: the server counts it no more when the slot is free
+		assert.NoError(t, l.Conn().Close()) // first, so that the server no longer counts it when the slot is free
 		l.Hijack()
+	case way < 20:
+		l.End(errUnknown)
 	default:
 		l.Release()
 	}
@@ -171,7 +170,7 @@ func stressEnd(t *testing.T, l pool.Lease[stressed], err error) {
 	l.Discard(io.EOF)
 }
 
-// stressTrouble makes trouble until ctx ends, and then all well again.
+// stressTrouble makes trouble until ctx ends, and then ends the trouble.
 func stressTrouble(ctx context.Context, t *testing.T, f *drivertest.Fake, p *pool.Pool[stressed], maxOpen int) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -197,9 +196,9 @@ func stressTrouble(ctx context.Context, t *testing.T, f *drivertest.Fake, p *poo
 	f.Always(drivertest.Connect, nil)
 }
 
-// One connection, a few callers who come at the same time, each once, and then
-// nobody: if one of them is overlooked, nothing that follows wakes it. There is
-// no keeper to help either.
+// A few callers come for one connection at the same time, each once, and no others
+// follow. If the pool overlooks one of them, nothing wakes it later, not even the
+// keeper.
 func TestStressNoWakeUpIsLost(t *testing.T) {
 	const callers = 3
 	f := drivertest.NewFake(t)
@@ -225,8 +224,8 @@ func TestStressNoWakeUpIsLost(t *testing.T) {
 	t.Logf("%d rounds, %d callers waited, %d of them left", rounds, s.Waits, s.Canceled)
 }
 
-// acquireOnce takes the connection for a moment. leaves says that the caller
-// has hardly the time to wait for it.
+// acquireOnce takes the connection for a moment. leaves means that the caller gives up
+// almost at once.
 func acquireOnce(t *testing.T, p *pool.Pool[*drivertest.BareConn], leaves bool) {
 	ctx := context.Background()
 	if leaves {
@@ -241,13 +240,13 @@ func acquireOnce(t *testing.T, p *pool.Pool[*drivertest.BareConn], leaves bool) 
 		return
 	}
 	if rand.IntN(4) == 0 {
-		runtime.Gosched() // lets the others in even where there is one processor
+		runtime.Gosched() // lets the others run even on one processor
 	}
 	spin(rand.IntN(500))
 	l.Release()
 }
 
-// spin takes n nanoseconds or so, without leaving the processor.
+// spin takes about n nanoseconds without yielding the processor.
 func spin(n int) {
 	for range n {
 		spun.Load()
@@ -256,11 +255,11 @@ func spin(n int) {
 
 var spun atomic.Int64
 
-// barrier lets goroutines start at the same time, which waking them does not.
+// barrier lets goroutines start at the same time, more exactly than waking them does.
 type barrier struct{ arrived, passed atomic.Int64 }
 
-// wait returns in all of n goroutines as soon as the last of them has called
-// it, and reports what next says in that one.
+// wait returns in all n goroutines as soon as the last of them has called it, with the
+// result of next in that one.
 func (b *barrier) wait(n int64, next func() bool) bool {
 	passed := b.passed.Load()
 	if b.arrived.Add(1) == n {

@@ -1,6 +1,9 @@
 package pool
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 const (
 	// busyPause is the delay before the next sweep when this one hit the limit of
@@ -8,75 +11,84 @@ const (
 	busyPause = 10 * time.Millisecond
 
 	// parkedAfter is how long a lease lasts before waiters no longer count on its
-	// end: it may be a transaction of minutes, or wait for mail for hours.
+	// end: it may be a long transaction, or wait for mail for hours.
 	parkedAfter = 3 * time.Second
 )
 
-// keeper looks after connections that nobody uses. It has no goroutine of its
-// own: a timer runs sweep. Guarded by Pool.mu, except for the last group.
+// keeper maintains the connections between their uses: it checks, pings, replaces and
+// closes them. It has no goroutine of its own: a timer runs sweep. Guarded by Pool.mu,
+// except for the last group.
 type keeper struct {
 	every  time.Duration // between sweeps while connections are in use
 	timer  *time.Timer
-	at     time.Duration // the next sweep, on the pool's clock; 0 = none is set
+	at     time.Duration // of the next sweep, on the pool's clock; 0 = none is set
 	active bool          // a sweep is running
-	woken  bool          // a sweep was asked for meanwhile
-	behind bool          // the last sweep left old connections for want of connects
+	woken  bool          // another sweep was requested meanwhile
+	behind bool          // the last sweep could not replace all old connections
 
 	leased int // seen by the last sweep, less those closed since
-	owed   int // replacements of connections that had to go first
+	owed   int // replacements to connect for connections that were closed first
+
+	armedUntil time.Duration // when to stop recording stacks
+
+	rest time.Duration // no sweep begins before this time, so that sweeps take at most 1/64 of the time
 
 	// Only a running sweep uses these.
-	last  time.Duration // sweep, when it began
+	last  time.Duration // when the last sweep began
 	gap   time.Duration // the least time to the next
-	drift time.Duration // of the wall clock from the pool's, in the last sweep
+	drift time.Duration // of the wall clock from the pool's clock, at the last sweep
 	seen  []seen        // by slot.index
 }
 
-// seen is what the sweeps know of one slot. An idle connection is recognized by
-// its generation, which each lease changes: so its idle time takes no clock and
-// no write in Acquire and Release.
+// seen is what the sweeps know about one slot. They recognize an idle connection by
+// its generation, which each lease changes. So Acquire and Release need neither
+// a clock nor a write for its idle time.
 type seen struct {
 	gen       uint64
-	idleSince time.Duration // at the latest: the last sweep that did not see it idle in gen, or its check
-	checked   time.Duration // its last check, of those seen
-	pingAt    time.Duration
+	idleSince time.Duration // an early bound: the last sweep that did not see it idle in gen, or its last check
 
 	lease       uint64
 	leasedSince time.Duration // the first sweep that saw it leased in lease
+	suspect     *Holder       // that lease, if it was reported as a leak; else nil
 }
 
 // round is what one sweep has found.
 type round[C any] struct {
 	now       time.Duration
-	took      time.Duration // to look
-	suspended bool          // the machine was, since the last sweep
+	took      time.Duration // how long look took
+	suspended bool          // the machine was suspended since the last sweep
 	idle      int
 	leased    int
 	retiring  int           // leased or held, and to be closed after that
 	awake     bool          // something is in use, or may soon be stale
 	next      time.Duration // the earliest time at which something falls due; negative = none
-	pings     []found[C]
-	old       []found[C] // past their lifetime
-	unused    []found[C] // past MaxIdleTime, or before the next sweep
+	pings     []found[C]    // keepalive is due
+	old       []found[C]    // past their lifetime
+	unused    []found[C]    // past MaxIdleTime now or by the next sweep
+
+	suspicious int        // leases that may be leaked
+	suspects   []found[C] // suspicious leases not yet reported
+	cleared    []*Holder  // reported leases that have ended
 }
 
-// found is a slot in the state that a sweep saw it in.
+// found is a slot and the state in which a sweep saw it.
 type found[C any] struct {
 	slot *slot[C]
 	word word
 }
 
-// wakeKeeperLocked makes a sweep come within the usual interval. It follows
-// everything by which a connection may come into use without mu.
+// wakeKeeperLocked schedules a sweep within the usual interval. It is called after
+// every change that lets a connection come into use without mu.
 func (p *Pool[C]) wakeKeeperLocked() { p.sweepAtLocked(p.now() + p.keeper.every) }
 
-// sweepAtLocked makes a sweep come at the time at or before.
+// sweepAtLocked schedules a sweep no later than at, or as soon as one is allowed.
 func (p *Pool[C]) sweepAtLocked(at time.Duration) {
 	k := &p.keeper
 	if k.active {
 		k.woken = true
 		return
 	}
+	at = max(at, k.rest)
 	if p.closed || k.at != 0 && k.at <= at {
 		return
 	}
@@ -99,9 +111,14 @@ func (p *Pool[C]) sweep() {
 	p.keeper.active, p.keeper.at = true, 0
 	p.running++
 	p.mu.Unlock()
+	var r round[C]
+	defer p.act(&r) // also if Trace.Leak exits this goroutine
+	r = p.look()
+	p.reportLeaks(&r)
+}
 
-	r := p.look()
-
+// act ends a sweep: it does what is due.
+func (p *Pool[C]) act(r *round[C]) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.keeper.active = false
@@ -111,11 +128,12 @@ func (p *Pool[C]) sweep() {
 		return
 	}
 	p.keeper.leased = r.leased
-	p.replaceOldLocked(&r)
-	p.closeUnusedLocked(&r)
-	p.pingLocked(&r)
+	p.armLocked(r)
+	p.replaceOldLocked(r)
+	p.closeUnusedLocked(r)
+	p.pingLocked(r)
 	p.serveLocked()
-	p.planLocked(&r)
+	p.planLocked(r)
 }
 
 // look reads all slots.
@@ -127,10 +145,14 @@ func (p *Pool[C]) look() round[C] {
 	r := round[C]{now: now.Sub(p.start), next: -1}
 	r.suspended = k.wasSuspended(now.Round(0).Sub(p.start.Round(0))-r.now, p.cfg.ValidateAfter)
 	for i, s := range slots {
-		switch w := s.load(); w.phase() {
+		w, v := s.load(), &k.seen[i]
+		if p.cfg.LeakAfter > 0 {
+			p.lookAtLeak(&r, s, w, v)
+		}
+		switch w.phase() {
 		case idle:
 			r.idle++
-			p.lookAtIdle(&r, s, w, &k.seen[i])
+			p.lookAtIdle(&r, s, w, v)
 		case leased, held:
 			r.awake = true
 			if w.has(retire) && !w.has(parked) {
@@ -138,7 +160,8 @@ func (p *Pool[C]) look() round[C] {
 			}
 			if w.phase() == leased {
 				r.leased++
-				lookAtLease(&r, s, w, &k.seen[i])
+				lookAtLease(&r, s, w, v)
+				p.lookAtPing(&r, s, w)
 			}
 			p.lookAtAge(&r, s, w)
 		}
@@ -148,8 +171,8 @@ func (p *Pool[C]) look() round[C] {
 	return r
 }
 
-// wasSuspended reports whether the wall clock has run ahead of the pool's by span
-// since the last sweep, as it does while a machine is suspended.
+// wasSuspended reports whether the wall clock has run ahead of the pool's clock by
+// span or more since the last sweep, as it does while a machine is suspended.
 func (k *keeper) wasSuspended(drift, span time.Duration) bool {
 	ahead := drift - k.drift
 	k.drift = drift
@@ -161,36 +184,36 @@ func (p *Pool[C]) lookAtIdle(r *round[C], s *slot[C], w word, v *seen) {
 	checked := time.Duration(s.checkedAt.Load())
 	if v.gen != w.gen() { // released since the last sweep, perhaps just after it
 		v.gen, v.idleSince = w.gen(), max(p.keeper.last, checked)
-		v.pingAt = v.idleSince + p.cfg.keepAlive()
 		s.idleSeen.set(v.gen, v.idleSince)
-	}
-	if checked > v.checked {
-		v.checked = checked
-		v.pingAt = max(v.pingAt, checked+p.cfg.keepAlive())
 	}
 	if p.lookAtAge(r, s, w) {
 		return
 	}
-	f := found[C]{s, w}
 	if p.cfg.MaxIdleTime >= 0 {
-		r.unused = r.collect(r.unused, f, v.idleSince+p.cfg.MaxIdleTime, p.keeper.gap)
+		r.unused = r.collect(r.unused, found[C]{s, w}, v.idleSince+p.cfg.MaxIdleTime, p.keeper.gap)
 	}
-	if p.cfg.KeepAlive > 0 && w.has(pings) {
-		r.pings = r.collect(r.pings, f, v.pingAt, 0)
-	}
-	fresh := max(v.idleSince, v.checked-p.keeper.every) // the next look is one interval away
+	p.lookAtPing(r, s, w)
+	fresh := max(v.idleSince, checked-p.keeper.every) // the next sweep is one interval away
 	switch {
 	case w.has(stale):
 	case p.cfg.ValidateAfter < everyUse || !w.has(pings):
-		r.awake = true // it may be used meanwhile, and nobody would know
+		r.awake = true // it may be used on the fast path, which wakes no keeper
 	case r.suspended || r.now-fresh >= p.cfg.ValidateAfter:
-		r.awake = !s.flag(w, stale) || r.awake // else it is in use since s was looked at
+		r.awake = !s.flag(w, stale) || r.awake // if flag fails, it has come into use
 	default:
 		r.awake = true
 	}
 }
 
-// lookAtLease marks the lease of s once it has lasted for long.
+// lookAtPing collects a connection whose keepalive is due, even if it is busy. It
+// skips slots that are not listed: they come back through putBackLocked anyway.
+func (p *Pool[C]) lookAtPing(r *round[C], s *slot[C], w word) {
+	if p.cfg.KeepAlive > 0 && w.has(pings) && w.has(listed) {
+		r.pings = r.collect(r.pings, found[C]{s, w}, time.Duration(s.pingAt.Load()), 0)
+	}
+}
+
+// lookAtLease marks the lease of s as parked once it has lasted for parkedAfter.
 func lookAtLease[C any](r *round[C], s *slot[C], w word, v *seen) {
 	if v.lease != w.gen() {
 		v.lease, v.leasedSince = w.gen(), r.now
@@ -201,8 +224,8 @@ func lookAtLease[C any](r *round[C], s *slot[C], w word, v *seen) {
 	}
 }
 
-// lookAtAge reports whether the connection of s has passed its lifetime, and
-// collects it then.
+// lookAtAge reports whether the connection of s is past its lifetime, and collects it
+// if so.
 func (p *Pool[C]) lookAtAge(r *round[C], s *slot[C], w word) bool {
 	end := time.Duration(s.expires.Load())
 	if end == 0 || w.has(retire) {
@@ -212,8 +235,8 @@ func (p *Pool[C]) lookAtAge(r *round[C], s *slot[C], w word) bool {
 	return end <= r.now
 }
 
-// collect adds f to list if the time t comes within the time ahead, else has a
-// sweep come at t.
+// collect adds f to list if t is no later than ahead from now. Otherwise it schedules
+// a sweep at t.
 func (r *round[C]) collect(list []found[C], f found[C], t, ahead time.Duration) []found[C] {
 	if t <= r.now+ahead {
 		return append(list, f)
@@ -222,19 +245,19 @@ func (r *round[C]) collect(list []found[C], f found[C], t, ahead time.Duration) 
 	return list
 }
 
-// dueAt has the next sweep come at the time t, unless one comes before.
+// dueAt moves the next sweep to the time t, unless it is earlier already.
 func (r *round[C]) dueAt(t time.Duration) {
 	if r.next < 0 || t < r.next {
 		r.next = t
 	}
 }
 
-// planLocked sets the next sweep: soon while connections are in use, else when
-// something falls due. Where there are so many connections that looking takes
-// milliseconds, it takes no more than a 64th of the time.
+// planLocked schedules the next sweep: one interval away while connections are in use,
+// otherwise when something falls due.
 func (p *Pool[C]) planLocked(r *round[C]) {
 	k := &p.keeper
 	k.gap = max(time.Millisecond, min(64*r.took, k.every))
+	k.rest = r.now + k.gap
 	if r.awake || k.woken {
 		r.dueAt(r.now + k.every)
 	} else {
@@ -242,7 +265,7 @@ func (p *Pool[C]) planLocked(r *round[C]) {
 	}
 	k.woken = false
 	for _, a := range p.attempts {
-		if at := p.hangsAt(a); at > r.now {
+		if at := p.hangsAt(a); at > r.now && !a.gated {
 			r.dueAt(at)
 		}
 	}
@@ -251,27 +274,27 @@ func (p *Pool[C]) planLocked(r *round[C]) {
 	}
 }
 
-// takeLocked makes an idle connection that a sweep has found the pool's own, if
-// it is still as it was.
+// takeLocked takes the idle connection of f for the pool, if its lease has not changed
+// since the sweep found it.
 func (f found[C]) takeLocked() bool {
 	w := f.slot.load()
 	return w.phase() == idle && w.gen() == f.word.gen() && f.slot.move(w, w.to(held))
 }
 
-// replaceOldLocked retires the connections past their lifetime. Where there is
-// room, the replacement is connected first; else it follows. While connecting
-// fails, they are kept: an old connection that works is better than none.
+// replaceOldLocked retires the connections past their lifetime. If there is room, the
+// replacement is connected first; otherwise it follows. While connecting fails, they
+// stay: an old connection that works is better than none.
 func (p *Pool[C]) replaceOldLocked(r *round[C]) {
 	p.keeper.behind = false
 	for _, f := range r.old {
 		s := f.slot
 		if end := time.Duration(s.expires.Load()); end == 0 || end > r.now {
-			continue // another connection by now
+			continue // the slot has another connection by now
 		}
 		occupied := p.occupiedLocked()
 		room := occupied < p.outage.atMost(p.max)
 		switch {
-		case !room && f.word.has(parked): // its lease may last for hours; the others go before it
+		case !room && f.word.has(parked): // its lease may last for hours, so the others go first
 			continue
 		case p.outage.permanent: // only callers may start an attempt
 			r.dueAt(r.now + permanentPause)
@@ -284,16 +307,19 @@ func (p *Pool[C]) replaceOldLocked(r *round[C]) {
 		s.expires.Store(0)
 		if room && p.maxIdle != 0 {
 			p.startConnectLocked(s)
-		} else if p.retireLocked(s, tooOld) && p.maxIdle != 0 {
+		} else if p.expireLocked(s) && p.maxIdle != 0 {
 			p.keeper.owed++
 			r.retiring++
 		}
 	}
 }
 
-// mayRetireLocked reports whether one more old connection may go before its
-// replacement is there: as many at a time as may connect, but no more than half
-// of the pool, and one while connecting fails or the server is full.
+// expireLocked retires the connection of s, which has expired.
+func (p *Pool[C]) expireLocked(s *slot[C]) bool { return p.retireLocked(s, cmp.Or(s.why, tooOld)) }
+
+// mayRetireLocked reports whether one more old connection may be closed before its
+// replacement is connected. The limit is MaxConnecting at a time, but no more than
+// half of the pool, and one while connecting fails or the server is full.
 func (p *Pool[C]) mayRetireLocked(r *round[C]) bool {
 	limit := p.outage.atMost(p.max)
 	if r.now < p.outage.startsAt(limit) {
@@ -310,8 +336,8 @@ func (p *Pool[C]) mayRetireLocked(r *round[C]) bool {
 	return missing < max(budget, 1)
 }
 
-// closeUnusedLocked closes connections that nobody wanted for MaxIdleTime, but
-// leaves MinIdle.
+// closeUnusedLocked closes connections that have been idle for MaxIdleTime, keeping
+// MinIdle.
 func (p *Pool[C]) closeUnusedLocked(r *round[C]) {
 	for _, f := range r.unused {
 		if r.idle <= p.cfg.MinIdle {
@@ -325,17 +351,19 @@ func (p *Pool[C]) closeUnusedLocked(r *round[C]) {
 }
 
 // pingLocked starts the keepalives that are due. It leaves half of the idle
-// connections to callers; the rest has its turn in the next sweep.
+// connections to callers; the next sweep continues. It takes connections in use off
+// the list, so that they come back through putBackLocked, which pings them.
 func (p *Pool[C]) pingLocked(r *round[C]) {
 	n := max((r.idle+1)/2, 1) - p.pinging
 	for _, f := range r.pings {
-		if n <= 0 {
+		s := f.slot
+		switch w := p.unlistLocked(s); {
+		case w.phase() != idle || time.Duration(s.pingAt.Load()) > r.now: // in use, or another connection by now
+		case n <= 0:
 			r.dueAt(r.now + busyPause)
-			return
-		}
-		if f.takeLocked() {
+		case s.move(w, w.to(held)): // fails if a caller has just claimed it; the next sweep looks again
 			n--
-			p.checkLocked(f.slot, false)
+			p.checkLocked(s, false, fromPool)
 		}
 	}
 }

@@ -83,27 +83,98 @@ func TestTryAcquireFollowsTheBackoff(t *testing.T) {
 	})
 }
 
-func TestTryAcquireTriesTheNextOfDeadConnections(t *testing.T) {
+// A caller that polls must learn when polling is useless.
+func TestTryAcquireSaysWhyNot(t *testing.T) {
+	type fakePool = pool.Pool[*conn]
+	for name, tt := range map[string]struct {
+		idle, leased, waiting int
+		rest                  time.Duration // how long the idle ones rest
+		reset, hook           error         // of ResetSession, of OnAcquire
+		resets                int           // how many fail, in all
+		end                   func(p *fakePool) error
+		want                  error // nil = a lease
+		bad                   int64 // connections closed
+	}{
+		"idle":                {idle: 1},
+		"empty":               {want: pool.ErrNoneIdle},
+		"in use":              {leased: 2, want: pool.ErrNoneIdle},
+		"others wait":         {leased: 2, waiting: 1, want: pool.ErrNoneIdle},
+		"to be checked":       {idle: 2, rest: 10 * time.Second, want: pool.ErrNoneIdle},
+		"dead":                {idle: 2, reset: driver.ErrBadConn, resets: 2, want: pool.ErrNoneIdle, bad: 1}, // the other is suspect
+		"no reset":            {idle: 2, reset: errScripted, resets: 2, want: pool.ErrNoneIdle, bad: 2},
+		"some without reset":  {idle: 4, reset: errScripted, resets: 3, bad: 3},
+		"found bad by a hook": {idle: 2, hook: driver.ErrBadConn, want: pool.ErrNoneIdle, bad: 1},
+		"refused by a hook":   {idle: 2, hook: errScripted, want: errScripted, bad: 1}, // says nothing about the other
+		"suspended":           {end: func(p *fakePool) error { return p.Resize(0) }, want: pool.ErrSuspended},
+		"closed":              {idle: 1, end: (*fakePool).Close, want: pool.ErrClosed},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			var hook error
+			f, p := openFake(t, pool.Config{MaxOpen: max(2, tt.idle), OnAcquire: func(context.Context, driver.Conn, pool.Info) error { return hook }})
+			fill(t, p, tt.idle)
+			advance(tt.rest)
+			acquireN(t, p, tt.leased)
+			startN(t.Context(), p, tt.waiting)
+			hook = tt.hook
+			f.Next(drivertest.ResetSession, tt.resets, drivertest.Fail(tt.reset))
+			f.Always(drivertest.Ping, drivertest.Delay(time.Millisecond))
+			if tt.end != nil {
+				require.NoError(t, tt.end(p))
+			}
+			l, err := p.TryAcquire()
+			switch {
+			case tt.want == nil:
+				require.NoError(t, err)
+				assert.NoError(t, l.Conn().Use())
+			case tt.want == pool.ErrNoneIdle:
+				assert.True(t, err == tt.want, "the bare ErrNoneIdle, not %v", err)
+				assert.True(t, driver.SafeToRetry(err))
+				assert.False(t, driver.IsBad(err))
+			default:
+				wantAcquireError(t, err, tt.want)
+				assert.NotErrorIs(t, err, pool.ErrNoneIdle)
+				assert.Equal(t, tt.want == pool.ErrClosed, driver.IsPermanent(err))
+			}
+			assert.Equal(t, tt.bad, p.Stats().Closed.Bad)
+			l.Release() // does nothing to the zero lease
+		})
+	}
+}
+
+// Otherwise a caller might poll forever.
+func TestTryAcquireReportsAPermanentConnectError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := drivertest.NewFake(t)
-		f.Wrap = func(c *conn) driver.Conn { return resettable{c} }
-		p := open[resettable](t, f, pool.Config{})
-		fill(t, p, 10)
-		f.Next(drivertest.ResetSession, 3, drivertest.Fail(driver.ErrBadConn))
-		wantTry(t, p)
+		f, p := openFake(t, pool.Config{MaxOpen: 2})
+		l := acquire(t, p)
+		f.Next(drivertest.Connect, 1, drivertest.Fail(driver.Permanent(errScripted)))
+		for range 2 { // the first starts a Connect
+			_, err := p.TryAcquire()
+			assert.Equal(t, pool.ErrNoneIdle, err, "the lease may come back")
+			synctest.Wait()
+		}
+		l.Discard(nil)
 		synctest.Wait()
-		assert.Equal(t, 7, f.Counts().Open)
+		_, err := p.TryAcquire()
+		wantAcquireError(t, err, errScripted)
+		assert.True(t, driver.IsPermanent(err))
+
+		advance(time.Minute) // after that, a caller may try again
+		_, err = p.TryAcquire()
+		assert.Equal(t, pool.ErrNoneIdle, err)
+		synctest.Wait()
+		wantTry(t, p)
 	})
 }
 
-// A hook that fails says nothing about the other connections.
-func TestTryAcquireGivesUpOneConnectionToAHookThatFails(t *testing.T) {
+// TryAcquire must not start a Connect whose connection would be closed at once.
+func TestTryAcquireConnectsNothingThatWouldNotBeKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var fail error
-		f, p := openFake(t, pool.Config{OnAcquire: func(context.Context, driver.Conn, pool.Info) error { return fail }})
-		fill(t, p, 10)
-		fail = errScripted
-		wantNone(t, p)
-		assert.Equal(t, 9, f.Counts().Open)
+		f, p := openFake(t, pool.Config{MaxIdle: -1})
+		for range 100 {
+			_, err := p.TryAcquire()
+			assert.Equal(t, pool.ErrNoneIdle, err)
+			advance(time.Millisecond)
+		}
+		assert.Zero(t, f.Counts().Connects)
 	})
 }

@@ -7,16 +7,16 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// A connection is useless if it is dead at its first use, with nothing received:
-// its peer, or a proxy before that, accepts connections and closes them. To the
-// outage that is a failed Connect, because callers would make thousands of such
-// connections in a second.
+// A connection is useless if it is dead at its first use and has received nothing:
+// its peer, or a proxy in front of it, accepts connections and closes them. The outage
+// treats that as a failed Connect, because callers would otherwise make thousands of
+// such connections a second.
 
-// youth is the age up to which a dead connection may be called useless. Older
-// ones, such as spares that a firewall has dropped, make no storm.
+// youth is the age up to which a dead connection may count as useless. Older ones,
+// such as spares that a firewall has dropped, cause no storm.
 const youth = time.Minute
 
-// received returns how much the peer of raw has sent, if raw counts that.
+// received returns how many bytes raw has received, if it counts them.
 func received(raw driver.Conn) (n int64, counted bool) {
 	r, ok := raw.(driver.Receiver)
 	if !ok {
@@ -25,9 +25,9 @@ func received(raw driver.Conn) (n int64, counted bool) {
 	return r.Received(), true
 }
 
-// looksUseless reports whether raw, made at birth and now dead in or before its
-// first lease, was useless. unsure is the answer if raw does not say what it has
-// received. It is called without mu.
+// looksUseless reports whether raw, which died before or in its first lease, was
+// useless. b is how it was made. unsure is the result if raw does not count what it
+// receives. It is called without mu.
 func (p *Pool[C]) looksUseless(raw driver.Conn, b *birth, unsure bool) bool {
 	if p.now()-b.at > youth {
 		return false
@@ -36,7 +36,7 @@ func (p *Pool[C]) looksUseless(raw driver.Conn, b *birth, unsure bool) bool {
 	return n == 0 && (counted || unsure)
 }
 
-// wastedLocked tells the outage of a useless connection, dead because of err. It
+// wastedLocked records a useless connection, which died of err, in the outage. It
 // reports whether that counts as a failed Connect.
 func (p *Pool[C]) wastedLocked(s *slot[C], err error) bool {
 	p.total.useless++
@@ -45,7 +45,7 @@ func (p *Pool[C]) wastedLocked(s *slot[C], err error) bool {
 	return counts
 }
 
-// provedLocked tells the outage of a new connection that was of use.
+// provedLocked records in the outage that a new connection proved useful.
 func (p *Pool[C]) provedLocked(s *slot[C]) {
 	if p.outage.proved(s.birth) {
 		p.outage.succeeded(p.now(), p.openLocked(), p.max, false)

@@ -17,8 +17,8 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// A peer or a balancer that accepts each connection and closes it makes useless
-// ones. For the backoff they are Connects that failed.
+// A peer or a load balancer that accepts each connection and closes it makes it
+// useless. The backoff treats these as failed Connects.
 
 // requester is a connection that can make a request.
 type requester interface {
@@ -26,12 +26,12 @@ type requester interface {
 	Use() error
 }
 
-// dropper is a peer that closes each connection as soon as it is there, while
-// drops is set.
+// dropper is a peer that closes each connection as soon as it is open, while drops is
+// set.
 type dropper struct{ drops atomic.Bool }
 
-// openDropper returns a pool of connections to a dropper that drops. A Connect
-// takes a millisecond. wrap is that of a Fake, or nil.
+// openDropper returns a pool of connections to a dropper that drops. A Connect takes
+// a millisecond. wrap is for Fake.Wrap, or nil.
 func openDropper[C any](t testing.TB, cfg pool.Config, wrap func(*conn) driver.Conn) (*dropper, *drivertest.Fake, *pool.Pool[C]) {
 	t.Helper()
 	d, f := dropBy(t, wrap)
@@ -40,13 +40,13 @@ func openDropper[C any](t testing.TB, cfg pool.Config, wrap func(*conn) driver.C
 	return d, f, open[C](t, f, cfg)
 }
 
-// dropBy returns a dropper that does not drop yet, as a Fake.
+// dropBy returns a Fake whose peer is a dropper that does not drop yet.
 func dropBy(t testing.TB, wrap func(*conn) driver.Conn) (*dropper, *drivertest.Fake) {
 	d, f := &dropper{}, drivertest.NewFake(t)
 	f.Always(drivertest.Connect, drivertest.Delay(time.Millisecond))
 	f.Wrap = func(c *conn) driver.Conn {
 		if d.drops.Load() {
-			c.Kill() // Connect succeeds all the same
+			c.Kill() // Connect still succeeds
 		}
 		if wrap != nil {
 			return wrap(c)
@@ -56,7 +56,7 @@ func dropBy(t testing.TB, wrap func(*conn) driver.Conn) (*dropper, *drivertest.F
 	return d, f
 }
 
-// unmetered is a FakeConn that is no driver.Receiver.
+// unmetered is a FakeConn that is not a driver.Receiver.
 func unmetered(c *conn) driver.Conn {
 	return struct {
 		requester
@@ -66,7 +66,7 @@ func unmetered(c *conn) driver.Conn {
 	}{c, c, c, c}
 }
 
-// use makes a request and discards the connection where that fails.
+// use makes a request, and discards the connection if it fails.
 func use[C requester](l pool.Lease[C]) {
 	if err := l.Conn().Use(); err != nil {
 		l.Discard(err)
@@ -75,23 +75,28 @@ func use[C requester](l pool.Lease[C]) {
 	l.Release()
 }
 
-// useAndRelease makes a request and leaves it to the driver to tell how it went.
+// useAndHide makes a request through a library that hides the error of its I/O.
+func useAndHide(l pool.Lease[requester]) { l.End(hiding(context.Background(), l.Conn())) }
+
+// useAndRelease makes a request and releases the connection whatever the result.
 func useAndRelease[C requester](l pool.Lease[C]) {
 	l.Conn().Use()
 	l.Release()
 }
 
-// wantBackoff fails t unless the connects from the one with the index first on
-// follow the default backoff without jitter.
-func wantBackoff(t testing.TB, f *drivertest.Fake, first int) {
+// wantBackoff fails t unless the connects, starting at the index first, follow the
+// default backoff without jitter. It returns how many there are.
+func wantBackoff(t testing.TB, f *drivertest.Fake, first int) int {
 	t.Helper()
 	want := 100 * time.Millisecond
-	for i, gap := range gaps(f, first) {
-		if !assert.GreaterOrEqual(t, gap+3*time.Millisecond, want, "gap %d", i+1) {
-			return
+	got := gaps(f, first)
+	for i, gap := range got {
+		if !assert.GreaterOrEqual(t, gap+time.Millisecond, want, "gap %d", i+1) {
+			break
 		}
 		want = min(want*16/10, 5*time.Second)
 	}
+	return len(got)
 }
 
 func TestUselessConnectionsFollowTheBackoff(t *testing.T) {
@@ -101,15 +106,17 @@ func TestUselessConnectionsFollowTheBackoff(t *testing.T) {
 		wrap    func(*conn) driver.Conn
 		end     func(pool.Lease[requester])
 	}{
-		"discarded":                            {10, nil, use[requester]},
-		"one at a time":                        {1, nil, use[requester]},
-		"a hundred":                            {100, nil, use[requester]},
-		"invalid at Release":                   {10, nil, useAndRelease[requester]},
-		"bound":                                {10, drivertest.Bound, use[requester]},
-		"of a driver that does not count":      {10, unmetered, use[requester]},
-		"of a driver that knows nothing":       {10, drivertest.Bare, use[requester]},
-		"discarded with a wrapped error":       {10, nil, func(l pool.Lease[requester]) { l.Discard(fmt.Errorf("fetch: %w", l.Conn().Use())) }},
-		"discarded for what database/sql says": {10, nil, func(l pool.Lease[requester]) { l.Discard(driver.ErrBadConn) }},
+		"discarded":                                   {10, nil, use[requester]},
+		"one at a time":                               {1, nil, use[requester]},
+		"a hundred":                                   {100, nil, use[requester]},
+		"invalid at Release":                          {10, nil, useAndRelease[requester]},
+		"bound":                                       {10, drivertest.Bound, use[requester]},
+		"of a driver that does not count":             {10, unmetered, use[requester]},
+		"of a driver that knows nothing":              {10, drivertest.Bare, use[requester]},
+		"discarded with a wrapped error":              {10, nil, func(l pool.Lease[requester]) { l.Discard(fmt.Errorf("fetch: %w", l.Conn().Use())) }},
+		"hidden by the library, found by a ping":      {10, pinger, useAndHide},
+		"hidden by the library, found by a quick one": {1, pinger, useAndHide},
+		"discarded for what database/sql says":        {10, nil, func(l pool.Lease[requester]) { l.Discard(driver.ErrBadConn) }},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			_, f, p := openDropper[requester](t, pool.Config{MaxOpen: tt.maxOpen}, tt.wrap)
@@ -122,23 +129,22 @@ func TestUselessConnectionsFollowTheBackoff(t *testing.T) {
 		})
 	}
 
-	bubble(t, "found by Ping", func(t *testing.T) {
-		_, f, p := openDropper[*conn](t, pool.Config{}, nil)
-		for began := time.Now(); time.Since(began) < d; {
-			assert.Error(t, p.Ping(t.Context()))
-		}
-		assert.LessOrEqual(t, f.Counts().Connects, 3+backoffSteps(d))
-	})
+	for name, find := range map[string]func(ctx context.Context, p *pool.Pool[*conn]) error{
+		"found by Ping": func(ctx context.Context, p *pool.Pool[*conn]) error { return p.Ping(ctx) },
+		"found by Do": func(ctx context.Context, p *pool.Pool[*conn]) error {
+			return p.Do(ctx, func(_ context.Context, c *conn) error { return c.Use() })
+		},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			_, f, p := openDropper[*conn](t, pool.Config{}, nil)
+			for began := time.Now(); time.Since(began) < d; {
+				assert.Error(t, find(t.Context(), p))
+			}
+			assert.LessOrEqual(t, f.Counts().Connects, 3+backoffSteps(d))
+		})
+	}
 
-	bubble(t, "found by Do", func(t *testing.T) {
-		_, f, p := openDropper[*conn](t, pool.Config{}, nil)
-		for began := time.Now(); time.Since(began) < d; {
-			assert.Error(t, p.Do(t.Context(), func(_ context.Context, c *conn) error { return c.Use() }))
-		}
-		assert.LessOrEqual(t, f.Counts().Connects, 3+backoffSteps(d))
-	})
-
-	// One may be chance. The second in a row is a failure.
+	// One may be chance. The second in a row counts as a failure.
 	bubble(t, "from the second in a row on", func(t *testing.T) {
 		d, f, p := openDropper[*conn](t, pool.Config{}, nil)
 		for range 6 { // the pool finds the last ones itself
@@ -155,7 +161,7 @@ func TestUselessConnectionsFollowTheBackoff(t *testing.T) {
 	})
 
 	bubble(t, "for long", func(t *testing.T) {
-		const burst = 20 // 10 at once that may all be chance, and the 10 that tell
+		const burst = 20 // 10 at once that may all be chance, and the 10 after them
 		_, f, p := openDropper[*conn](t, pool.Config{MaxOpen: 10, MaxConnecting: 1}, nil)
 		toil(p, 20, 10*time.Minute, 100*time.Millisecond, use[*conn])
 		wantBackoff(t, f, burst)
@@ -183,7 +189,7 @@ func TestUselessConnectionsFollowTheBackoff(t *testing.T) {
 		})
 	}
 
-	// Callers who find spares that nobody has used get rid of them in Acquire.
+	// Acquire discards the spares that are dead before their first use.
 	bubble(t, "found by ResetSession", func(t *testing.T) {
 		_, f, p := openDropper[*conn](t, pool.Config{MaxOpen: 10, MinIdle: 4}, nil)
 		toil(p, 20, d, time.Millisecond, use[*conn])
@@ -191,7 +197,7 @@ func TestUselessConnectionsFollowTheBackoff(t *testing.T) {
 		assert.NotZero(t, p.Stats().Useless)
 	})
 
-	// An old connection that works says nothing of new ones.
+	// An old connection that works says nothing about new ones.
 	bubble(t, "while the first lease of an old one ends", func(t *testing.T) {
 		d, f := dropBy(t, nil)
 		p := open[*conn](t, f, pool.Config{Backoff: pool.Backoff{Jitter: -1}})
@@ -224,7 +230,7 @@ func TestUsefulConnectionEndsTheBackoffOfUselessOnes(t *testing.T) {
 	for name, tt := range map[string]struct {
 		cfg     pool.Config
 		workers int
-		proof   time.Duration // until the first good connection has proved so
+		proof   time.Duration // until the first good connection has proved useful
 	}{
 		"a lease that ends well": {pool.Config{MaxOpen: 10}, 20, 10 * time.Millisecond},
 		"a Ping":                 {pool.Config{MaxOpen: 10, MinIdle: 10, KeepAlive: time.Second}, 0, time.Second},
@@ -247,7 +253,7 @@ func TestUsefulConnectionEndsTheBackoffOfUselessOnes(t *testing.T) {
 	}
 }
 
-func TestUselessConnectionsAreCalledSo(t *testing.T) {
+func TestUselessConnectionsAreReportedAsSuch(t *testing.T) {
 	bubble(t, "by the error and the log", func(t *testing.T) {
 		var log logLines
 		_, _, p := openDropper[*conn](t, pool.Config{Name: "mail", MaxOpen: 1, Logger: log.logger(0)}, nil)
@@ -268,31 +274,30 @@ func TestUselessConnectionsAreCalledSo(t *testing.T) {
 		assert.Zero(t, p.Stats().Open)
 	})
 
-	bubble(t, "also where FailFast ends the wait", func(t *testing.T) {
-		_, _, p := openDropper[*conn](t, pool.Config{FailFast: true}, nil)
-		use(acquire(t, p))
-		use(acquire(t, p))
-		began := time.Now()
-		_, err := p.Acquire(t.Context())
-		e := wantAcquireError(t, err, io.EOF)
-		assert.Zero(t, time.Since(began))
-		assert.ErrorContains(t, e, "first use")
-	})
-
-	bubble(t, "where a timeout ends the wait", func(t *testing.T) {
-		_, _, p := openDropper[*conn](t, pool.Config{AcquireTimeout: 50 * time.Millisecond}, nil)
-		use(acquire(t, p))
-		use(acquire(t, p))
-		_, err := p.Acquire(t.Context())
-		e := wantAcquireError(t, err, pool.ErrTimeout)
-		assert.ErrorContains(t, e.Connect, "first use")
-		assert.ErrorContains(t, err, "first use")
-	})
+	for name, tt := range map[string]struct {
+		cfg   pool.Config
+		want  error
+		after time.Duration
+	}{
+		"where FailFast ends the wait":  {pool.Config{FailFast: true}, io.EOF, 0},
+		"where a timeout ends the wait": {pool.Config{AcquireTimeout: 50 * time.Millisecond}, pool.ErrTimeout, 50 * time.Millisecond},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			_, _, p := openDropper[*conn](t, tt.cfg, nil)
+			use(acquire(t, p))
+			use(acquire(t, p))
+			_, err := p.Acquire(t.Context())
+			e := wantAcquireError(t, err, tt.want)
+			assert.Equal(t, tt.after, e.Waited)
+			assert.ErrorContains(t, e.Connect, "first use")
+			assert.ErrorContains(t, err, "first use")
+		})
+	}
 }
 
-// Connections that end after their first use, but were of use, are replaced as
-// fast as they are wanted.
-func TestConnectionThatWasOfUseIsNotUseless(t *testing.T) {
+// Connections that end after a successful first use are replaced as fast as callers
+// need them.
+func TestConnectionThatEndsAfterASuccessfulUseIsNotUseless(t *testing.T) {
 	for name, tt := range map[string]struct {
 		wrap func(*conn) driver.Conn
 		end  func(pool.Lease[requester])
@@ -355,41 +360,16 @@ func TestConnectionThatWasOfUseIsNotUseless(t *testing.T) {
 		assert.LessOrEqual(t, time.Since(began), 200*time.Millisecond, "no backoff")
 		assert.EqualValues(t, 50, p.Stats().Useless)
 	})
-
-	bubble(t, "nor are two with a failed Connect between them", func(t *testing.T) {
-		_, f, p := openDropper[*conn](t, pool.Config{MaxOpen: 1}, nil)
-		use(acquire(t, p))
-		f.Next(drivertest.Connect, 1, drivertest.Fail(errScripted))
-		_, err := p.Acquire(t.Context())
-		require.ErrorIs(t, err, errScripted)
-		use(acquire(t, p))
-		began := time.Now()
-		use(acquire(t, p))
-		assert.Equal(t, time.Millisecond, time.Since(began), "no backoff")
-	})
-
-	// A restart of the server kills all spares at once.
-	bubble(t, "nor are spares that died together", func(t *testing.T) {
-		f, p := openFake(t, pool.Config{MaxOpen: 10, MinIdle: 10})
-		require.NoError(t, p.Ready(t.Context()))
-		f.KillAll()
-		callers := startN(t.Context(), p, 10)
-		for _, c := range callers {
-			l := c.wantLease(t)
-			assert.NoError(t, l.Conn().Use())
-			l.Release()
-		}
-	})
 }
 
-// A firewall drops connections that are idle for long: that is not a server that
-// accepts and closes.
+// A firewall that drops connections idle for long is not a server that accepts and
+// closes.
 func TestSparesThatDieOfAgeAreNotUseless(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logLines
 		f, p := openFake(t, pool.Config{MinIdle: 2, MaxLifetime: -1, Logger: log.logger(0)})
 		for range 4 {
-			advance(time.Hour)
+			advance(time.Minute + time.Second)
 			f.KillAll()
 			start(t.Context(), p).wantLease(t).Discard(nil)
 		}
@@ -398,8 +378,8 @@ func TestSparesThatDieOfAgeAreNotUseless(t *testing.T) {
 	})
 }
 
-// A connection that lay idle before its first lease is reset, also if it was
-// pinged as soon as it was there.
+// A connection that was idle before its first lease is reset, even if it was pinged as
+// soon as it was open.
 func TestConnectionPingedBeforeItIsLentIsResetLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, f, p := openDropper[*conn](t, pool.Config{ValidateAfter: -1}, nil)

@@ -5,26 +5,62 @@ import (
 	"time"
 )
 
-// wait joins the queue and blocks until it is served. again says that the caller
-// has already been served, with a dead connection: it gets its place back. The
-// error is not yet an AcquireError.
-func (p *Pool[C]) wait(ctx context.Context, began time.Duration, again bool) (Lease[C], error) {
+// wait joins the queue and blocks until the caller is served. again means that it was
+// already served, with a dead connection, so it gets its place back. The error is not
+// yet an AcquireError. wait also returns the context from Trace.Wait, or ctx without
+// one, to use from here on.
+func (p *Pool[C]) wait(ctx context.Context, began time.Duration, again bool) (Lease[C], context.Context, error) {
 	if err := ctx.Err(); err != nil {
-		return Lease[C]{}, err
+		return Lease[C]{}, ctx, err
 	}
 	if limit := p.cfg.AcquireTimeout; again && limit >= 0 && p.now()-began >= limit {
 		p.mu.Lock()
 		p.total.timeouts++
 		p.mu.Unlock()
-		return Lease[C]{}, ErrTimeout
+		return Lease[C]{}, ctx, ErrTimeout
 	}
+	if p.cfg.Trace.Wait != nil {
+		return p.traceWait(ctx, began, again)
+	}
+	l, err := p.queueUp(ctx, ctx, began, again)
+	return l, ctx, err
+}
+
+// traceWait is queueUp with Trace.Wait.
+func (p *Pool[C]) traceWait(ctx context.Context, began time.Duration, again bool) (l Lease[C], traced context.Context, err error) {
+	others := p.gate.Load() % closedGate
+	traced, end := begin(ctx, p.cfg.Trace.Wait, WaitStart{p.cfg.Name, int(others) + 1})
+	joined := p.now()
+	l, err = p.queueUp(ctx, traced, began, again)
+	if end == nil {
+		return l, traced, err
+	}
+	ended := false
+	defer func() {
+		if !ended && err == nil {
+			p.mu.Lock()
+			p.total.unserved++
+			p.mu.Unlock()
+			l.Discard(errExited)
+		}
+	}()
+	end(WaitEnd{p.now() - joined, plainCause(err)})
+	ended = true
+	return l, traced, err
+}
+
+// queueUp does the waiting. A Connect for this caller gets the values of traced.
+func (p *Pool[C]) queueUp(ctx, traced context.Context, began time.Duration, again bool) (Lease[C], error) {
 	w, ok := p.waiters.Get().(*waiter[C])
 	if !ok {
 		w = &waiter[C]{ready: make(chan struct{}, 1)}
 	}
 	defer p.waiters.Put(w)
-	w.crowded = false
-	w.ctx, w.began, w.joined = ctx, began, began
+	w.counted, w.crowded = false, false
+	w.ctx, w.began, w.joined, w.due, w.holds = traced, began, began, p.dueAt(ctx, began), 0
+	if p.nests.Load() {
+		w.holds = p.heldUp(ctx)
+	}
 	if again {
 		w.joined = p.now()
 	}
@@ -42,6 +78,18 @@ func (p *Pool[C]) wait(ctx context.Context, began time.Duration, again bool) (Le
 	}
 }
 
+// dueAt returns when a caller gives up whose Acquire began then; zero means never.
+func (p *Pool[C]) dueAt(ctx context.Context, began time.Duration) time.Time {
+	due, ok := ctx.Deadline()
+	if p.cfg.AcquireTimeout < 0 {
+		return due
+	}
+	if limit := p.start.Add(began + p.cfg.AcquireTimeout); !ok || limit.Before(due) {
+		return limit
+	}
+	return due
+}
+
 // joinLocked adds w to the queue and serves it at once if possible. It returns an
 // error if w must not wait.
 func (p *Pool[C]) joinLocked(w *waiter[C], again bool) error {
@@ -50,7 +98,7 @@ func (p *Pool[C]) joinLocked(w *waiter[C], again bool) error {
 	}
 	if again {
 		p.queue.insert(w)
-		p.expirySet = false // its deadline may come before that of the head until now
+		p.expirySet = false // its deadline may be before that of the previous head
 	} else {
 		p.queue.pushBack(w)
 	}
@@ -61,12 +109,12 @@ func (p *Pool[C]) joinLocked(w *waiter[C], again bool) error {
 	if !w.queued {
 		return nil
 	}
-	if err := p.turnAwayLocked(again); err != nil {
+	if err := p.turnAwayLocked(w, again); err != nil {
 		p.dequeueLocked(w)
 		return err
 	}
-	w.crowded = p.crowdedOutLocked() > 0
-	p.total.waits++
+	w.counted, w.crowded = true, p.crowdedOutLocked() > 0
+	p.total.waiters++
 	if w.crowded {
 		p.total.releaseWaits++
 	}
@@ -74,12 +122,14 @@ func (p *Pool[C]) joinLocked(w *waiter[C], again bool) error {
 	return nil
 }
 
-// turnAwayLocked returns why the caller that has just joined must not wait, or
-// nil. MaxWaiters does not apply again to a caller that got a dead connection.
-func (p *Pool[C]) turnAwayLocked(again bool) error {
+// turnAwayLocked returns why w, which has just joined, must not wait, or nil.
+// MaxWaiters does not apply again to a caller that got a dead connection.
+func (p *Pool[C]) turnAwayLocked(w *waiter[C], again bool) error {
 	switch {
 	case p.cfg.FailFast && p.max == 0:
 		return ErrSuspended
+	case w.holds > 0 && w.holds >= p.max && p.max > 0:
+		return ErrNested
 	case !again && p.cfg.MaxWaiters != 0 && p.crowdedOutLocked() > max(p.cfg.MaxWaiters, 0):
 		p.total.rejected++
 		return ErrTooManyWaiters
@@ -87,8 +137,8 @@ func (p *Pool[C]) turnAwayLocked(again bool) error {
 	return nil
 }
 
-// crowdedOutLocked returns how many waiters only a release can serve: those for
-// which there is neither room to connect nor a connection being pinged.
+// crowdedOutLocked returns how many waiters only a release can serve, because there
+// is neither room to connect nor a connection being pinged for them.
 func (p *Pool[C]) crowdedOutLocked() int {
 	room := p.outage.atMost(p.max) - p.openLocked()
 	return p.queue.len - max(room, p.comingLocked(), 0) - p.pinging
@@ -100,6 +150,7 @@ func (p *Pool[C]) leave(w *waiter[C], err error) error {
 	p.mu.Lock()
 	queued := w.queued
 	if queued {
+		err = p.endOfWaitLocked(err)
 		p.dequeueLocked(w)
 		p.total.canceled++
 	}
@@ -112,16 +163,16 @@ func (p *Pool[C]) leave(w *waiter[C], err error) error {
 	if late != nil {
 		return late
 	}
-	if _, ok := l.slot.grab(l.word); ok { // not by Release, because it never had a holder
+	if _, ok := l.slot.grab(l.word); ok { // not Release, because the lease had no holder
 		p.mu.Lock()
 		p.total.unserved++
-		p.putBackLocked(l.slot, reason{}, true)
+		p.putBackLocked(l.slot, reason{}, fromPool)
 		p.mu.Unlock()
 	}
 	return err
 }
 
-// gateLocked sets the gate from the queue and closed.
+// gateLocked computes gate from the queue and closed.
 func (p *Pool[C]) gateLocked() {
 	g := int32(min(p.queue.len, closedGate-1))
 	if p.closed {
@@ -136,11 +187,14 @@ func (p *Pool[C]) dequeueLocked(w *waiter[C]) {
 	p.queue.remove(w)
 	p.gateLocked()
 	waited := p.now() - w.joined
-	p.total.waited += waited
+	if w.counted {
+		p.total.waits.add(waited)
+	}
 	if w.crowded {
 		p.total.releaseWaited += waited
 	}
 	w.ctx = nil
+	p.callOffLocked()
 }
 
 // settleLocked takes w out of the queue and wakes it with its lease or its error.
@@ -171,7 +225,7 @@ func (p *Pool[C]) expireWaiters() {
 	p.expirySet = false
 	for w := p.queue.head; w != nil && p.now()-w.began >= p.cfg.AcquireTimeout; w = p.queue.head {
 		p.total.timeouts++
-		p.settleLocked(w, Lease[C]{}, ErrTimeout)
+		p.settleLocked(w, Lease[C]{}, p.endOfWaitLocked(ErrTimeout))
 	}
 	p.armExpiryLocked()
 }

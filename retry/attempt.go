@@ -4,12 +4,12 @@ import "context"
 
 type attemptKey struct{}
 
-// Attempt returns the number of the attempt that ctx was given to, counted from
-// 1 by the innermost Do: for log lines, and for telling a first request from a
-// repeated one. Without a Do it returns 1, as for a first attempt.
+// Attempt returns the number of the attempt that runs with ctx, counted from 1
+// by the innermost Do: for log lines, and to tell a first request from a
+// repeated one. Outside Do it returns 1, as for a first attempt.
 //
-// It differs from attempt to attempt, so it is no idempotency key in itself:
-// make the key before Do, and send the number beside it.
+// It differs between attempts, so it is not an idempotency key: make the key
+// before Do, and send the number with it.
 func Attempt(ctx context.Context) int {
 	if n, ok := ctx.Value(attemptKey{}).(int); ok {
 		return n

@@ -5,32 +5,33 @@ import (
 	"sync/atomic"
 )
 
-// Budget bounds the repetitions of many runs together, so that an outage isn't
-// multiplied by all who retry into it. Make one for each peer, and put it into
-// every Policy that is used for that peer. The zero value works.
+// Budget limits the repetitions of many runs together, so that retries don't
+// multiply the load on a peer in an outage. Make one for each peer, and put it
+// into every Policy used for that peer. The zero value works.
 //
 // It is a bucket of tokens, full at the start. A repetition takes a token before
-// its wait; when there is none, Do gives up instead of waiting. If ctx ends in
+// its wait; if it has none, Do gives up instead of waiting. If ctx ends during
 // the wait, the token goes back. A run that succeeds puts Ratio of a token back.
-// So, over any stretch of time,
+// So, over any period,
 //
 //	repetitions <= Reserve + Ratio × successful runs
 //
 // and in a full outage, where no run succeeds, attempts <= runs + Reserve, for
 // any number of runs and of MaxAttempts.
 //
-// A Budget is safe for use by many goroutines. While all is well they only read
-// it. It must not be copied, nor its fields changed, after its first use.
+// A Budget is safe for use by many goroutines. While runs succeed at the first
+// attempt, they only read it. Don't copy it or change its fields after its first
+// use.
 type Budget struct {
-	// Ratio is the part of a token that a success is worth. Zero means 0.1.
-	// More than 1 counts as 1. Negative means that tokens never come back.
+	// Ratio is the fraction of a token that a success puts back. Zero means 0.1.
+	// More than 1 counts as 1. Negative means that successes put nothing back.
 	Ratio float64
 
-	// Reserve is how many tokens the bucket holds. Zero means 10, which lets a
-	// quiet program retry at all. Negative means none: nothing is repeated.
+	// Reserve is how many tokens the bucket holds. Zero means 10, so that even a
+	// program with few runs can retry. Negative means none: nothing is repeated.
 	Reserve int
 
-	spent atomic.Int64 // what is missing from a full bucket, in microtokens; never negative
+	spent atomic.Int64 // microtokens missing from a full bucket; never negative
 }
 
 const (
@@ -41,7 +42,7 @@ const (
 )
 
 // spend takes a token for a repetition and reports whether there was one. A nil
-// Budget is without bound.
+// Budget has no limit.
 func (b *Budget) spend() bool {
 	if b == nil {
 		return true
@@ -58,7 +59,7 @@ func (b *Budget) spend() bool {
 	}
 }
 
-// earn puts back what a success is worth.
+// earn puts back the fraction of a token for a success.
 func (b *Budget) earn() {
 	if b != nil {
 		b.putBack(b.share())
@@ -72,8 +73,7 @@ func (b *Budget) refund() {
 	}
 }
 
-// putBack puts n microtokens back, or less if others have filled the bucket
-// since they were taken.
+// putBack puts n microtokens back, or fewer if the bucket is then full.
 func (b *Budget) putBack(n int64) {
 	for {
 		spent := b.spent.Load()
@@ -83,7 +83,7 @@ func (b *Budget) putBack(n int64) {
 	}
 }
 
-// size is what the bucket holds, in microtokens.
+// size returns how many microtokens a full bucket holds.
 func (b *Budget) size() int64 {
 	switch {
 	case b.Reserve == 0:
@@ -94,7 +94,7 @@ func (b *Budget) size() int64 {
 	return min(int64(b.Reserve), math.MaxInt64/token) * token
 }
 
-// share is what a success is worth, in microtokens.
+// share returns how many microtokens a success puts back.
 func (b *Budget) share() int64 {
 	switch {
 	case b.Ratio == 0:

@@ -37,7 +37,7 @@ func TestFullOutageIsNotMultiplied(t *testing.T) {
 					wg.Go(func() {
 						err := p.Do(t.Context(), func(context.Context) error {
 							attempts.Add(1)
-							<-time.After(time.Millisecond) // all callers are under way together
+							<-time.After(time.Millisecond) // so that all callers run together
 							return driver.ErrBadConn
 						})
 						var e *retry.Error
@@ -49,7 +49,7 @@ func TestFullOutageIsNotMultiplied(t *testing.T) {
 					})
 				}
 				wg.Wait()
-				// Nobody succeeds, so the bound is met exactly.
+				// No run succeeds, so the limit is reached exactly.
 				assert.Equal(t, tc.most, attempts.Load())
 				assert.Equal(t, tc.budget != nil, refused.Load() > 0)
 			})
@@ -88,15 +88,15 @@ func TestBudgetSettings(t *testing.T) {
 	for _, tc := range []struct {
 		name         string
 		budget       *retry.Budget
-		first, later int // attempts of a run in the beginning, and after one success
+		first, later int // attempts of the first run, and of one after a success
 	}{
 		{"zero", &retry.Budget{}, 11, 1},
 		{"negative reserve", &retry.Budget{Reserve: -1}, 1, 1},
 		{"negative ratio", &retry.Budget{Reserve: 2, Ratio: -1}, 3, 1},
 		{"ratio of one", &retry.Budget{Reserve: 2, Ratio: 1}, 3, 2},
 		{"ratio above one", &retry.Budget{Reserve: 2, Ratio: 7}, 3, 2},
-		{"endless ratio", &retry.Budget{Reserve: 2, Ratio: math.Inf(1)}, 3, 2},
-		{"ratio that is no number", &retry.Budget{Reserve: 2, Ratio: math.NaN()}, 3, 1},
+		{"infinite ratio", &retry.Budget{Reserve: 2, Ratio: math.Inf(1)}, 3, 2},
+		{"ratio that is not a number", &retry.Budget{Reserve: 2, Ratio: math.NaN()}, 3, 1},
 		{"largest reserve", &retry.Budget{Reserve: math.MaxInt}, 100, 100},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestBudgetSettings(t *testing.T) {
 	}
 }
 
-// Whatever came before, in any stretch the repetitions stay within the bound
+// In any period, whatever came before it, the repetitions stay within the bound
 // that the documentation of Budget states.
 func TestRepetitionsStayWithinTheBudget(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -116,7 +116,7 @@ func TestRepetitionsStayWithinTheBudget(t *testing.T) {
 		ratio := rapid.Float64Range(0.001, 1).Draw(t, "ratio")
 		p := retry.Policy{Interval: -1, Budget: &retry.Budget{Reserve: reserve, Ratio: ratio}}
 
-		excess, least := 0.0, 0.0 // repetitions minus what successes paid; its least value so far
+		excess, least := 0.0, 0.0 // repetitions minus the tokens put back by successes; its minimum so far
 		for range rapid.IntRange(1, 200).Draw(t, "runs") {
 			p.MaxAttempts = rapid.IntRange(1, 8).Draw(t, "attempts")
 			if rapid.Bool().Draw(t, "succeeds") {
@@ -127,7 +127,7 @@ func TestRepetitionsStayWithinTheBudget(t *testing.T) {
 			}
 			least = min(least, excess)
 			if excess-least > float64(reserve)+1e-6 {
-				t.Fatalf("%.3f repetitions unpaid for, reserve %d", excess-least, reserve)
+				t.Fatalf("%.3f repetitions beyond those paid for by successes, reserve %d", excess-least, reserve)
 			}
 		}
 	})
@@ -149,7 +149,7 @@ func TestWaitThatTheContextCutsPaysNothing(t *testing.T) {
 		assert.Equal(t, 2, attemptsOf(p, driver.ErrBadConn), "so that the bucket isn't full")
 		p.MaxAttempts = 5
 		var wg sync.WaitGroup
-		for range 2 { // which take both tokens that are left
+		for range 2 { // these take the two tokens that are left
 			wg.Go(func() {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
@@ -166,8 +166,7 @@ func TestWaitThatTheContextCutsPaysNothing(t *testing.T) {
 	})
 }
 
-// A token that comes back to a bucket which others have filled meanwhile is
-// one too many.
+// A bucket that other runs have filled meanwhile has no room for a refunded token.
 func TestATokenThatComesBackFitsIntoTheBucket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := retry.Policy{Backoff: constant(time.Hour), Budget: &retry.Budget{Reserve: 1, Ratio: 1}}
@@ -207,7 +206,7 @@ func TestBudgetHoldsUnderContention(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	// A bucket that is never full loses no part of a token to its rim.
+	// The bucket is never full, so no fraction of a token is lost.
 	require.LessOrEqual(t, repeated.Load(), 50+succeeded.Load()/2)
 	require.GreaterOrEqual(t, repeated.Load(), 50+succeeded.Load()/2-8)
 }

@@ -10,15 +10,16 @@ import (
 )
 
 // Safe reports whether nothing can have reached the peer when an attempt ended
-// with err. It is what a Policy without RetryIf repeats:
+// with err. It is the default of Policy.RetryIf. Safe errors are:
 //
-//   - what [driver.SafeToRetry] says yes to: [driver.ErrBadConn], and any error
-//     that says so of itself, as that of a pool that found no connection does;
+//   - errors that are safe by [driver.SafeToRetry]: [driver.ErrBadConn], and any
+//     error whose SafeToRetry method returns true, such as that of a pool that
+//     found no connection;
 //   - a failed dial of package net.
 //
-// An error that says of itself that it isn't safe is believed, also where it
-// wraps a failed dial. A failed dial that is one of several joined errors
-// doesn't count, because the others may come from a request.
+// An error whose SafeToRetry method returns false is not safe, even if it wraps
+// a failed dial. Nor is a failed dial joined with other errors, because the
+// others may come from a request.
 func Safe(err error) bool {
 	return driver.SafeToRetry(err) || isFailedDial(err)
 }
@@ -27,7 +28,7 @@ func isFailedDial(err error) bool {
 	for ; err != nil; err = errors.Unwrap(err) {
 		switch e := err.(type) {
 		case interface{ SafeToRetry() bool }:
-			return false // it would have said yes above
+			return false // it said no, or driver.SafeToRetry would have returned true
 		case *net.OpError:
 			return e.Op == "dial"
 		}
@@ -35,9 +36,9 @@ func isFailedDial(err error) bool {
 	return false
 }
 
-// Always, as RetryIf, repeats an attempt whatever its error, unless that is
-// permanent. It is for work that may be done twice: reads, and requests that
-// carry a key by which the peer knows them again.
+// Always, as RetryIf, repeats an attempt after any error that is not permanent.
+// It is for work that may be done twice: reads, and requests with a key by which
+// the peer recognizes a repetition.
 func Always(error) bool { return true }
 
 // repeatable reports whether the class of err allows another attempt.
@@ -51,9 +52,9 @@ func (p *Policy) repeatable(err error) bool {
 	return Safe(err)
 }
 
-// isPermanent counts the mark of package backoff as well: whoever plugs in its
-// BackOff may use its Permanent, and means it. Unlike backoff.Retry, Do leaves
-// the mark and all that wraps it in the error.
+// isPermanent also recognizes backoff.Permanent, because users of a BackOff may
+// use it too. Unlike backoff.Retry, Do leaves the mark and everything that wraps
+// it in the error.
 func isPermanent(err error) bool {
 	var p *backoff.PermanentError
 	return driver.IsPermanent(err) || errors.As(err, &p)

@@ -18,7 +18,7 @@ import (
 	"github.com/hotline-go/hotline/retry"
 )
 
-// answers is an error that says of itself whether it is safe to retry.
+// answers is an error with a SafeToRetry method.
 type answers struct {
 	safe bool
 	error
@@ -72,7 +72,7 @@ func TestFailedDialIsRepeated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln.Close() // nobody listens there now
+	ln.Close() // so that nothing listens there
 
 	dials := 0
 	err = retry.Policy{MaxAttempts: 3, Interval: -1}.Do(t.Context(), func(ctx context.Context) error {

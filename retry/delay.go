@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// fullJitter is the BackOff of a Policy that names none: each wait is drawn
-// evenly from (0, bound], and the bound doubles up to limit.
+// fullJitter is the BackOff of a Policy without one: each wait is drawn evenly
+// from (0, bound], and the bound doubles up to limit.
 type fullJitter struct {
-	first, bound, limit time.Duration // 0 < first, bound <= limit, or all 0: no waits
+	first, bound, limit time.Duration // 0 < first <= bound <= limit, or all 0: no waits
 }
 
-// newFullJitter takes the fields of a Policy, with what zero and negative mean
+// newFullJitter takes the fields of a Policy. Zero and negative mean the same as
 // there.
 func newFullJitter(interval, maxInterval time.Duration) *fullJitter {
 	if interval < 0 {
@@ -33,7 +33,7 @@ func (j *fullJitter) NextBackOff() time.Duration {
 		return 0
 	}
 	wait := rand.N(j.bound) + 1
-	if j.bound > j.limit/2 { // doubled, it would pass the limit, or overflow
+	if j.bound > j.limit/2 { // doubled, it would exceed the limit or overflow
 		j.bound = j.limit
 	} else {
 		j.bound *= 2

@@ -9,8 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// anyDuration draws from all durations, and often from those where arithmetic
-// goes wrong.
+// anyDuration draws from all durations, and often those where arithmetic may
+// overflow.
 func anyDuration() *rapid.Generator[time.Duration] {
 	return rapid.OneOf(
 		rapid.Map(rapid.Int64(), func(n int64) time.Duration { return time.Duration(n) }),
@@ -79,7 +79,7 @@ func TestBoundDoublesUpToItsLimit(t *testing.T) {
 	}
 }
 
-// A jitter that only wobbles around the bound would leave whole tenths of the
+// A jitter that only varied around the bound would leave whole tenths of the
 // range empty.
 func TestJitterSpreadsEvenlyFromZeroToTheBound(t *testing.T) {
 	const draws, bound = 100_000, time.Second
@@ -89,7 +89,7 @@ func TestJitterSpreadsEvenlyFromZeroToTheBound(t *testing.T) {
 		tenths[(wait-1)*10/bound]++
 	}
 	for i, n := range tenths {
-		// 10,000 are expected; the deviation of 6 sigma has odds of 1 to 10^9.
+		// 10,000 are expected; a deviation of 6 sigma has odds of 1 in 10^9.
 		assert.InDelta(t, draws/10, n, 570, "tenth %d", i)
 	}
 }

@@ -1,5 +1,5 @@
-// Package retry runs a function again when it failed in a way that makes a
-// second run both harmless and worth while.
+// Package retry runs a function again after a failure, if a second run is both
+// harmless and worthwhile.
 //
 //	policy := retry.Policy{MaxAttempts: 5, Interval: 200 * time.Millisecond}
 //
@@ -15,10 +15,12 @@
 //
 // # What is repeated
 //
-// Without RetryIf an attempt is repeated only where nothing can have reached
-// the peer; see [Safe]. A request that was sent and whose answer got lost is
-// not repeated, because the peer may have done it. Work that may be done twice
-// says so with [Always], or with a function of its own.
+// Without RetryIf an attempt is repeated only if nothing can have reached the
+// peer; see [Safe]. A request whose answer got lost is not repeated, because the
+// peer may have done it. A pool's Do ensures this: once bytes were sent on its
+// connection, no error of the function is safe, not even one from a second dial
+// or from another pool. Code that holds a lease itself checks Lease.Sent. For
+// work that may be done twice, set RetryIf to [Always] or to your own function.
 //
 // An error marked by [driver.Permanent] ends the run, whatever RetryIf says.
 //
@@ -33,13 +35,13 @@
 //
 // Everything happens on the goroutine that called Do: the attempts, the hooks,
 // the log lines. An attempt never begins after ctx is done, and the end of ctx
-// cuts a wait at once. An attempt that is under way is given its context and
-// then waited for, never left behind.
+// ends a wait at once. Do always waits for an attempt to return, and never
+// leaves one running in the background.
 //
-// An error that ends the first attempt and isn't to be repeated is returned as
-// it is, so that Do is invisible to the errors that are none of its business.
-// Whatever else Do returns is an [*Error], which wraps the last attempt's error
-// and that of the context. Each *Error is logged and given to OnGiveUp once.
+// If the first attempt fails with an error that must not be repeated, Do returns
+// that error unchanged. Any other error of Do is an [*Error], which wraps the
+// error of the last attempt and, if the context ended, its error. Each *Error is
+// logged and passed to OnGiveUp once.
 //
 // # Waits
 //
@@ -50,17 +52,16 @@
 //	before attempt   2          3          4          5
 //	wait, in ms      0 … 100    0 … 200    0 … 400    0 … 800
 //
-// A pause that the peer asked for by [driver.Throttled] or [driver.Full] is
-// added to that, up to MaxThrottle. Any BackOff of
-// github.com/cenkalti/backoff/v5 can take the place of these waits; see
-// Policy.Backoff.
+// A pause that the peer asked for ([driver.Throttled], [driver.Full]) is added,
+// up to MaxThrottle. Any BackOff of github.com/cenkalti/backoff/v5 can replace
+// these waits; see Policy.Backoff.
 //
 // # Limits
 //
-// Repeating multiplies load just when the peer is weakest. Give all policies
-// for one peer the same [Budget], and retry at one layer only: around the pool,
-// not inside of it and again outside.
+// Retries multiply load just when the peer is weakest. Give all policies for one
+// peer the same [Budget], and retry at one layer only: around the pool, not both
+// inside and outside it.
 //
-// There is no hedging on purpose: a second request that races the first is
-// done twice by design, which is the opposite of what this package promises.
+// There is deliberately no hedging: it sends a request twice by design, which is
+// the opposite of what this package promises.
 package retry

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Error is returned by [Policy.Do] when it gave up. errors.Is and errors.As
-// work on all that it wraps: the last attempt's error and that of the context.
+// Error is returned by [Policy.Do] when it gives up. errors.Is and errors.As
+// reach both the error of the last attempt and the error of the context.
 type Error struct {
 	// Reason is why there was no further attempt.
 	Reason Reason
 
-	// Attempts is how many attempts were made. It is zero if the context was
-	// done before the first.
+	// Attempts is the number of attempts. It is zero if the context was done
+	// before the first.
 	Attempts int
 
 	// Elapsed is the time from the start of Do until it gave up.
@@ -23,15 +23,15 @@ type Error struct {
 	// Err is the error of the last attempt. It is nil if there was none.
 	Err error
 
-	// Context is the error of the caller's context, and its cause if it has
+	// Context is the error of the caller's context, with its cause if it has
 	// one. It is nil unless Reason is ContextEnded.
 	Context error
 
 	sent bool // an attempt may have reached the peer
 }
 
-// Reason is why Do made no further attempt. Its text suits logs, and metrics as
-// a label.
+// Reason is why Do made no further attempt. Its text works as a log value and as
+// a metrics label.
 type Reason string
 
 // The reasons to give up.
@@ -44,8 +44,8 @@ const (
 	ContextEnded   Reason = "context ended"        // the caller's context was done
 )
 
-// Error names the number of attempts, the time they took, the reason to give
-// up, and the last attempt's error.
+// Error states the number of attempts, the time they took, the reason for giving
+// up, and the error of the last attempt.
 func (e *Error) Error() string {
 	if e.Err == nil {
 		return "retry: not started: " + e.why()
@@ -58,7 +58,7 @@ func (e *Error) Error() string {
 		e.Attempts, plural, e.Elapsed.Round(time.Millisecond), e.why(), e.Err)
 }
 
-// why is the reason in words, with what the context says of its end.
+// why returns the error of the context if that ended the run, else the reason.
 func (e *Error) why() string {
 	if e.Context == nil {
 		return string(e.Reason)
@@ -66,7 +66,7 @@ func (e *Error) why() string {
 	return e.Context.Error()
 }
 
-// Unwrap returns Err and Context, without those that are nil.
+// Unwrap returns Err and Context, each unless it is nil.
 func (e *Error) Unwrap() []error {
 	var errs []error
 	for _, err := range []error{e.Err, e.Context} {
@@ -77,13 +77,12 @@ func (e *Error) Unwrap() []error {
 	return errs
 }
 
-// SafeToRetry reports whether none of the attempts can have reached the peer.
-// The last error alone doesn't tell: with [Always], an attempt that sent its
-// request may have come before one that couldn't connect.
+// SafeToRetry reports whether no attempt can have reached the peer. The last
+// error alone can't answer that: with [Always], an earlier attempt may have sent
+// its request before a later one failed to connect.
 func (e *Error) SafeToRetry() bool { return !e.sent }
 
-// contextError returns the error of a context that is done, and the cause that
-// was given for its end.
+// contextError returns the error of a context that is done, with its cause.
 func contextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(cause, err) {

@@ -13,18 +13,18 @@ import (
 	"github.com/hotline-go/hotline/retry"
 )
 
-func TestErrorTellsAttemptsTimeReasonAndCause(t *testing.T) {
+func TestErrorStatesAttemptsTimeReasonAndCause(t *testing.T) {
 	err := retry.Policy{MaxAttempts: 2, Interval: -1}.Do(t.Context(), fails(driver.ErrBadConn).run)
 	assert.EqualError(t, err, "retry: gave up after 2 attempts in 0s: out of attempts; last error: driver: bad connection")
 }
 
-func TestErrorGivesBackAllThatItWraps(t *testing.T) {
+func TestErrorUnwrapsToAllThatItWraps(t *testing.T) {
 	dial := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("refused")}
 	err := error(&retry.Error{Reason: retry.ContextEnded, Attempts: 1, Err: dial, Context: context.DeadlineExceeded})
 
 	var op *net.OpError
 	assert.ErrorAs(t, err, &op)
-	var netErr net.Error // the context's error is one too, but the attempt's comes first
+	var netErr net.Error // the error of the context is one too, but the attempt's comes first
 	assert.ErrorAs(t, err, &netErr)
 	assert.Same(t, dial, netErr)
 	assert.ErrorIs(t, err, context.DeadlineExceeded)
@@ -47,7 +47,7 @@ func TestErrorIsSafeToRetryOnlyIfNoAttemptReachedThePeer(t *testing.T) {
 		"the first attempt may have been executed")
 }
 
-func TestClassesOfTheLastErrorShineThrough(t *testing.T) {
+func TestErrorKeepsTheClassesOfTheLastError(t *testing.T) {
 	p := retry.Policy{MaxAttempts: 2, Interval: -1}
 	assert.True(t, driver.IsPermanent(p.Do(t.Context(), fails(driver.ErrBadConn, driver.Permanent(errBusy)).run)))
 	assert.True(t, driver.IsBad(p.Do(t.Context(), fails(driver.ErrBadConn).run)))

@@ -37,12 +37,12 @@ func flaky(ctx context.Context) (string, error) {
 	return "PONG", nil
 }
 
-// A Policy is declared once and adjusted by copy.
+// Declare a Policy once; copy it to change a field.
 func ExamplePolicy_copy() {
 	standard := retry.Policy{MaxAttempts: 3, Interval: time.Millisecond, Budget: &retry.Budget{}}
 
 	reads := standard
-	reads.RetryIf = retry.Always // reading twice does no harm
+	reads.RetryIf = retry.Always // it does no harm to read twice
 
 	attempts := 0
 	_ = reads.Do(context.Background(), func(context.Context) error {

@@ -10,13 +10,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// errBusy is an error that no class speaks about.
+// errBusy is an error that belongs to no class.
 var errBusy = errors.New("busy")
 
-// script is a function for Do that returns its errors one after the other, and
-// counts its calls.
+// script has a function for Do, run, that returns its errors one after the other
+// and counts its calls.
 type script struct {
-	errs  []error // the last one is repeated for ever
+	errs  []error // the last one is repeated forever
 	calls int
 }
 

@@ -73,7 +73,7 @@ func TestErrorThatIsNotRepeatedComesBackUnchanged(t *testing.T) {
 	}
 }
 
-func TestErrorAfterARepetitionTellsOfIt(t *testing.T) {
+func TestErrorAfterARepetitionMentionsIt(t *testing.T) {
 	s := fails(driver.ErrBadConn, errBusy)
 	err := retry.Policy{Interval: -1}.Do(t.Context(), s.run)
 
@@ -89,7 +89,7 @@ func TestRetryIfDecides(t *testing.T) {
 
 	s := fails(fmt.Errorf("send: %w", errBusy), driver.ErrBadConn)
 	err := p.Do(t.Context(), s.run)
-	assert.Equal(t, 2, s.calls, "busy is repeated, a bad connection no longer")
+	assert.Equal(t, 2, s.calls, "busy is repeated, a bad connection is not")
 	assert.ErrorIs(t, err, driver.ErrBadConn)
 }
 
@@ -126,6 +126,16 @@ func TestPolicyIsSharedByGoroutines(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+func TestDoIsThatOfThePolicy(t *testing.T) {
+	runs := 0
+	err := retry.Do(t.Context(), retry.Policy{MaxAttempts: 2, Interval: time.Nanosecond}, func(context.Context) error {
+		runs++
+		return driver.ErrBadConn
+	})
+	assert.ErrorIs(t, err, driver.ErrBadConn)
+	assert.Equal(t, 2, runs)
 }
 
 func TestValueReturnsTheValueOfTheAttemptThatSucceeded(t *testing.T) {

@@ -3,6 +3,8 @@ package retry_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,8 +81,8 @@ func TestPoolFullOfDeadConnectionsCostsNoAttempt(t *testing.T) {
 	})
 }
 
-// geventconnpool promises this in its README and blocks for ever instead.
-func TestConnectFailuresAreSatOut(t *testing.T) {
+// geventconnpool promises this in its README, but blocks forever.
+func TestConnectFailuresAreWaitedOut(t *testing.T) {
 	withPool(t, pool.Config{}, func(t *testing.T, fake *drivertest.Fake, p *fakePool) {
 		fake.Next(drivertest.Connect, 3, drivertest.Fail(errors.New("refused")))
 		require.NoError(t, retry.Policy{}.Do(t.Context(), use(p)))
@@ -122,7 +124,7 @@ func TestAttemptThatTimedOutInTheQueueIsRepeated(t *testing.T) {
 	})
 }
 
-func TestNoRetryHelpsAgainst(t *testing.T) {
+func TestNotRetried(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		spoil func(fake *drivertest.Fake, p *fakePool)
@@ -157,7 +159,7 @@ func TestPauseThatTheServerAskedForAtConnect(t *testing.T) {
 	})
 }
 
-func TestFullServerIsAskedAgainAfterThePauseItNamed(t *testing.T) {
+func TestFullServerIsTriedAgainAfterThePauseItAskedFor(t *testing.T) {
 	withPool(t, pool.Config{}, func(t *testing.T, fake *drivertest.Fake, p *fakePool) {
 		full := driver.Full(driver.Permanent(errors.New("too many connections")), 20*time.Second)
 		fake.Next(drivertest.Connect, 1, drivertest.Fail(full))
@@ -166,6 +168,38 @@ func TestFullServerIsAskedAgainAfterThePauseItNamed(t *testing.T) {
 		assert.GreaterOrEqual(t, time.Since(start), 20*time.Second)
 		assert.Equal(t, 2, fake.Counts().Connects)
 	})
+}
+
+// When the context of an attempt has ended, Pool.Do adds its error. That changes
+// nothing for the run.
+func TestErrorOfAnAttemptThatTimedOutInDoKeepsItsClass(t *testing.T) {
+	dial := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("refused")}
+	for _, tc := range []struct {
+		name     string
+		err      error
+		attempts int
+	}{
+		{"a failed dial", dial, 3},
+		{"nothing was sent", driver.ErrBadConn, 3},
+		{"unknown", errBusy, 1},
+		{"permanent", driver.Permanent(driver.ErrBadConn), 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			withPool(t, pool.Config{}, func(t *testing.T, _ *drivertest.Fake, p *fakePool) {
+				attempts := 0
+				err := retry.Policy{MaxAttempts: 3, PerAttempt: time.Second, Interval: -1}.Do(t.Context(), func(ctx context.Context) error {
+					attempts++
+					return p.Do(ctx, func(ctx context.Context, _ *drivertest.FakeConn) error {
+						<-ctx.Done()
+						return tc.err
+					})
+				})
+				assert.Equal(t, tc.attempts, attempts)
+				assert.ErrorIs(t, err, tc.err)
+				assert.ErrorIs(t, err, context.DeadlineExceeded)
+			})
+		})
+	}
 }
 
 func TestEndOfTheContextInTheQueueEndsTheRun(t *testing.T) {
@@ -186,4 +220,50 @@ func TestEndOfTheContextInTheQueueEndsTheRun(t *testing.T) {
 		assert.ErrorAs(t, err, &acquire)
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 	})
+}
+
+// A function that has sent its request may fail with the error of something else
+// that has sent nothing. That does not make the request safe to repeat.
+func TestARequestThatWasSentIsNotMadeAgain(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		fail func(ctx context.Context, other *fakePool) error // after the request
+	}{
+		{"the pool of a second connection is in use", func(ctx context.Context, other *fakePool) error {
+			_, err := other.TryAcquire()
+			return err
+		}},
+		{"a second dial fails", func(ctx context.Context, _ *fakePool) error {
+			return &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("refused")}
+		}},
+		{"the driver calls the connection bad", func(context.Context, *fakePool) error {
+			return fmt.Errorf("mail: %w", driver.ErrBadConn)
+		}},
+	} {
+		for _, sends := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, sent=%v", tc.name, sends), func(t *testing.T) {
+				withPool(t, pool.Config{}, func(t *testing.T, fake *drivertest.Fake, p *fakePool) {
+					other, err := pool.New[*drivertest.FakeConn](drivertest.NewFake(t), pool.Config{MaxOpen: 1})
+					require.NoError(t, err)
+					defer other.Close()
+					l, err := other.Acquire(t.Context())
+					require.NoError(t, err)
+					defer l.Release() // only now: TryAcquire must find no connection
+					attempts := 0
+					err = retry.Policy{MaxAttempts: 3, Interval: -1}.Do(t.Context(), func(ctx context.Context) error {
+						return p.Do(ctx, func(ctx context.Context, c *drivertest.FakeConn) error {
+							attempts++
+							if sends {
+								require.NoError(t, c.Use())
+							}
+							return tc.fail(ctx, other)
+						})
+					})
+					require.Error(t, err)
+					assert.Equal(t, !sends, driver.SafeToRetry(err) || attempts == 3)
+					assert.Equal(t, sends, attempts == 1)
+				})
+			})
+		}
+	}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/hotline-go/hotline/retry"
 )
 
-// logged runs p, which fails twice, in a bubble, and returns the lines that it
-// wrote at the verbosity.
+// logged runs p in a bubble, with a function that fails twice, and returns the
+// lines logged at the given verbosity.
 func logged(t *testing.T, verbosity int, p retry.Policy) []string {
 	t.Helper()
 	var lines []string
@@ -47,7 +47,7 @@ func TestLevelsAndMessagesOfTheLogLines(t *testing.T) {
 	assert.Contains(t, quiet[0], "over")
 }
 
-func TestLogLineOfARunThatTheContextEndedBeforeItBegan(t *testing.T) {
+func TestLogLineOfARunWhoseContextEndedBeforeIt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var lines []string
@@ -57,7 +57,7 @@ func TestLogLineOfARunThatTheContextEndedBeforeItBegan(t *testing.T) {
 	assert.True(t, strings.HasSuffix(lines[0], `"reason"="context canceled" "error"="context canceled"`), lines[0])
 }
 
-func TestSilenceAboutErrorsThatAreNotRepeated(t *testing.T) {
+func TestErrorsThatAreNotRepeatedAreNotReported(t *testing.T) {
 	p := retry.Policy{
 		Logger:   funcr.New(func(_, args string) { t.Error(args) }, funcr.Options{Verbosity: 9}),
 		OnRetry:  func(context.Context, retry.Failure) { t.Error("OnRetry") },

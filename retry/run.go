@@ -11,11 +11,11 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// run is one call of Do. It lives on the stack of that call.
+// run is one call of Do, on whose stack it stays.
 type run struct {
 	policy   Policy          // by value: behind a pointer it would escape to the heap
 	ctx      context.Context // the caller's
-	start    time.Time       // with its monotonic reading: a clock that is set changes nothing
+	start    time.Time       // with its monotonic reading, so that setting the clock changes nothing
 	attempts int
 	last     error           // of the latest attempt
 	sent     bool            // an attempt may have reached the peer
@@ -34,8 +34,8 @@ func (r *run) attempt(fn func(context.Context) error) error {
 	return fn(ctx)
 }
 
-// next takes note of a failed attempt. It returns the wait before the next one,
-// or the reason why there is none.
+// next records the error of an attempt. It returns the wait before the next
+// attempt, or the reason for not waiting.
 func (r *run) next(err error) (time.Duration, Reason) {
 	r.last = err
 	r.sent = r.sent || !Safe(err)
@@ -56,17 +56,17 @@ func (r *run) next(err error) (time.Duration, Reason) {
 	if p.MaxElapsed > 0 && wait > p.MaxElapsed-time.Since(r.start) {
 		return 0, OutOfTime
 	}
-	if !p.Budget.spend() { // last, so that it pays for attempts alone; Do takes it back if there is none
+	if !p.Budget.spend() { // last, so that only an attempt costs a token; Do refunds it if ctx ends in the wait
 		return 0, OutOfBudget
 	}
 	return wait, ""
 }
 
-// backoff returns the next wait, without what a peer asked for.
+// backoff returns the next wait, without the pause that a peer asked for.
 func (r *run) backoff() time.Duration {
 	if r.waits == nil && r.policy.Backoff != nil {
 		if r.waits = r.policy.Backoff(); r.waits != nil {
-			r.waits.Reset() // some are not ready to use before it
+			r.waits.Reset() // some can't be used before it
 		}
 	}
 	if r.waits == nil {
@@ -75,8 +75,8 @@ func (r *run) backoff() time.Duration {
 	return r.waits.NextBackOff()
 }
 
-// addPause adds the pause that err asks for to wait. The sum, not the longer of
-// the two: all who were sent away together would come back together.
+// addPause adds the pause that err asks for to wait. It is the sum, not the
+// maximum, so that callers turned away together don't come back together.
 func addPause(wait time.Duration, err error, maxThrottle time.Duration) time.Duration {
 	pause, _ := driver.RetryAfter(err)
 	if limit := cmp.Or(maxThrottle, defaultMaxThrottle); limit > 0 {
@@ -85,8 +85,8 @@ func addPause(wait time.Duration, err error, maxThrottle time.Duration) time.Dur
 	return wait + min(pause, math.MaxInt64-wait)
 }
 
-// retry reports the coming repetition and waits for it. Whether the wait came
-// to its end or ctx did, the caller asks ctx.
+// retry reports the coming repetition and waits for it, or until ctx ends. The
+// caller checks ctx.
 func (r *run) retry(wait time.Duration) {
 	p := &r.policy
 	p.log(p.RetryLevel, cmp.Or(p.RetryMessage, defaultRetryMessage), r.last, "attempt", r.attempts, "wait", wait)

@@ -19,16 +19,13 @@ import (
 	"github.com/hotline-go/hotline/retry"
 )
 
-// tally is a server that executes lines and counts them, and the connector to
-// it.
+// tally is a server that executes lines and counts them, and a connector to it.
 type tally struct {
 	mu       sync.Mutex // guards the fields below
-	refuse   int        // so many connects fail first
-	swallow  int        // so many lines are executed first whose answer gets lost with the connection
+	refuse   int        // the next connects that fail
+	swallow  int        // the next lines that are executed, but whose answer gets lost with the connection
 	executed int
 }
-
-func (s *tally) Driver() driver.Driver { return nil }
 
 func (s *tally) Connect(context.Context) (driver.Conn, error) {
 	if s.countDown(&s.refuse) {
@@ -56,7 +53,7 @@ func (s *tally) serve(c net.Conn) {
 	}
 }
 
-// countDown reports whether n was not yet zero, and makes it one less.
+// countDown decrements n unless it is zero, and reports whether it did.
 func (s *tally) countDown(n *int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,8 +73,8 @@ func ask(_ context.Context, c net.Conn) error {
 	return err
 }
 
-// sendWith makes one request to s through a pool, as p has it, and returns its
-// error once the pool is closed.
+// sendWith makes one request to s through a pool, with the policy p, and returns
+// its error once the pool is closed.
 func (s *tally) sendWith(t *testing.T, p retry.Policy) (err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -91,7 +88,7 @@ func (s *tally) sendWith(t *testing.T, p retry.Policy) (err error) {
 
 func TestRequestWhoseAnswerGotLostIsNotMadeTwice(t *testing.T) {
 	s := tally{swallow: 1}
-	assert.Equal(t, io.EOF, s.sendWith(t, retry.Policy{}), "the caller has to hear of it")
+	assert.Equal(t, io.EOF, s.sendWith(t, retry.Policy{}), "the caller must get the error")
 	assert.Equal(t, 1, s.executed)
 }
 
@@ -108,8 +105,8 @@ func TestRequestThatCouldNotBeSentIsExecutedOnce(t *testing.T) {
 	assert.Equal(t, 1, s.executed)
 }
 
-// The first attempts were not sent, so they are repeated; then one was, so the
-// run ends with it, with attempts left.
+// The first attempts send nothing, so they are repeated. The third sends its
+// request, so its failure ends the run, although attempts are left.
 func TestRequestThatWasSentEndsTheRun(t *testing.T) {
 	s := tally{refuse: 2, swallow: 1}
 	err := s.sendWith(t, retry.Policy{})

@@ -16,13 +16,13 @@ import (
 	"github.com/hotline-go/hotline/retry"
 )
 
-// constant is a Backoff of equal waits, for exact times.
+// constant returns a Backoff with equal waits, so that tests know exact times.
 func constant(d time.Duration) func() backoff.BackOff {
 	return func() backoff.BackOff { return backoff.NewConstantBackOff(d) }
 }
 
-// instantsOf runs p with fn in a bubble, and returns when its attempts began
-// and the error.
+// instantsOf runs p with fn in a bubble. It returns when each attempt began, and
+// the error.
 func instantsOf(t *testing.T, p retry.Policy, fn func(context.Context) error) (at []time.Duration, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -67,7 +67,7 @@ func TestBackoffIsNotMadeForARunWithoutFailure(t *testing.T) {
 	assert.Equal(t, 1, made)
 }
 
-// unset is a BackOff that is of no use before its Reset.
+// unset is a BackOff that can't be used before its Reset.
 type unset struct{ backoff.BackOff }
 
 func (u *unset) Reset() { u.BackOff = &backoff.ZeroBackOff{} }
@@ -89,8 +89,8 @@ func TestNegativeWaitOfABackoffEndsTheRun(t *testing.T) {
 	}
 }
 
-// backoff.Retry returns what Permanent wraps, so that all that was said around
-// it is lost.
+// backoff.Retry returns only the error inside Permanent, and loses everything
+// that wraps it.
 func TestPermanentOfBackoffEndsTheRunAndStaysInTheError(t *testing.T) {
 	mark := backoff.Permanent(driver.ErrBadConn)
 	outer := errors.Join(errBusy, mark)
@@ -100,7 +100,7 @@ func TestPermanentOfBackoffEndsTheRunAndStaysInTheError(t *testing.T) {
 	assert.True(t, err == outer, "Do = %#v, want the attempt's error itself", err)
 }
 
-// backoff.Retry runs its function once even where the context is done.
+// backoff.Retry runs its function once even if the context is done.
 func TestNothingStartsWithAContextThatIsDone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -113,9 +113,9 @@ func TestNothingStartsWithAContextThatIsDone(t *testing.T) {
 	assert.True(t, driver.SafeToRetry(err))
 }
 
-// backoff.Retry returns the context's cause alone: why the work failed is lost,
-// and context.Canceled too.
-func TestEndOfTheContextCutsTheWaitAndKeepsBothErrors(t *testing.T) {
+// backoff.Retry returns only the cause of the context, and loses both the error
+// of the work and context.Canceled.
+func TestEndOfTheContextEndsTheWaitAndKeepsBothErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -140,7 +140,7 @@ func TestContextThatEndsDuringAnAttemptEndsTheRun(t *testing.T) {
 		defer cancel()
 		calls := 0
 		p := retry.Policy{RetryIf: retry.Always, Interval: -1}
-		p.OnRetry = func(context.Context, retry.Failure) { t.Error("announced an attempt that can't be") }
+		p.OnRetry = func(context.Context, retry.Failure) { t.Error("announced an attempt after the context ended") }
 		err := p.Do(ctx, func(ctx context.Context) error {
 			calls++
 			<-ctx.Done()
@@ -170,7 +170,7 @@ func TestContextOfAnAttemptEndsWithIt(t *testing.T) {
 	p := retry.Policy{MaxAttempts: 2, Interval: -1, PerAttempt: time.Hour}
 	_ = p.Do(t.Context(), func(ctx context.Context) error {
 		if last != nil {
-			assert.ErrorIs(t, last.Err(), context.Canceled, "a timer for each attempt is left behind")
+			assert.ErrorIs(t, last.Err(), context.Canceled, "the timer of an attempt is left behind")
 		}
 		assert.NoError(t, ctx.Err())
 		last = ctx
@@ -233,13 +233,13 @@ func TestPauseDoesNotOverflow(t *testing.T) {
 	p := retry.Policy{Backoff: constant(math.MaxInt64 - 1), MaxThrottle: -1}
 	p.OnRetry = func(_ context.Context, f retry.Failure) {
 		wait = f.Wait
-		cancel() // nobody lives to see the end of the wait
+		cancel() // the wait lasts 292 years
 	}
 	_ = p.Do(ctx, fails(driver.Throttled(driver.ErrBadConn, time.Hour)).run)
 	assert.Equal(t, time.Duration(math.MaxInt64), wait)
 }
 
-func TestThrottlingAloneIsNoReasonToRepeat(t *testing.T) {
+func TestThrottlingAloneDoesNotMakeAnErrorRepeatable(t *testing.T) {
 	s := fails(driver.Throttled(errBusy, time.Second))
 	assert.ErrorIs(t, retry.Policy{}.Do(t.Context(), s.run), errBusy)
 	assert.Equal(t, 1, s.calls)

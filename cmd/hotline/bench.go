@@ -6,22 +6,25 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/hotline-go/hotline/pool"
 )
 
 // benchCommand is hotline bench.
 type benchCommand struct {
-	DSN      string        `arg:"" name:"DSN" help:"Whom to ask. Parameters that begin with pool_ set up the pool, as in pool_max_open=20."`
-	Workers  int           `short:"c" name:"workers" default:"64" help:"Workers; each asks again when it has its answer."`
-	Duration time.Duration `short:"d" default:"10s" help:"How long to measure each of the two."`
-	Timeout  time.Duration `short:"t" default:"5s" help:"Bounds the first connect and ping, and the requests under way at the end."`
-	PoolOnly bool          `help:"Leave out the connect per request, which is a load on servers with a costly login."`
-	JSON     bool          `name:"json" help:"Print JSON instead of tables; times are in nanoseconds."`
+	pageFlag
+	DSN      string        `arg:"" name:"DSN" help:"Server to connect to. Parameters that begin with pool_ configure the pool, such as pool_max_open=20."`
+	Workers  int           `short:"c" name:"workers" default:"64" help:"Number of workers. Each sends its next request when the last one is answered."`
+	Duration time.Duration `short:"d" default:"10s" help:"How long to measure the pool, and then the connect per request."`
+	Timeout  time.Duration `short:"t" default:"5s" help:"Time limit for the first connect and ping, and for requests in progress at the end."`
+	Keys     int           `help:"Spread the requests over this many keys. Each key has its own pool; pool_max_open limits all of them together."`
+	Zipf     float64       `default:"1" help:"How unevenly to spread them: key n gets requests in proportion to 1/n to this power."`
+	PoolOnly bool          `help:"Don't measure a connect per request, which burdens servers with a costly login."`
+	JSON     bool          `name:"json" help:"Print JSON instead of tables. Times are in nanoseconds."`
 }
 
-// maxWorkers bounds the memory for their histograms, at about 100 KiB each.
-const maxWorkers = 10_000
+const (
+	maxWorkers = 10_000    // limits the memory for their histograms, about 100 KiB each
+	maxKeys    = 1_000_000 // limits the memory for the pools
+)
 
 // Validate is called by kong.
 func (c *benchCommand) Validate() error {
@@ -30,32 +33,38 @@ func (c *benchCommand) Validate() error {
 		return fmt.Errorf("--workers: want 1 to %d", maxWorkers)
 	case c.Duration <= 0:
 		return errors.New("--duration: want more than 0")
+	case c.Keys < 0 || c.Keys > maxKeys:
+		return fmt.Errorf("--keys: want 0 to %d", maxKeys)
+	case !(c.Zipf >= 0 && c.Zipf <= 10):
+		return errors.New("--zipf: want 0 to 10")
 	}
-	return checkTimeout(c.Timeout)
+	return errors.Join(checkTimeout(c.Timeout), c.check())
 }
 
-// Run tries the server with one connection, measures, and prints. Failed
-// requests are an error, after the report.
+// Run tests the server with one connection, measures, and prints the report, even if it
+// is interrupted. If requests failed, it then returns an error.
 func (c *benchCommand) Run(ctx context.Context, con console) error {
 	t, err := openTarget(c.DSN)
 	if err != nil {
 		return err
 	}
-	if t.looksOnly() {
-		return usageError{errors.New("bench needs round trips; give the DSN ping= and pong=, as in tcp://127.0.0.1:2485?ping=PING%0A&pong=PONG%0A")}
+	if t.checksSocketOnly() {
+		return usageError{errors.New("bench needs round trips; add ping= and pong= to the DSN, as in tcp://127.0.0.1:2485?ping=PING%0A&pong=PONG%0A")}
 	}
-	p, err := pool.Open[pinger](t.scheme, t.dsn, pool.Config{Logger: con.log})
+	p, err := c.open(t, con)
 	if err != nil {
 		return usageError{err}
 	}
-	defer p.Close()
+	defer p.close()
 	if err := c.try(ctx, t); err != nil {
 		return err
 	}
-	r := c.measure(ctx, con, t, p)
-	if err := ctx.Err(); err != nil {
+	end, err := c.show(p, con)
+	if err != nil {
 		return err
 	}
+	defer end()
+	r := c.measure(ctx, con, t, p)
 	if c.JSON {
 		encoder := json.NewEncoder(con.out)
 		encoder.SetIndent("", "  ")
@@ -63,10 +72,10 @@ func (c *benchCommand) Run(ctx context.Context, con console) error {
 	} else {
 		r.print(con.out)
 	}
-	return errors.Join(err, r.err())
+	return errors.Join(err, ctx.Err(), r.err())
 }
 
-// try makes sure that there is something to measure.
+// try checks that the server answers.
 func (c *benchCommand) try(ctx context.Context, t *target) error {
 	conn, err := t.connect(ctx, c.Timeout)
 	if err != nil {
@@ -77,21 +86,36 @@ func (c *benchCommand) try(ctx context.Context, t *target) error {
 	return err
 }
 
-// measure loads the pool, then the server without the pool. Both ways have the
-// same number of connections.
-func (c *benchCommand) measure(ctx context.Context, con console, t *target, p *pool.Pool[pinger]) *benchResult {
-	r := &benchResult{name: t.name, workers: c.Workers, maxOpen: p.Stats().MaxOpen, duration: c.Duration}
-	total := 2 * c.Duration
-	if c.PoolOnly {
-		total = c.Duration
+// show serves a page of p until end is called, if there is to be one. Its address
+// is no part of the JSON.
+func (c *benchCommand) show(p *benchPool, con console) (end func(), err error) {
+	w := con.out
+	if c.JSON {
+		w = con.err
 	}
-	bar := newProgress(con.err, total)
+	page, end, err := c.serve(w)
+	if page != nil {
+		p.show(page)
+	}
+	return end, err
+}
+
+// measure measures the pool, and then a connect per request. Both use the same number
+// of connections.
+func (c *benchCommand) measure(ctx context.Context, con console, t *target, p *benchPool) *benchResult {
+	r := &benchResult{name: t.name, workers: c.Workers, maxOpen: p.maxOpen, keys: c.Keys, duration: c.Duration, ways: 2}
+	if c.PoolOnly {
+		r.ways = 1
+	}
+	defer func() { r.interrupted = ctx.Err() != nil }()
+	bar := newProgress(con.bar, r.planned())
 	defer bar.end()
 	bar.stage("pool")
-	pooled := load{viaPool(p, pingOnce), c.Workers, c.Timeout}
+	pooled := load{viaPool(p.acquire, pingOnce), c.Workers, c.Timeout}
 	r.pool = pooled.run(ctx, c.Duration)
-	_ = p.Close() // so that its connections don't count besides those that come
-	if c.PoolOnly {
+	r.stats = p.stats()
+	_ = p.close() // its connections must not add to the next pool's
+	if c.PoolOnly || ctx.Err() != nil {
 		return r
 	}
 	bar.stage("connect per request")

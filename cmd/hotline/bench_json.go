@@ -6,17 +6,24 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// jsonReport is what --json prints. A field keeps its name and its meaning.
+// jsonReport is the output of --json. Names and meanings of fields must not change.
 type jsonReport struct {
 	Target   string        `json:"target"`
 	Workers  int           `json:"workers"`
 	MaxOpen  int           `json:"max_open"`
+	Keys     int           `json:"keys,omitempty"`
 	Duration time.Duration `json:"duration_ns"`
-	Pool     *jsonWay      `json:"pool"`
-	Connect  *jsonWay      `json:"connect_per_request,omitempty"`
+
+	// Interrupted means that less than Duration was measured, or only one way.
+	Interrupted bool `json:"interrupted,omitempty"`
+
+	Limit   int      `json:"limit"`   // MaxOpen, or less if the server was full at the end of the pool's time
+	Useless int64    `json:"useless"` // connections of the pool that failed at their first use
+	Pool    *jsonWay `json:"pool"`
+	Connect *jsonWay `json:"connect_per_request,omitempty"`
 }
 
-// jsonWay is one of the two ways to ask.
+// jsonWay is the result of one of the two ways: the pool, or a connect per request.
 type jsonWay struct {
 	Requests   int64     `json:"requests"`
 	Failed     int64     `json:"failed"`
@@ -41,7 +48,7 @@ type jsonTimes struct {
 }
 
 func (r *benchResult) json() jsonReport {
-	return jsonReport{r.name, r.workers, r.maxOpen, r.duration, r.pool.json(), r.connect.json()}
+	return jsonReport{r.name, r.workers, r.maxOpen, r.keys, r.duration, r.interrupted, r.stats.Limit, r.stats.Useless, r.pool.json(), r.connect.json()}
 }
 
 func (t *tally) json() *jsonWay {

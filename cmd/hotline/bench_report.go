@@ -6,34 +6,63 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/hotline-go/hotline/pool"
 )
 
-// benchResult is what hotline bench has measured.
+// benchResult is the result of hotline bench.
 type benchResult struct {
-	name     string
-	workers  int
-	maxOpen  int
-	duration time.Duration
-	pool     *tally
-	connect  *tally // nil: not measured
+	name        string
+	workers     int
+	maxOpen     int
+	keys        int // 0: one pool
+	duration    time.Duration
+	ways        int // 1: only the pool; 2: a connect per request too
+	interrupted bool
+	pool        *tally
+	connect     *tally     // nil: not measured
+	stats       pool.Stats // of the pool, when it was measured
 }
 
-// err is an error if a request failed.
+// planned returns how long the measurement takes unless it is interrupted.
+func (r *benchResult) planned() time.Duration { return time.Duration(r.ways) * r.duration }
+
+// span says how long was measured.
+func (r *benchResult) span() string {
+	switch {
+	case r.interrupted:
+		took := r.pool.elapsed
+		if r.connect != nil {
+			took += r.connect.elapsed
+		}
+		return fmt.Sprintf("interrupted after %s of %v", short(took), r.planned())
+	case r.ways == 2:
+		return fmt.Sprintf("for %v each way", r.duration)
+	}
+	return fmt.Sprintf("for %v", r.duration)
+}
+
+// err returns an error if a request failed.
 func (r *benchResult) err() error {
 	for _, way := range []struct {
 		name string
 		*tally
 	}{{"pool", r.pool}, {"connect per request", r.connect}} {
 		if t := way.tally; t != nil && t.errors > 0 {
-			return fmt.Errorf("%s: %d of %d requests failed; the first: %w", way.name, t.errors, t.errors+t.requests(), t.first)
+			return fmt.Errorf("%s: %d of %s failed; the first: %w", way.name, t.errors, count(t.errors+t.requests(), "request"), t.first)
 		}
 	}
 	return nil
 }
 
-// print writes the table and the histograms for people.
+// print writes the table and the histograms.
 func (r *benchResult) print(w io.Writer) {
-	fmt.Fprintf(w, "%s: %d workers on at most %d connections, for %v each way\n\n", r.name, r.workers, r.maxOpen, r.duration)
+	keys := ""
+	if r.keys > 0 {
+		keys = " of " + count(r.keys, "key")
+	}
+	fmt.Fprintf(w, "%s: %s on at most %s%s, %s\n\n",
+		r.name, count(r.workers, "worker"), count(r.maxOpen, "connection"), keys, r.span())
 	rows := [][]string{
 		{"", "requests/s", "failed", "p50", "p90", "p99", "p99.9", "max"},
 		r.pool.row("pool"),
@@ -46,6 +75,9 @@ func (r *benchResult) print(w io.Writer) {
 			percentiles("  ping", r.connect.use))
 	}
 	printTable(w, rows)
+	for _, remark := range remarks(r.stats) {
+		fmt.Fprintf(w, "\npool: %s\n", remark)
+	}
 	get, ping := []series{{"pool", r.pool.get}}, []series{{"pool", r.pool.use}}
 	if r.connect != nil {
 		get = append(get, series{"connect per request", r.connect.get})
@@ -55,14 +87,14 @@ func (r *benchResult) print(w io.Writer) {
 	printHistogram(w, "ping", ping)
 }
 
-// row is the line of the table for whole requests.
+// row returns the line of the table for whole requests.
 func (t *tally) row(name string) []string {
 	row := percentiles(name, t.total)
 	row[1], row[2] = grouped(int64(t.perSecond())), grouped(t.errors)
 	return row
 }
 
-// percentiles is a line of the table without rate and failures.
+// percentiles returns a line of the table without rate and failures.
 func percentiles(name string, h *hdrhistogram.Histogram) []string {
 	row := []string{name, "", ""}
 	for _, q := range []float64{50, 90, 99, 99.9, 100} {
@@ -71,10 +103,21 @@ func percentiles(name string, h *hdrhistogram.Histogram) []string {
 	return row
 }
 
-// quantile prints the time that q percent of h kept to.
+// quantile returns the q-th percentile of h as text.
 func quantile(h *hdrhistogram.Histogram, q float64) string {
 	if h.TotalCount() == 0 {
 		return "-"
 	}
-	return short(time.Duration(h.ValueAtQuantile(q)))
+	return cell(time.Duration(h.ValueAtQuantile(q)))
+}
+
+// remarks says what besides the figures a user should know of a pool.
+func remarks(s pool.Stats) (all []string) {
+	if s.Limit < s.MaxOpen {
+		all = append(all, fmt.Sprintf("the server was full; at the end it took %d of %s", s.Limit, count(s.MaxOpen, "connection")))
+	}
+	if s.Useless > 0 {
+		all = append(all, count(s.Useless, "connection")+" came up but failed before the server had sent anything")
+	}
+	return all
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"maps"
 	"slices"
 	"testing"
@@ -33,13 +34,13 @@ func TestBenchMeasuresBothWays(t *testing.T) {
 		r.wantSuccess(t)
 		assert.Equal(t, `fake: 4 workers on at most 2 connections, for 1s each way
 
-                     requests/s  failed     p50     p90     p99   p99.9     max
-pool                        192       0  20.1ms  20.1ms  50.1ms    60ms    60ms
-  get connection                           10ms    10ms  40.1ms  50.1ms  50.1ms
-  ping                                     10ms    10ms    10ms    10ms    10ms
-connect per request          40       0   100ms   100ms   100ms   100ms   100ms
-  get connection                         90.2ms  90.2ms  90.2ms  90.2ms  90.2ms
-  ping                                     10ms    10ms    10ms    10ms    10ms
+                     requests/s  failed      p50      p90      p99    p99.9      max
+pool                        192       0   20.1ms   20.1ms   50.1ms   60.0ms   60.0ms
+  get connection                          10.0ms   10.0ms   40.1ms   50.1ms   50.1ms
+  ping                                    10.0ms   10.0ms   10.0ms   10.0ms   10.0ms
+connect per request          40       0  100.1ms  100.1ms  100.1ms  100.1ms  100.1ms
+  get connection                          90.2ms   90.2ms   90.2ms   90.2ms   90.2ms
+  ping                                    10.0ms   10.0ms   10.0ms   10.0ms   10.0ms
 
 get connection  pool                          connect per request
   up to   20ms   97.94% ████████████████████
@@ -51,7 +52,7 @@ ping            pool                          connect per request
 `, r.out)
 		counts := fake.Counts()
 		assert.Equal(t, 2, counts.Peak, "connections at once, both ways")
-		assert.Equal(t, 1+2+42, counts.Connects, "a try, the pool's, and one per request")
+		assert.Equal(t, 1+2+42, counts.Connects, "the first test, the pool's, and one per request")
 		assert.Zero(t, counts.Open)
 	})
 }
@@ -59,13 +60,13 @@ ping            pool                          connect per request
 func TestBenchJSON(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := slowFake(t)
-		fake.Next(drivertest.Ping, 3, drivertest.Delay(10*time.Millisecond)) // the try's and two more
+		fake.Next(drivertest.Ping, 3, drivertest.Delay(10*time.Millisecond)) // the first test's and two more
 		fake.Next(drivertest.Ping, 1, drivertest.Fail(errors.New("no pong")))
 		r := hotline(t.Context(), "bench", "fake://host", "-c", "1", "-d", "150ms", "--json")
 		r.wantFailure(t, exitFailed, "pool: 1 of 7 requests failed; the first: no pong\n")
 		var got map[string]any
 		require.NoError(t, json.Unmarshal([]byte(r.out), &got))
-		assert.Equal(t, []string{"connect_per_request", "duration_ns", "max_open", "pool", "target", "workers"}, keys(got))
+		assert.Equal(t, []string{"connect_per_request", "duration_ns", "limit", "max_open", "pool", "target", "useless", "workers"}, keys(got))
 		assert.Equal(t, "fake", got["target"])
 		assert.EqualValues(t, 1, got["workers"])
 		assert.EqualValues(t, 10, got["max_open"])
@@ -132,20 +133,105 @@ func TestBenchReportsFailuresAndWhatWentWell(t *testing.T) {
 		r := hotline(t.Context(), "bench", "fake://host", "-c", "2", "-d", "2s")
 		r.wantFailure(t, exitFailed, "pool: ")
 		assert.Regexp(t, `^hotline: pool: \d+ of \d+ requests failed; the first: `, r.err)
-		assert.Regexp(t, `(?m)^pool +\d+ +[1-9]\d* +10ms `, r.out)
+		assert.Regexp(t, `(?m)^pool +\d+ +[1-9]\d* +10.0ms `, r.out)
 		assert.Regexp(t, `(?m)^connect per request +0 +400 +- +- `, r.out)
 	})
 }
 
-func TestBenchIsInterruptedAtOnce(t *testing.T) {
+// interruptedBench runs bench for 10 s each way, and interrupts it after d, at which no
+// request may end.
+func interruptedBench(t *testing.T, d time.Duration, args ...string) result {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	defer time.AfterFunc(d, cancel).Stop()
+	began := time.Now()
+	r := hotline(ctx, append([]string{"bench", "fake://host", "-c", "2", "-d", "10s"}, args...)...)
+	r.wantFailure(t, exitFailed, "interrupted\n")
+	assert.Equal(t, d, time.Since(began))
+	return r
+}
+
+func TestAnInterruptedBenchReportsWhatItMeasured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slowFake(t) // whose first try takes 50 ms
+		r := interruptedBench(t, 5005*time.Millisecond)
+		assert.Contains(t, r.out, "fake: 2 workers on at most 10 connections, interrupted after 4.96s of 20s\n")
+		assert.Regexp(t, `(?m)^pool +198 +0 +10.0ms `, r.out)
+		assert.NotContains(t, r.out, "connect per request")
+	})
 	synctest.Test(t, func(t *testing.T) {
 		slowFake(t)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		began := time.Now()
-		r := hotline(ctx, "bench", "fake://host", "-d", "1h")
-		r.wantFailure(t, exitFailed, "interrupted\n")
-		assert.Empty(t, r.out)
-		assert.Equal(t, time.Minute, time.Since(began))
+		r := interruptedBench(t, 15005*time.Millisecond)
+		assert.Contains(t, r.out, "interrupted after 15s of 20s\n")
+		assert.Regexp(t, `(?m)^connect per request +(39|40) +0 +50.\dms `, r.out)
 	})
+	synctest.Test(t, func(t *testing.T) {
+		slowFake(t)
+		r := interruptedBench(t, 5005*time.Millisecond, "--pool-only", "--json")
+		var got jsonReport
+		require.NoError(t, json.Unmarshal([]byte(r.out), &got))
+		assert.True(t, got.Interrupted)
+		assert.EqualValues(t, 982, got.Pool.Requests, "none of those in progress")
+		assert.Zero(t, got.Pool.Failed)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		slowFake(t)
+		assert.Empty(t, interruptedBench(t, time.Millisecond).out, "in the first try")
+	})
+}
+
+func TestBenchSaysThatTheServerIsFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slowFake(t).Room(3, 0)
+		r := hotline(t.Context(), "bench", "fake://host?pool_max_open=4", "-c", "8", "-d", "1s", "--pool-only")
+		assert.Contains(t, r.out, "on at most 4 connections, for 1s\n")
+		assert.Contains(t, r.out, "\npool: the server was full; at the end it took 3 of 4 connections\n")
+		r = hotline(t.Context(), "bench", "fake://host?pool_max_open=4", "-c", "8", "-d", "1s", "--pool-only", "--json")
+		var got jsonReport
+		require.NoError(t, json.Unmarshal([]byte(r.out), &got))
+		assert.Equal(t, 3, got.Limit)
+	})
+}
+
+func TestBenchCountsConnectionsThatWereUseless(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := slowFake(t)
+		fake.Next(drivertest.Ping, 1, nil) // of the first try
+		fake.Next(drivertest.Ping, 1, drivertest.Fail(io.EOF))
+		r := hotline(t.Context(), "bench", "fake://host", "-c", "1", "-d", "1s", "--pool-only")
+		r.wantFailure(t, exitFailed, "pool: 1 of ")
+		assert.Contains(t, r.out, "\npool: 1 connection came up but failed before the server had sent anything\n")
+		assert.NotContains(t, r.out, "full")
+	})
+}
+
+func TestBenchSpreadsTheRequestsOverKeysUnderOneLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := slowFake(t)
+		r := hotline(t.Context(), "bench", "fake://host?pool_max_open=3", "-c", "8", "-d", "2s", "--pool-only", "--keys", "20", "--zipf", "1.5")
+		r.wantSuccess(t)
+		assert.Contains(t, r.out, "fake: 8 workers on at most 3 connections of 20 keys, for 2s\n")
+		assert.Equal(t, 3, fake.Counts().Peak)
+		assert.Greater(t, fake.Counts().Connects, 4, "keys take over connections from each other")
+		assert.Zero(t, fake.Counts().Open)
+	})
+}
+
+func TestZipfPicksLowKeysMoreOften(t *testing.T) {
+	for _, tc := range []struct {
+		s           float64
+		least, most float64 // share of key 0 among 10
+	}{{0, 0.05, 0.15}, {1, 0.29, 0.39}, {10, 0.99, 1}} {
+		pick, n := zipf(10, tc.s), 0
+		for range 10_000 {
+			k := pick()
+			require.True(t, 0 <= k && k < 10)
+			if k == 0 {
+				n++
+			}
+		}
+		share := float64(n) / 10_000
+		assert.GreaterOrEqual(t, share, tc.least)
+		assert.LessOrEqual(t, share, tc.most)
+	}
 }

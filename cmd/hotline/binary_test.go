@@ -31,7 +31,7 @@ func runBinary(t *testing.T, path string, args ...string) result {
 	var out, errOut bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), path, args...)
 	cmd.Stdout, cmd.Stderr = &out, &errOut
-	_ = cmd.Run() // the exit code says it
+	_ = cmd.Run() // the result has the exit code
 	return result{cmd.ProcessState.ExitCode(), out.String(), errOut.String()}
 }
 
@@ -54,7 +54,7 @@ func TestBinary(t *testing.T) {
 	runBinary(t, path, "ping").wantFailure(t, exitUsage, `expected "<DSN>"`)
 	runBinary(t, path, "ping", "tcp://"+refused(t)).wantFailure(t, exitFailed, "tcp: connect to ")
 
-	if runtime.GOOS == "windows" { // which has no signal for this
+	if runtime.GOOS == "windows" { // it has no signal for this
 		require.NoError(t, server.Process.Kill())
 		_ = server.Wait()
 		return

@@ -3,10 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
+	"runtime"
 	"strings"
 	"testing"
 
+	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/driver/drivertest"
@@ -16,11 +20,11 @@ import (
 
 func TestUsageErrorsExitWith2AndOneLine(t *testing.T) {
 	for _, tc := range []struct{ name, args, want string }{
-		{"no command", "", `expected one of "demo", "ping", "bench", "serve"; see hotline --help`},
+		{"no command", "", `expected one of "demo", "ping", "bench", "serve", "fleet"; see hotline --help`},
 		{"an unknown command", "pong", "unexpected argument pong"},
 		{"an unknown flag", "ping x://y --color", "unknown flag --color"},
 		{"ping without DSN", "ping", `expected "<DSN>"`},
-		{"ping -n 0", "ping x://y -n 0", "ping: --count: want 1 or more"},
+		{"ping -n 0", "ping x://y -n 0", "ping: --count: want at least 1"},
 		{"ping -n as text", "ping x://y -n five", "--count: expected a valid 64 bit int"},
 		{"ping without time", "ping x://y -t 0s", "ping: --timeout: want more than 0"},
 		{"bench without DSN", "bench", `expected "<DSN>"`},
@@ -31,25 +35,28 @@ func TestUsageErrorsExitWith2AndOneLine(t *testing.T) {
 		{"bench with a negative timeout", "bench x://y --timeout=-1s", "bench: --timeout: want more than 0"},
 		{"serve without protocol", "serve", `expected one of "tcp", "tls", "imap"`},
 		{"serve with an unknown protocol", "serve smtp", "unexpected argument smtp"},
-		{"a demo in no time", "demo --for 10ms", "demo: --for: want 1s or more"},
-		{"a DSN without scheme", "ping 127.0.0.1:2485", "the DSN has no scheme; want one as in tcp://127.0.0.1:2485"},
-		{"an unknown driver", "ping gopher://host", `no driver for "gopher"; there are ` + strings.Join(driver.Drivers(), ", ")},
-		{"an unknown driver in bench", "bench gopher://host", `no driver for "gopher"; there are ` + strings.Join(driver.Drivers(), ", ")},
+		{"serve tcp with an unknown flag", "serve tcp --color", "unknown flag --color; see hotline serve tcp --help"},
+		{"a demo in no time", "demo --for 10ms", "demo: --for: want at least 1s"},
+		{"a DSN without scheme", "ping 127.0.0.1:2485", "the DSN has no scheme; want a URL such as tcp://127.0.0.1:2485"},
+		{"an unknown driver", "ping gopher://host", `no driver for "gopher"; the drivers are ` + strings.Join(driver.Drivers(), ", ")},
+		{"an unknown driver in bench", "bench gopher://host", `no driver for "gopher"; the drivers are ` + strings.Join(driver.Drivers(), ", ")},
 		{"a wrong DSN", "ping tcp://host:port", "dsn: port: want a number from 1 to 65535"},
 		{"a wrong DSN in bench", "bench tcp://host:1?pingg=a", "dsn: unknown parameter pingg; the nearest known one is ping"},
 		{"several faults in a DSN", "ping tcp://host:1?ping=a&nodelay=maybe", "dsn: parameter nodelay"},
 		{"a wrong escape in a pool parameter", "ping tcp://host:1?pool_max_open=%zz", "pool: dsn: parameter pool_max_open: want two hex digits"},
-		{"an unknown pool parameter", "ping tcp://host:1?pool_max_opem=3", "pool: dsn: unknown parameter pool_max_opem; the nearest known one is pool_max_open\n"},
+		{"an unknown pool parameter", "ping tcp://host:1?pool_max_opem=3", "pool: dsn: unknown parameter pool_max_opem; the nearest known one is pool_max_open; see hotline ping --help\n"},
 		{"a pool parameter without meaning", "ping tcp://host:1?pool_keepalive=often", "pool: dsn: parameter pool_keepalive"},
-		{"pool parameters that don't go together", "ping tcp://host:1?pool_min_idle=11", "pool: MinIdle is 11; want at most MaxOpen"},
-		{"pool parameters that don't go with what the driver advises", "ping imaps://ada:pw@host?pool_min_idle=5", "pool: MinIdle is 5; want at most MaxOpen"},
+		{"pool parameters that don't go with what the driver advises", "bench imaps://ada:pw@host?pool_min_idle=5", "pool: MinIdle is 5; want at most MaxOpen"},
 		{"an unknown pool parameter in bench", "bench tcp://host:1?ping=a&pong=b&pool_size=3", "pool: dsn: unknown parameter pool_size"},
-		{"a pool parameter out of range in bench", "bench tcp://host:1?ping=a&pong=b&pool_min_idle=11", "pool: MinIdle is 11; want at most MaxOpen"},
-		{"bench without round trips", "bench tcp://host:1", "bench needs round trips; give the DSN ping= and pong="},
+		{"pool parameters that don't go together", "bench tcp://host:1?ping=a&pong=b&pool_min_idle=11", "pool: MinIdle is 11; want at most MaxOpen"},
+		{"bench without round trips", "bench tcp://host:1", "bench needs round trips; add ping= and pong= to the DSN"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := hotline(t.Context(), strings.Fields(tc.args)...)
 			r.wantFailure(t, exitUsage, tc.want)
+			assert.Regexp(t, `; see hotline( demo| ping| bench| serve( tcp)?)? --help\n$`, r.err)
+			command, _, _ := strings.Cut(tc.args, " ")
+			assert.Equal(t, command != "" && command != "pong", strings.Contains(r.err, "; see hotline "+command+" "), r.err)
 			assert.Empty(t, r.out)
 		})
 	}
@@ -58,6 +65,9 @@ func TestUsageErrorsExitWith2AndOneLine(t *testing.T) {
 func TestHelpIsNoError(t *testing.T) {
 	for _, tc := range []struct{ args, want string }{
 		{"--help", "demo"},
+		{"help", "demo"},
+		{"help serve tcp", "--addr"},
+		{"demo --help", "--listen=HOST:PORT"},
 		{"ping --help", "<DSN>"},
 		{"bench --help", "--pool-only"},
 		{"serve tcp --help", "--addr"},
@@ -66,32 +76,51 @@ func TestHelpIsNoError(t *testing.T) {
 		r.wantSuccess(t)
 		assert.Contains(t, r.out, "Usage: hotline", tc.args)
 		assert.Contains(t, r.out, tc.want, tc.args)
+		for line := range strings.Lines(r.out) {
+			assert.LessOrEqual(t, len(strings.TrimSuffix(line, "\n")), 80, line)
+		}
 	}
-	assert.NotContains(t, hotline(t.Context(), "demo", "--help").out, "--for")
 }
 
-// However the command line is wrong, the password stays out of the message.
+func TestTheDocumentNamesEveryCommandAndFlag(t *testing.T) {
+	text, err := os.ReadFile("../../docs/command.md")
+	require.NoError(t, err)
+	parser, err := kong.New(&commandLine{}, kong.Vars{"version": ""})
+	require.NoError(t, err)
+	for _, command := range parser.Model.Leaves(true) {
+		assert.Contains(t, string(text), command.Name)
+		for _, group := range command.AllFlags(true) {
+			for _, f := range group {
+				assert.True(t, f.Name == "help" || strings.Contains(string(text), "--"+f.Name), "%s --%s", command.Name, f.Name)
+			}
+		}
+	}
+}
+
+func TestVersionNamesTheBuild(t *testing.T) {
+	r := hotline(t.Context(), "--version")
+	r.wantSuccess(t)
+	assert.Regexp(t, `^hotline \S+, go1\S*.*, `+runtime.GOOS+"/"+runtime.GOARCH+`\n$`, r.out)
+}
+
+// Whatever is wrong with the command line, no message shows the password.
 func TestNoSecretOfADSNIsPrinted(t *testing.T) {
-	server, _ := serve(t, (&testserver.Ping{User: "ada", Password: "right"}).Serve)
 	mail, _ := serve(t, testserver.NewIMAP("ada", "right").Serve)
 	for _, args := range [][]string{
-		{"demo://ada:s3cret@host"},
-		{"ping", "tcp://host", "demo://ada:s3cret@host"},
-		{"ping", "-n", "demo://ada:s3cret@host"},
-		{"ping", "--color=demo://ada:s3cret@host"},
-		{"bench", "-d", `demo://ada:s3cret "pass2@host`, "tcp://host"},
-		{"serve", "demo://ada:s3cret@host"},
+		{"imaps://ada:s3cret@host"},
+		{"help", "imaps://ada:s3cret@host"},
+		{"ping", "tcp://host", "imaps://ada:s3cret@host"},
+		{"ping", "-n", "imaps://ada:s3cret@host"},
+		{"ping", "--color=imaps://ada:s3cret@host"},
+		{"bench", "-d", `imaps://ada:s3cret "pass2@host`, "tcp://host"},
+		{"serve", "imaps://ada:s3cret@host"},
 		{"ping", "gopher://ada:s3cret@host"},
-		{"ping", "demo://ada:s3cret@host:port"},
-		{"ping", "demo://ada:s3cret@"},
-		{"ping", "demo://ada:s3cret%zz@host:1"},
-		{"ping", "demo://ada:s3cret@host:1?x=s3cret"},
+		{"ping", "imaps://ada:s3cret@"},
+		{"ping", "imaps://ada:s3cret%zz@host:1"},
+		{"ping", "imaps://ada:s3cret@host:1?x=s3cret"},
 		{"ping", "tcp://ada:s3cret@host:1"},
 		{"ping", "tcp://host:1?proxy=socks5://ada:s3cret@host"},
 		{"bench", "tcp://host:1?ping=a&pong=b&proxy=socks5://ada:s3cret@host:1&pool_x=s3cret"},
-		{"ping", "demo://ada:s3cret@" + server.Addr()},
-		{"bench", "demo://ada:s3cret@" + server.Addr()},
-		{"ping", "demo://ada:s3cret@" + refused(t)},
 		{"ping", "imaps://ada:s3cret@host:port"},
 		{"ping", "imaps://ada:s3cret@" + refused(t)},
 		{"ping", "imap://ada:s3cret@" + mail.Addr() + "?tls=none"},

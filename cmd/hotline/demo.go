@@ -11,7 +11,8 @@ import (
 
 // demoCommand is hotline demo.
 type demoCommand struct {
-	For time.Duration `hidden:"" default:"15s" help:"How long it takes."`
+	pageFlag
+	For time.Duration `default:"15s" help:"How long the demo takes."`
 }
 
 // The size of the demo. There are more clients than connections, so that they
@@ -19,23 +20,23 @@ type demoCommand struct {
 const (
 	demoClients = 16
 	demoMaxOpen = 8
-	demoDelay   = time.Millisecond     // an answer, as from a server in the same town
-	demoLogin   = 5 * time.Millisecond // a login
+	demoDelay   = time.Millisecond     // for an answer, as with a server in the same city
+	demoLogin   = 5 * time.Millisecond // for a login
 )
 
-// demoTimeout bounds each request of the demo, the outage included.
+// demoTimeout limits each request of the demo, including the outage.
 const demoTimeout = 10 * time.Second
 
 // Validate is called by kong.
 func (c *demoCommand) Validate() error {
 	if c.For < time.Second {
-		return errors.New("--for: want 1s or more")
+		return errors.New("--for: want at least 1s")
 	}
-	return nil
+	return c.check()
 }
 
-// Run plays the scenes and prints what came of them. It is an error if that is
-// not what the pool promises.
+// Run plays the scenes and prints the results. If the pool did not keep a promise, it
+// returns an error.
 func (c *demoCommand) Run(ctx context.Context, con console) error {
 	over, ca, remove, err := newAuthority()
 	if err != nil {
@@ -46,6 +47,12 @@ func (c *demoCommand) Run(ctx context.Context, con console) error {
 	if err != nil {
 		return err
 	}
+	page, end, err := c.serve(con.out)
+	if err != nil {
+		return err
+	}
+	defer end()
+	con.page = page
 	fmt.Fprintf(con.out, demoIntro, demoDelay, demoLogin, demoClients, demoMaxOpen)
 	results, err := c.play(ctx, con, all)
 	if err != nil {
@@ -57,7 +64,7 @@ func (c *demoCommand) Run(ctx context.Context, con console) error {
 
 // play plays the scenes one after the other.
 func (c *demoCommand) play(ctx context.Context, con console, scenes []scene) ([]*sceneResult, error) {
-	bar := newProgress(con.err, c.For)
+	bar := newProgress(con.bar, c.For)
 	defer bar.end()
 	var results []*sceneResult
 	for _, s := range scenes {
@@ -79,34 +86,36 @@ func (c *demoCommand) play(ctx context.Context, con console, scenes []scene) ([]
 
 // withoutPool measures a connect per request for d.
 func (s scene) withoutPool(ctx context.Context, r *sceneResult, d time.Duration) error {
-	server, t, err := s.start()
+	server, connector, err := s.start(nil)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	connecting := load{viaConnect(t.connector, demoClients, s.request), demoClients, demoTimeout}
+	connecting := load{viaConnect(connector, demoClients, s.request), demoClients, demoTimeout}
 	r.connect = connecting.run(ctx, d)
 	return ctx.Err()
 }
 
-// withPool measures a pool for a third of d, and an outage for the rest. The
-// server is a new one, which counts connections of the pool alone.
+// withPool measures a pool for a third of d, and an outage for the rest.
 func (s scene) withPool(ctx context.Context, con console, bar *progress, r *sceneResult, d time.Duration) error {
-	server, t, err := s.start()
+	var dialed sockets
+	server, connector, err := s.start(dialed.dial)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	dsn := fmt.Sprintf("%s&pool_max_open=%d&pool_min_idle=%d", t.dsn, demoMaxOpen, demoMaxOpen)
-	p, err := pool.Open[pinger](t.scheme, dsn, pool.Config{Logger: con.log})
+	p, err := pool.New[pinger](connector, pool.Config{MaxOpen: demoMaxOpen, MinIdle: demoMaxOpen, Logger: con.log})
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	calm := load{viaPool(p, s.request), demoClients, demoTimeout}
+	if con.page != nil {
+		con.page.Add(p)
+	}
+	calm := load{viaPool(p.Acquire, s.request), demoClients, demoTimeout}
 	r.pool = calm.run(ctx, d/3)
 	o := outage{name: s.name, server: server, pool: p, request: s.request, bar: bar}
 	err = o.play(ctx, d*2/3)
-	r.outage = o.result
+	r.outage, r.most = o.result, dialed.peak()
 	return errors.Join(err, ctx.Err())
 }

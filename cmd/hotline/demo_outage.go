@@ -10,34 +10,33 @@ import (
 	"github.com/hotline-go/hotline/retry"
 )
 
-// outage is a crash of a server under load, and its return.
+// outage is a crash and restart of a server under load.
 type outage struct {
 	name    string
 	server  *testserver.Server
-	pool    *pool.Pool[pinger] // with a MinIdle of all connections
+	pool    *pool.Pool[pinger] // with MinIdle equal to MaxOpen
 	request request
 	bar     *progress
 
 	start    time.Time
 	retries  atomic.Int64
-	returned atomic.Int64 // when the server was back, in ns from start; 0 before
-	answered atomic.Int64 // when the first request after that was answered
+	returned atomic.Int64 // when the server came back, in ns since start; 0 before that
+	answered atomic.Int64 // when the first request after that was answered, likewise
 
 	result outageResult
 }
 
-// outageResult is what came of an outage.
+// outageResult is the result of an outage.
 type outageResult struct {
 	load        *tally
 	retries     int64         // attempts that failed and were repeated
-	down        time.Duration // from the crash to the return
-	firstAnswer time.Duration // from the return to the first request that succeeded
-	allBack     time.Duration // from the return until all connections were logged in
-	most        int           // connections at once, as the server counted from its start
+	down        time.Duration // from the crash to the restart
+	firstAnswer time.Duration // from the restart to the first successful request
+	allBack     time.Duration // from the restart until all connections were logged in
 }
 
-// play loads the server for d, and meanwhile kills it, leaves it down for a
-// fifth of d, and brings it back.
+// play loads the server for d. Meanwhile it kills the server, leaves it down for a fifth
+// of d, and restarts it.
 func (o *outage) play(ctx context.Context, d time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -52,13 +51,13 @@ func (o *outage) play(ctx context.Context, d time.Duration) error {
 		cancel()
 	}
 	o.result.load = <-loaded
-	o.result.retries, o.result.most = o.retries.Load(), o.server.Stats().Most
+	o.result.retries = o.retries.Load()
 	o.result.firstAnswer = time.Duration(max(o.answered.Load()-o.returned.Load(), 0))
 	return err
 }
 
-// crash lets the server be for d, takes it down for d, and waits until the pool
-// has all its connections again.
+// crash waits for d, takes the server down for d, and waits until the pool has all its
+// connections again.
 func (o *outage) crash(ctx context.Context, d time.Duration) error {
 	wait(ctx, d)
 	o.bar.stage(o.name + ": the server has crashed")
@@ -78,9 +77,9 @@ func (o *outage) crash(ctx context.Context, d time.Duration) error {
 	return err
 }
 
-// askUntilAnswered repeats a request until it succeeds or ctx ends. Nobody is
-// harmed by a PING or a FETCH that is sent twice, hence retry.Always; and the
-// pool makes the long pauses, so short ones are enough here.
+// askUntilAnswered repeats a request until it succeeds or ctx ends. Sending a PING or
+// a FETCH twice does no harm, hence retry.Always. The pool itself pauses long enough
+// between connects, so short waits suffice here.
 func (o *outage) askUntilAnswered(ctx context.Context) (get, use time.Duration, err error) {
 	policy := retry.Policy{
 		MaxAttempts: -1,
@@ -89,7 +88,7 @@ func (o *outage) askUntilAnswered(ctx context.Context) (get, use time.Duration, 
 		RetryIf:     retry.Always,
 		OnRetry:     func(context.Context, retry.Failure) { o.retries.Add(1) },
 	}
-	once := viaPool(o.pool, o.request)
+	once := viaPool(o.pool.Acquire, o.request)
 	err = policy.Do(ctx, func(ctx context.Context) (err error) {
 		get, use, err = once(ctx)
 		return err

@@ -1,51 +1,59 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"net"
-	"net/url"
 
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/drivers/imap"
+	"github.com/hotline-go/hotline/drivers/tcp"
+	tlsdriver "github.com/hotline-go/hotline/drivers/tls"
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
 // scene is a protocol in the demo.
 type scene struct {
-	name    string
-	serve   func(net.Listener)
-	dsn     func(addr string) string // with a ? but without pool parameters
-	request request                  // what a client asks for, on a connection for the DSN
+	name      string
+	serve     func(net.Listener)
+	connector func(tcp.Config) (driver.Connector, error) // adds the protocol to an address
+	request   request                                    // the request of the clients
 }
 
-// scenes are the rows of the tables. ca is a file with the authority of over,
-// which is a server's.
+// scenes returns the scenes of the demo. over is the TLS configuration of the servers,
+// and ca a file with its authority.
 func scenes(over *tls.Config, ca string) ([]scene, error) {
-	ping := &testserver.Ping{User: "ada", Password: "secret", Delay: demoDelay, LoginDelay: demoLogin}
-	mail, err := newMail("secret")
+	ping := &testserver.Ping{User: demoUser, Password: demoPassword, Delay: demoDelay, LoginDelay: demoLogin}
+	mail, err := newMail(demoPassword)
 	if err != nil {
 		return nil, err
 	}
 	mail.Delay, mail.LoginDelay = demoDelay, demoLogin
-	dsn := func(before, after string) func(addr string) string {
-		return func(addr string) string { return before + "ada:secret@" + addr + after }
-	}
-	trusting := "?ca=" + url.QueryEscape(ca)
+	secured := tlsdriver.ClientConfig{CA: ca}
 	return []scene{
-		{"tcp", ping.Serve, dsn("demo://", "?"), pingOnce},
-		{"tls", overTLS(ping.Serve, over), dsn("demos://", trusting), pingOnce},
-		{"imaps", overTLS(mail.Serve, over), dsn("imaps://", "/INBOX"+trusting), fetchOnce},
+		{"tcp", ping.Serve, pingConnector, pingOnce},
+		{"tls", overTLS(ping.Serve, over), func(c tcp.Config) (driver.Connector, error) {
+			return tlsdriver.NewConnector(tlsdriver.Config{TCP: loggingIn(c), TLS: secured})
+		}, pingOnce},
+		{"imaps", overTLS(mail.Serve, over), func(c tcp.Config) (driver.Connector, error) {
+			return imap.NewConnector(imap.Config{TCP: c, TLS: secured, User: demoUser, Password: demoPassword, Mailbox: "INBOX"})
+		}, fetchOnce},
 	}, nil
 }
 
-// start starts the server of the scene.
-func (s scene) start() (*testserver.Server, *target, error) {
+// pingConnector returns a connector to testserver.Ping.
+func pingConnector(c tcp.Config) (driver.Connector, error) { return tcp.NewConnector(loggingIn(c)) }
+
+// start starts the server of the scene, and returns a connector to it that uses dial.
+func (s scene) start(dial func(ctx context.Context, network, address string) (net.Conn, error)) (*testserver.Server, driver.Connector, error) {
 	server, err := testserver.Start(testserver.TCP, "127.0.0.1:0", s.serve)
 	if err != nil {
 		return nil, nil, err
 	}
-	t, err := openTarget(s.dsn(server.Addr()))
+	c, err := s.connector(tcp.Config{Address: server.Addr(), Dial: dial})
 	if err != nil {
 		server.Close()
 		return nil, nil, err
 	}
-	return server, t, nil
+	return server, c, nil
 }

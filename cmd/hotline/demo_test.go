@@ -15,6 +15,7 @@ import (
 
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/driver/drivertest"
+	"github.com/hotline-go/hotline/drivers/tcp"
 	"github.com/hotline-go/hotline/internal/testserver"
 	"github.com/hotline-go/hotline/pool"
 )
@@ -24,25 +25,28 @@ func TestDemoShowsBothWaysAndTheOutage(t *testing.T) {
 	r.wantSuccess(t)
 	assert.Contains(t, r.out, "an answer takes 1ms and a login 5ms")
 	assert.Regexp(t, `(?m)^ +requests/s +p50 +p99 +failed
-tcp, a connect per request +[\d,]+ +[\d.µms]+ +[\d.µms]+ +0
-tcp, a pool +[\d,]+ +[\d.µms]+ +[\d.µms]+ +0
-tls, a connect per request +[\d,]+ +[\d.µms]+ +[\d.µms]+ +0
-tls, a pool +[\d,]+ +[\d.µms]+ +[\d.µms]+ +0
-imaps, a connect per request +[\d,]+ +[\d.µms]+ +[\d.µms]+ +0
-imaps, a pool +[\d,]+ +[\d.µms]+ +[\d.µms]+ +0
+tcp, a connect per request +[\d,]+ +[\d.]+[ nµm]s +[\d.]+[ nµm]s +0
+tcp, a pool +[\d,]+ +[\d.]+[ nµm]s +[\d.]+[ nµm]s +0
+tls, a connect per request +[\d,]+ +[\d.]+[ nµm]s +[\d.]+[ nµm]s +0
+tls, a pool +[\d,]+ +[\d.]+[ nµm]s +[\d.]+[ nµm]s +0
+imaps, a connect per request +[\d,]+ +[\d.]+[ nµm]s +[\d.]+[ nµm]s +0
+imaps, a pool +[\d,]+ +[\d.]+[ nµm]s +[\d.]+[ nµm]s +0
 
-The server crashed while the pool was under load, and came back:
+The server crashed while the pool was under load, and came back. The times until the
+first answer and until all were connected count from its return:
 
  +down for +requests +retried +lost +first answer +all connected +most open
-tcp +[\d.µms]+ +[\d,]+ +[1-9][\d,]* +0 +after [\d.µms]+ +after [\d.µms]+ +8 of 8
-tls +[\d.µms]+ +[\d,]+ +[1-9][\d,]* +0 +after [\d.µms]+ +after [\d.µms]+ +8 of 8
-imaps +[\d.µms]+ +[\d,]+ +[1-9][\d,]* +0 +after [\d.µms]+ +after [\d.µms]+ +8 of 8
+tcp +[\d.]+[ nµm]s +[\d,]+ +[1-9][\d,]* +0 +[\d.]+[ nµm]s +[\d.]+[ nµm]s +8 of 8
+tls +[\d.]+[ nµm]s +[\d,]+ +[1-9][\d,]* +0 +[\d.]+[ nµm]s +[\d.]+[ nµm]s +8 of 8
+imaps +[\d.]+[ nµm]s +[\d,]+ +[1-9][\d,]* +0 +[\d.]+[ nµm]s +[\d.]+[ nµm]s +8 of 8
+
+pool: \d+\.\d times the requests, 0 lost, never more than 8 connections
 $`, r.out)
 }
 
 func TestDemoSaysWhichPromiseWasNotKept(t *testing.T) {
 	kept := func() *sceneResult {
-		return &sceneResult{name: "tcp", connect: newTally(), pool: newTally(), outage: outageResult{load: newTally(), most: demoMaxOpen}}
+		return &sceneResult{name: "tcp", connect: newTally(), pool: newTally(), outage: outageResult{load: newTally()}, most: demoMaxOpen}
 	}
 	assert.NoError(t, demoErr([]*sceneResult{kept(), kept()}))
 	for _, tc := range []struct {
@@ -50,10 +54,10 @@ func TestDemoSaysWhichPromiseWasNotKept(t *testing.T) {
 		spoil func(*sceneResult)
 		want  string
 	}{
-		{"without pool", func(r *sceneResult) { r.connect.failed(time.Now(), io.EOF) }, "demo of tcp: 1 requests failed; the first: EOF"},
-		{"with pool", func(r *sceneResult) { r.pool.failed(time.Now(), io.EOF) }, "demo of tcp: 1 requests failed; the first: EOF"},
-		{"in the outage", func(r *sceneResult) { r.outage.load.failed(time.Now(), io.EOF) }, "demo of tcp: 1 requests failed; the first: EOF"},
-		{"too many connections", func(r *sceneResult) { r.outage.most++ }, "demo of tcp: the server counted 9 connections of a pool with MaxOpen 8"},
+		{"without pool", func(r *sceneResult) { r.connect.failed(time.Now(), io.EOF) }, "demo of tcp: 1 request failed; the first: EOF"},
+		{"with pool", func(r *sceneResult) { r.pool.failed(time.Now(), io.EOF) }, "demo of tcp: 1 request failed; the first: EOF"},
+		{"in the outage", func(r *sceneResult) { r.outage.load.failed(time.Now(), io.EOF) }, "demo of tcp: 1 request failed; the first: EOF"},
+		{"too many connections", func(r *sceneResult) { r.most++ }, "demo of tcp: a pool with MaxOpen 8 had 9 connections"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			spoiled := kept()
@@ -63,24 +67,69 @@ func TestDemoSaysWhichPromiseWasNotKept(t *testing.T) {
 	}
 }
 
+func TestTheVerdictCountsWhatThePoolLost(t *testing.T) {
+	r := &sceneResult{name: "tcp", connect: newTally(), pool: newTally(), outage: outageResult{load: newTally()}, most: 1}
+	r.connect.elapsed, r.pool.elapsed = time.Second, time.Second
+	for i := range 39 {
+		r.pool.succeeded(1, 1, 2)
+		if i < 10 {
+			r.connect.succeeded(1, 1, 2)
+		}
+	}
+	var out bytes.Buffer
+	assert.Equal(t, "pool: 3.9 times the requests, 0 lost, never more than 1 connection", verdict(&out, []*sceneResult{r}))
+	assert.Contains(t, verdict(terminal{&out}, []*sceneResult{r}), "\x1b[1;32m", "green")
+	r.pool.failed(time.Now(), io.EOF)
+	r.outage.load.failed(time.Now(), io.EOF)
+	assert.Contains(t, verdict(&out, []*sceneResult{r}), " 2 lost")
+	assert.Contains(t, verdict(terminal{&out}, []*sceneResult{r}), "\x1b[1;31m", "red")
+}
+
 func TestDemoReportsASceneThatCannotStart(t *testing.T) {
 	c := demoCommand{For: time.Second}
-	s := scene{"broken", silent, func(string) string { return "gopher://host" }, pingOnce}
+	s := scene{"broken", silent, func(tcp.Config) (driver.Connector, error) { return nil, io.ErrNoProgress }, pingOnce}
 	_, err := c.play(t.Context(), console{err: io.Discard}, []scene{s})
-	require.ErrorContains(t, err, `demo of broken: no driver for "gopher"`)
-	assert.ErrorContains(t, s.withPool(t.Context(), console{}, nil, &sceneResult{}, time.Second), "no driver")
-	s.dsn = func(addr string) string { return "demo://" + addr + "?x" }
-	assert.ErrorContains(t, s.withoutPool(t.Context(), &sceneResult{}, time.Second), "unknown parameter x")
+	require.EqualError(t, err, "demo of broken: "+io.ErrNoProgress.Error())
+	assert.ErrorIs(t, s.withPool(t.Context(), console{}, nil, &sceneResult{}, time.Second), io.ErrNoProgress)
 }
 
 func TestEachWayMakesTheRequestOfTheScene(t *testing.T) {
 	var asked atomic.Int64
-	s := scene{"counted", new(testserver.Ping).Serve, func(addr string) string { return "demo://" + addr + "?" },
-		func(context.Context, pinger) error { asked.Add(1); return nil }}
+	s := scene{"counted", new(testserver.Ping).Serve, pingConnector, func(context.Context, pinger) error { asked.Add(1); return nil }}
 	r := &sceneResult{}
 	require.NoError(t, s.withoutPool(t.Context(), r, 10*time.Millisecond))
 	require.NoError(t, s.withPool(t.Context(), console{}, nil, r, 30*time.Millisecond))
 	assert.Equal(t, r.connect.requests()+r.pool.requests()+r.outage.load.requests(), asked.Load())
+	assert.Equal(t, demoMaxOpen, r.most)
+}
+
+// A server sees the end of a connection when it reads it, so it may count one too many.
+func TestSocketsCountFromBeforeTheDialUntilAfterTheClose(t *testing.T) {
+	server, _ := serve(t, silent)
+	var s sockets
+	connector, err := pingConnector(tcp.Config{Address: server.Addr(), Dial: s.dial})
+	require.NoError(t, err)
+	dial := func() net.Conn {
+		c, err := s.dial(t.Context(), "tcp", server.Addr())
+		require.NoError(t, err)
+		return c
+	}
+	first := dial()
+	for range 3 {
+		require.NoError(t, dial().Close())
+	}
+	assert.Equal(t, 2, s.peak())
+	assert.Equal(t, 1, s.open)
+	require.NoError(t, first.Close())
+	assert.Error(t, first.Close())
+	_, err = s.dial(t.Context(), "tcp", refused(t))
+	require.Error(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = connector.Connect(ctx)
+	require.Error(t, err)
+	assert.Zero(t, s.open)
+	assert.Equal(t, 2, s.peak())
 }
 
 func TestOutageEndsWhenTheServerCannotComeBack(t *testing.T) {
@@ -94,7 +143,9 @@ func TestOutageEndsWhenTheServerCannotComeBack(t *testing.T) {
 	server, err := testserver.Start(once, "127.0.0.1:0", new(testserver.Ping).Serve)
 	require.NoError(t, err)
 	defer server.Close()
-	p, err := pool.Open[pinger]("demo", "demo://"+server.Addr(), pool.Config{})
+	connector, err := pingConnector(tcp.Config{Address: server.Addr()})
+	require.NoError(t, err)
+	p, err := pool.New[pinger](connector, pool.Config{})
 	require.NoError(t, err)
 	defer p.Close()
 	o := outage{name: "tcp", server: server, pool: p, request: pingOnce}
@@ -103,39 +154,21 @@ func TestOutageEndsWhenTheServerCannotComeBack(t *testing.T) {
 	assert.Less(t, time.Since(began), demoTimeout)
 }
 
-func TestDemoDriverLogsIn(t *testing.T) {
-	server, _ := serve(t, (&testserver.Ping{User: "ada", Password: "s3 cret"}).Serve)
-	hotline(t.Context(), "ping", "demo://ada:s3%20cret@"+server.Addr()).wantSuccess(t)
-	c, err := demoDriver{}.Open("demo://ada:s3%20cret@" + server.Addr())
-	require.NoError(t, err)
-	assert.NoError(t, c.(pinger).Ping(t.Context()))
-	assert.NoError(t, c.Close())
-}
-
-func TestDemoDriverRefuses(t *testing.T) {
-	for dsn, want := range map[string]string{
-		"demo:ada":                  "dsn: no scheme",
-		"demo://a%20b:pw@host:1":    "demo: user and password: want no spaces in the user, and no line ends",
-		"demo://ada:p%0Aw@host:1":   "demo: user and password: want no spaces",
-		"demo://ada:pw@host:1?x=1":  "dsn: unknown parameter x",
-		"demo://ada:s3cret@host":    "tcp: address",
-		"demo://ada:s3cret@:1/path": "tcp: address",
-		"demo://ada:pw@h:1?ca=x":    "dsn: unknown parameter ca",
-		"demos://ada:pw@h:1?cb=x":   "dsn: unknown parameter cb",
-		"demos://ada:pw@h:1?cert=x": "tls: cert, key: want both or none",
-	} {
-		_, err := demoDriver{}.Open(dsn)
-		require.ErrorContains(t, err, want, dsn)
-		assert.NotContains(t, err.Error(), "s3cret")
+func TestTheDemosDriversAreNotOffered(t *testing.T) {
+	for _, name := range driver.Drivers() {
+		assert.NotContains(t, name, "demo")
 	}
 }
 
-func TestDemoDriverCallsAWrongPasswordPermanent(t *testing.T) {
-	server, _ := serve(t, (&testserver.Ping{User: "ada", Password: "right"}).Serve)
-	_, err := demoDriver{}.Open("demo://ada:wrong@" + server.Addr())
+func TestDemoCallsAWrongPasswordPermanent(t *testing.T) {
+	server, _ := serve(t, (&testserver.Ping{User: demoUser, Password: "right"}).Serve)
+	connector, err := pingConnector(tcp.Config{Address: server.Addr()})
+	require.NoError(t, err)
+	_, err = connector.Connect(t.Context())
+	assert.ErrorContains(t, err, `login refused: "ERR wrong user or password"`)
 	assert.True(t, driver.IsPermanent(err), err)
 	server.Close()
-	_, err = demoDriver{}.Open("demo://ada:wrong@" + server.Addr())
+	_, err = connector.Connect(t.Context())
 	assert.Error(t, err)
 	assert.False(t, driver.IsPermanent(err), err)
 }
@@ -155,18 +188,25 @@ func TestLoginPassesOnErrorsOfIO(t *testing.T) {
 	assert.ErrorIs(t, login(&failingConn{}, "a", "b"), io.EOF)
 }
 
-func TestDemoDriverKeepsTheContract(t *testing.T) {
+func TestTheDemosConnectorKeepsTheContract(t *testing.T) {
 	drivertest.Run(t, func(t testing.TB) drivertest.Subject {
 		ln, err := testserver.TCP("127.0.0.1:0")
 		require.NoError(t, err)
-		connector, err := demoDriver{}.OpenConnector("demo://ada:s3cret@" + ln.Addr().String())
+		connector, err := pingConnector(tcp.Config{Address: ln.Addr().String(), Dial: new(sockets).dial})
 		require.NoError(t, err)
-		ping := &testserver.Ping{User: "ada", Password: "s3cret"}
+		ping := &testserver.Ping{User: demoUser, Password: demoPassword}
 		return drivertest.Subject{
 			Connector: connector,
 			Server:    drivertest.Serve(t, ln, ping.Serve),
 			Exchange:  func(c driver.Conn) error { return c.(pinger).Ping(context.Background()) },
-			Secrets:   []string{"s3cret"},
+			Leftover: func(c driver.Conn) error {
+				if _, err := io.WriteString(c.(net.Conn), "ECHO a\nECHO b\n"); err != nil {
+					return err
+				}
+				_, err := io.ReadFull(c.(net.Conn), make([]byte, len("a\n")))
+				return err
+			},
+			Secrets: []string{demoPassword},
 		}
 	})
 }

@@ -9,14 +9,14 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// bin is the part of a histogram from the bin before up to a time.
+// bin is the part of a histogram between the bin before and UpTo.
 type bin struct {
 	UpTo  time.Duration `json:"up_to_ns"`
 	Count int64         `json:"count"`
 }
 
-// bins cuts h at 1, 2 and 5 of each power of ten, from the first bin that is
-// not empty to the last. h is exact to 1 %, and so are the cuts.
+// bins cuts h at 1, 2 and 5 times each power of ten, from the first nonempty bin to the
+// last. h is accurate to within 1 %, and so are the cuts.
 func bins(h *hdrhistogram.Histogram) []bin {
 	all := []bin{}
 	edge := time.Duration(1)
@@ -38,7 +38,7 @@ func bins(h *hdrhistogram.Histogram) []bin {
 	return all
 }
 
-// nextEdge follows 1, 2, 5, 10, 20 and so on.
+// nextEdge returns the edge after d in the sequence 1, 2, 5, 10, 20 and so on.
 func nextEdge(d time.Duration) time.Duration {
 	power := time.Duration(1)
 	for d/power >= 10 {
@@ -56,8 +56,7 @@ type series struct {
 	*hdrhistogram.Histogram
 }
 
-// printHistogram draws the histograms that are not empty side by side, with
-// a line per bin.
+// printHistogram draws histograms side by side, with a line per bin.
 func printHistogram(w io.Writer, title string, all []series) {
 	lines := []string{fmt.Sprintf("%-14s", title)}
 	var first, last time.Duration
@@ -82,13 +81,13 @@ func printHistogram(w io.Writer, title string, all []series) {
 	}
 }
 
-// The length of the longest bar, and the width of it with its percentage.
+// The length of the longest bar, and the width of a column with its percentage.
 const (
 	barWidth    = 20
 	columnWidth = 8 + barWidth
 )
 
-// draw adds a column to lines, of which the first is for the bin up to first.
+// draw adds a column to lines. The first line is for the bin up to first.
 func (s series) draw(lines []string, first time.Duration) {
 	counts := map[time.Duration]int64{}
 	highest := int64(1)
@@ -107,8 +106,8 @@ func (s series) draw(lines []string, first time.Duration) {
 	}
 }
 
-// bar draws n, where highest has the longest bar. It draws eighths of a letter,
-// and at least one.
+// bar draws a bar for n; highest has the longest. It draws at least an eighth of
+// a character.
 func bar(n, highest int64) string {
 	eighths := max(n*barWidth*8/highest, 1)
 	return strings.Repeat("█", int(eighths/8)) + []string{"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"}[eighths%8]

@@ -12,18 +12,18 @@ import (
 // request makes one request on c.
 type request func(ctx context.Context, c pinger) error
 
-// pingOnce is the request of bench.
+// pingOnce is the request of bench: one ping.
 func pingOnce(ctx context.Context, c pinger) error { return c.Ping(ctx) }
 
-// ask makes one request on a connection of its choice. get is how long it took
-// to get the connection, use how long the request took.
+// ask gets a connection and makes one request on it. get is how long getting the
+// connection took, use how long the request took.
 type ask func(ctx context.Context) (get, use time.Duration, err error)
 
-// viaPool makes requests on connections of p.
-func viaPool(p *pool.Pool[pinger], once request) ask {
+// viaPool makes each request on a connection acquired from a pool.
+func viaPool(acquire func(context.Context) (pool.Lease[pinger], error), once request) ask {
 	return func(ctx context.Context) (get, use time.Duration, err error) {
 		began := time.Now()
-		l, err := p.Acquire(ctx)
+		l, err := acquire(ctx)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -38,15 +38,15 @@ func viaPool(p *pool.Pool[pinger], once request) ask {
 	}
 }
 
-// viaConnect makes each request on a new connection, of which there are at most
-// limit at once. Waiting for a place among them is part of getting one.
+// viaConnect makes each request on a new connection, with at most limit at once. The wait
+// for that limit counts as part of get.
 func viaConnect(c driver.Connector, limit int, once request) ask {
-	places := make(chan struct{}, limit)
+	open := make(chan struct{}, limit)
 	return func(ctx context.Context) (get, use time.Duration, err error) {
 		began := time.Now()
 		select {
-		case places <- struct{}{}:
-			defer func() { <-places }()
+		case open <- struct{}{}:
+			defer func() { <-open }()
 		case <-ctx.Done():
 			return 0, 0, ctx.Err()
 		}
@@ -63,20 +63,19 @@ func viaConnect(c driver.Connector, limit int, once request) ask {
 	}
 }
 
-// load is workers that ask all the time: each makes its next request when it
-// has the answer to the one before.
+// load is a number of workers. Each makes its next request when the last one is answered.
 type load struct {
 	ask     ask
 	workers int
-	grace   time.Duration // what requests under way at the end still get
+	grace   time.Duration // how much longer requests in progress at the end may take
 }
 
-// afterFailure is the pause that a worker makes after a failed request, so that
-// a server which refuses everything is not asked without end.
+// afterFailure is how long a worker pauses after a failed request, to spare a server that
+// refuses everything.
 const afterFailure = 10 * time.Millisecond
 
-// run loads for d, and waits for the requests under way then. The end of ctx
-// ends it early.
+// run runs the workers for d, and waits for the requests in progress then. If ctx is
+// canceled it ends at once, and does not count the requests in progress.
 func (l *load) run(ctx context.Context, d time.Duration) *tally {
 	began := time.Now()
 	end := began.Add(d)
@@ -97,10 +96,13 @@ func (l *load) run(ctx context.Context, d time.Duration) *tally {
 	return sum
 }
 
-// work is one worker.
+// work runs one worker.
 func (l *load) work(ctx context.Context, end time.Time, t *tally) {
 	for began := time.Now(); began.Before(end) && ctx.Err() == nil; began = time.Now() {
 		get, use, err := l.ask(ctx)
+		if ctx.Err() == context.Canceled {
+			return
+		}
 		if err != nil {
 			t.failed(began, err)
 			wait(ctx, afterFailure)

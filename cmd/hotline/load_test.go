@@ -46,12 +46,15 @@ func TestLoadGivesRequestsAtTheEndItsGraceOnly(t *testing.T) {
 	})
 }
 
-func TestLoadEndsWithItsContext(t *testing.T) {
+func TestLoadEndsWithItsContextAndDoesNotCountRequestsInProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer time.AfterFunc(4*time.Second, cancel).Stop()
 		l := load{slowAsk, 2, time.Minute}
-		assert.Equal(t, time.Second, l.run(ctx, time.Hour).elapsed)
+		sum := l.run(ctx, time.Hour)
+		assert.Equal(t, 4*time.Second, sum.elapsed)
+		assert.EqualValues(t, 2, sum.requests())
+		assert.Zero(t, sum.errors)
 	})
 }
 
@@ -75,7 +78,7 @@ func TestViaPoolReleasesGoodAndDiscardsBadConnections(t *testing.T) {
 	p, err := pool.New[pinger](fake, pool.Config{})
 	require.NoError(t, err)
 	defer p.Close()
-	once := viaPool(p, pingOnce)
+	once := viaPool(p.Acquire, pingOnce)
 	for range 3 {
 		_, _, err = once(t.Context())
 		require.NoError(t, err)

@@ -14,7 +14,7 @@ import (
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
-// letters are in the INBOX of each mail server of the command.
+// letters are the messages in the INBOX of each mail server of the command.
 var letters = []string{
 	letter("Sun, 22 Nov 2026 09:00:00 +0000", "A pool", "Eight of them are enough for all of us."),
 	letter("Sun, 22 Nov 2026 09:05:00 +0000", "Re: A pool", "And when the server crashes?"),
@@ -37,11 +37,10 @@ func newMail(password string) (*testserver.IMAP, error) {
 	return mail, nil
 }
 
-// wholeMessage is all of a message, which stays unread.
+// wholeMessage selects a whole message, without marking it as read.
 var wholeMessage = goimap.FetchItemBodySection{Peek: true}
 
-// fetchOnce is a request for the first of the letters, in the mailbox that c
-// has selected.
+// fetchOnce fetches the first of the letters from the selected mailbox of c.
 func fetchOnce(ctx context.Context, c pinger) error {
 	mail := c.(*imap.Conn)
 	defer mail.Bind(ctx)()
@@ -49,14 +48,14 @@ func fetchOnce(ctx context.Context, c pinger) error {
 		BodySection: []*goimap.FetchItemBodySection{&wholeMessage},
 	}).Collect()
 	if err == nil && (len(got) != 1 || string(got[0].FindBodySection(&wholeMessage)) != letters[0]) {
-		err = errors.New("the server has not sent the message that is in its INBOX")
+		err = errors.New("the server did not send the message in its INBOX")
 	}
 	return err
 }
 
-// describeMail prints how c has logged in, and what the server can do.
+// describeMail prints how c logged in, and the capabilities of the server.
 func describeMail(w io.Writer, c *imap.Conn) {
-	fmt.Fprintf(w, "logged in by %s; the server has\n", c.Mechanism())
+	fmt.Fprintf(w, "logged in with %s; the server's capabilities:\n", c.Mechanism())
 	var words []string
 	for _, name := range slices.Sorted(maps.Keys(c.Caps())) {
 		words = append(words, string(name))

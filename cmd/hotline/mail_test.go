@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -14,20 +15,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/drivertest"
 	"github.com/hotline-go/hotline/drivers/imap"
 	"github.com/hotline-go/hotline/internal/testcert"
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
-// How a mail server of a test is connected to.
+// How a test connects to its mail server.
 const (
 	plainText = "imap://, tls=none"
 	startTLS  = "imap://"
 	onTLS     = "imaps://"
 )
 
-// serveMail starts mail, whose user is ada with the password s3cret, and
-// returns a DSN for it, which ends in a parameter.
+// serveMail starts mail, whose user is ada with the password s3cret. It returns a DSN for
+// it that ends with a parameter.
 func serveMail(t *testing.T, mail *testserver.IMAP, how string) (server *testserver.Server, dsn string) {
 	t.Helper()
 	ca := testcert.NewCA()
@@ -47,7 +49,7 @@ func serveMail(t *testing.T, mail *testserver.IMAP, how string) (server *testser
 	return server, "imap://ada:s3cret@" + server.Addr() + "?tls=none"
 }
 
-func TestPingOfAMailServerTellsWhatItIs(t *testing.T) {
+func TestPingDescribesAMailServer(t *testing.T) {
 	const d = `\d+(\.\d+)?(ns|µs|ms|s)`
 	agreed := "TLS 1.3 with TLS_\\w+; the server's certificate expires on 2099-01-01, in [\\d,]+ days\n"
 	again := "connected again in " + d + ", by resuming the session\n"
@@ -62,7 +64,7 @@ func TestPingOfAMailServerTellsWhatItIs(t *testing.T) {
 			r := hotline(t.Context(), "ping", dsn)
 			r.wantSuccess(t)
 			assert.Regexp(t, `^`+tc.scheme+` ada@`+server.Addr()+`: connected in `+d+`
-`+tc.agreed+`logged in by PLAIN; the server has
+`+tc.agreed+`logged in with PLAIN; the server's capabilities:
   (\S+ )+IMAP4rev1 IMAP4rev2 (\S+ ?)+
   (\S+ ?)+
   \S+
@@ -73,6 +75,34 @@ func TestPingOfAMailServerTellsWhatItIs(t *testing.T) {
 	}
 }
 
+func TestPingPrintsJSON(t *testing.T) {
+	_, dsn := serveMail(t, testserver.NewIMAP("ada", "s3cret"), onTLS)
+	r := hotline(t.Context(), "ping", dsn, "-n", "3", "--json")
+	r.wantSuccess(t)
+	assert.NotContains(t, r.out, "s3cret")
+	var got jsonPing
+	require.NoError(t, json.Unmarshal([]byte(r.out), &got))
+	assert.Regexp(t, `^imaps ada@127\.0\.0\.1:\d+$`, got.Target)
+	assert.Positive(t, got.Connect)
+	assert.Len(t, got.RoundTrips, 3)
+	assert.Equal(t, "TLS 1.3", got.TLS.Version)
+	assert.Equal(t, 2099, got.TLS.Expires.Year())
+	assert.Equal(t, "PLAIN", got.IMAP.Mechanism)
+	assert.Contains(t, got.IMAP.Capabilities, goimap.CapIMAP4rev1)
+	assert.True(t, got.Again.Resumed)
+
+	fake := drivertest.NewFake(t)
+	drivertest.Register(t, "fake", fake)
+	fake.Next(drivertest.Ping, 2, nil)
+	fake.Next(drivertest.Ping, 1, drivertest.Fail(io.EOF))
+	r = hotline(t.Context(), "ping", "fake://host", "--json")
+	r.wantFailure(t, exitFailed, "round trip 3 of 5: EOF\n")
+	got = jsonPing{}
+	require.NoError(t, json.Unmarshal([]byte(r.out), &got))
+	assert.Len(t, got.RoundTrips, 2, "those before the failure")
+	assert.Nil(t, got.TLS)
+}
+
 func TestPingSortsCapabilitiesAndNamesTheMechanism(t *testing.T) {
 	mail := testserver.NewIMAP("ada", "s3cret")
 	mail.Caps = goimap.CapSet{goimap.CapIMAP4rev2: {}, goimap.CapSpecialUse: {}, goimap.CapLiteralPlus: {}, goimap.CapAppendLimit: {}}
@@ -80,7 +110,7 @@ func TestPingSortsCapabilitiesAndNamesTheMechanism(t *testing.T) {
 	_, dsn := serveMail(t, mail, plainText)
 	r := hotline(t.Context(), "ping", dsn)
 	r.wantSuccess(t)
-	assert.Contains(t, r.out, "\nlogged in by PREAUTH; the server has\n  APPENDLIMIT IMAP4rev2 LITERAL+ SPECIAL-USE\n5 round trips: ")
+	assert.Contains(t, r.out, "\nlogged in with PREAUTH; the server's capabilities:\n  APPENDLIMIT IMAP4rev2 LITERAL+ SPECIAL-USE\n5 round trips: ")
 }
 
 func TestPingSaysThatTheAccountIsFull(t *testing.T) {
@@ -106,11 +136,11 @@ func TestBenchMeasuresAMailServer(t *testing.T) {
 	var got jsonReport
 	require.NoError(t, json.Unmarshal([]byte(r.out), &got))
 	assert.Regexp(t, `^imaps ada@127\.0\.0\.1:\d+$`, got.Target)
-	assert.Equal(t, 4, got.MaxOpen, "what the driver advises")
+	assert.Equal(t, 4, got.MaxOpen, "the driver's advice")
 	assert.Positive(t, got.Pool.Requests)
 	assert.Positive(t, got.Connect.Requests)
 	assert.Zero(t, got.Pool.Failed+got.Connect.Failed)
-	pooled := int64(mail.Logins()) - 1 - got.Connect.Requests // of the others, one was to try
+	pooled := int64(mail.Logins()) - 1 - got.Connect.Requests // one of the others was the first test
 	assert.True(t, 1 <= pooled && pooled <= 4, "the pool has logged in %d times", pooled)
 }
 
@@ -135,7 +165,7 @@ func TestFetchOnceWantsTheLetterAndLeavesItUnread(t *testing.T) {
 	assert.EqualValues(t, len(letters), *status.NumUnseen, "the letter is read")
 	ours.Answer(&goimap.Error{Type: goimap.StatusResponseTypeNo, Text: "not now"})
 	require.ErrorContains(t, fetchOnce(t.Context(), c), "NO not now")
-	const wrong = "the server has not sent the message that is in its INBOX"
+	const wrong = "the server did not send the message in its INBOX"
 	other := testserver.NewIMAP("ada", "s3cret")
 	require.EqualError(t, fetchOnce(t.Context(), connectTo(other)), wrong, "an empty mailbox")
 	require.NoError(t, other.Append("INBOX", letters[1]))

@@ -1,20 +1,26 @@
-// Command hotline tries, measures and shows the pool on any server that one of
-// its drivers speaks with.
+// Command hotline tests servers, and demonstrates and measures the pool with them.
 //
-//	hotline demo                   a pool on a server that crashes, in 15 seconds
-//	hotline ping DSN [-n 5]        connect, describe the server, make round trips
-//	hotline bench DSN [-c 64] [-d 10s] [--json] [--pool-only]
-//	                               the pool against a connect per request
+//	hotline demo [--for 15s] [--listen HOST:PORT]
+//	                               Show how a pool handles a server crash.
+//	hotline ping DSN [-n 5] [--json]
+//	                               Connect, describe the server, make round trips.
+//	hotline bench DSN [-c 64] [-d 10s] [--json] [--pool-only] [--listen HOST:PORT]
+//	                               Compare the pool with a connect per request.
 //	hotline serve tcp|tls|imap [--addr 127.0.0.1:0]
-//	                               a server to try these on
+//	                               Run a server to try the others with.
+//	hotline fleet DSN [--watch]    Show which processes have the connections of a budget.
+//	hotline help [COMMAND]         Print how to use it.
+//	hotline --version              Print the version.
 //
-// The driver is the one that is registered under the scheme of the DSN.
-// Parameters of the DSN that begin with pool_ set up the pool.
+// The scheme of the DSN is the name of the driver. Parameters of the DSN that begin with
+// pool_ configure the pool.
 //
-// The exit code is 0 if all went well, 1 if something failed, and 2 if the
-// command line or the DSN is wrong. Whatever is not 0 comes with one line on
-// standard error, which begins with "hotline: " and holds no secret of the DSN.
-// Progress is shown on standard error if that is a terminal.
+// With --listen, demo and bench serve a page that shows the pool at work, and print its
+// address.
+//
+// The exit code is 0 for success, 1 for a failure, and 2 if the command line or the DSN
+// is wrong. On failure, standard error gets one line, which begins with "hotline: " and
+// contains no secret of the DSN. If standard error is a terminal, it shows progress.
 package main
 
 import (

@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// result is what a run of the command leaves.
+// result is the exit code and the output of a run of the command.
 type result struct {
 	code     int
 	out, err string
@@ -46,8 +46,8 @@ func (r result) wantSuccess(t *testing.T) {
 	require.Empty(t, r.err)
 }
 
-// serve starts a PING server that the end of the test closes, and returns it
-// with a DSN for it.
+// serve starts a PING server, which the end of the test closes, and returns it and a DSN
+// for it.
 func serve(t *testing.T, protocol func(net.Listener)) (server *testserver.Server, dsn string) {
 	t.Helper()
 	server, err := testserver.Start(testserver.TCP, "127.0.0.1:0", protocol)
@@ -56,7 +56,7 @@ func serve(t *testing.T, protocol func(net.Listener)) (server *testserver.Server
 	return server, "tcp://" + server.Addr() + "?ping=PING%0A&pong=PONG%0A"
 }
 
-// silent is a protocol of a server that answers nothing.
+// silent serves connections without answering.
 func silent(ln net.Listener) {
 	var conns []net.Conn
 	for {
@@ -71,7 +71,7 @@ func silent(ln net.Listener) {
 	}
 }
 
-// refused returns an address where nobody listens.
+// refused returns an address where nothing listens.
 func refused(t *testing.T) string {
 	t.Helper()
 	server, _ := serve(t, silent)

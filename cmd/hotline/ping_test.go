@@ -33,6 +33,8 @@ $`, r.out)
 	assert.Equal(t, 1, server.Stats().Accepted)
 	hotline(t.Context(), "ping", dsn, "-n", "2").wantSuccess(t)
 	assert.EqualValues(t, 7, ping.Requests())
+	hotline(t.Context(), "ping", dsn+"&connect_ping=true").wantSuccess(t)
+	assert.EqualValues(t, 7+6, ping.Requests(), "with the ping of Connect that the DSN turns on")
 }
 
 func TestPingReportsWhatItMeasured(t *testing.T) {
@@ -54,7 +56,7 @@ func TestPingSaysWhenThereAreNoRoundTrips(t *testing.T) {
 	server, _ := serve(t, silent)
 	r := hotline(t.Context(), "ping", "tcp://"+server.Addr())
 	r.wantSuccess(t)
-	assert.Contains(t, r.out, "\nthe socket is open; for round trips, give the DSN ping= and pong=\n")
+	assert.Contains(t, r.out, "\nthe socket is open; for round trips, add ping= and pong= to the DSN\n")
 	assert.NotContains(t, r.out, "min")
 }
 
@@ -72,12 +74,26 @@ func TestPingWorksWithEachDriver(t *testing.T) {
 	assert.EqualValues(t, 10, ping.Requests())
 }
 
-func TestPingTakesPoolParametersOut(t *testing.T) {
+func TestPingOfSeveralHostsReachesOneThatIsUp(t *testing.T) {
+	ping := new(testserver.Ping)
+	down, _ := serve(t, silent)
+	down.Close()
+	up, _ := serve(t, ping.Serve)
+	hosts := down.Addr() + "," + up.Addr()
+	r := hotline(t.Context(), "ping", "tcp://"+hosts+pinging)
+	r.wantSuccess(t)
+	assert.Contains(t, r.out, "tcp "+hosts+": connected in ")
+	assert.EqualValues(t, 5, ping.Requests(), "none by Connect")
+	r = hotline(t.Context(), "ping", "tcp://"+hosts)
+	assert.Contains(t, r.out, "add ping= and pong= to the DSN")
+}
+
+func TestPingRemovesPoolParameters(t *testing.T) {
 	_, dsn := serve(t, new(testserver.Ping).Serve)
 	hotline(t.Context(), "ping", dsn+"&pool_max_open=3").wantSuccess(t)
 }
 
-func TestPingConnectsOnceWhateverAPoolIsToKeepReady(t *testing.T) {
+func TestPingConnectsOnceWhateverMinIdleIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := drivertest.NewFake(t)
 		drivertest.Register(t, "fake", fake)
@@ -89,21 +105,21 @@ func TestPingConnectsOnceWhateverAPoolIsToKeepReady(t *testing.T) {
 func TestPingFailures(t *testing.T) {
 	dead, _ := serve(t, silent)
 	shut, _ := serve(t, (&testserver.Ping{User: "ada", Password: "secret"}).Serve)
+	mail, _ := serve(t, testserver.NewIMAP("ada", "secret").Serve)
 	down := refused(t)
 	for _, tc := range []struct {
-		name, dsn, want string
+		name, dsn, timeout, want string
 	}{
-		{"refused", "tcp://" + down, "tcp: connect to " + down + ": dial tcp " + down},
-		{"no answer to the ping", "tcp://" + dead.Addr() + pinging,
+		{"refused", "tcp://" + down, "1m", "tcp: connect to " + down + ": dial tcp " + down},
+		{"no answer to the ping", "tcp://" + dead.Addr() + pinging, "300ms",
 			"round trip 1 of 5: tcp: ping " + dead.Addr() + ": "},
-		{"no answer to the login", "demo://ada:secret@" + dead.Addr(), "tcp: handshake with " + dead.Addr() + ": "},
-		{"a wrong password", "demo://ada:wrong@" + shut.Addr(),
-			"tcp: handshake with " + shut.Addr() + ": login refused: ERR wrong user or password\n"},
-		{"a wrong answer", "tcp://" + shut.Addr() + pinging,
+		{"no answer to the login", "imap://ada:secret@" + dead.Addr() + "?tls=none", "300ms", "imap: greeting on " + dead.Addr() + ": "},
+		{"a wrong password", "imap://ada:wrong@" + mail.Addr() + "?tls=none", "1m", "imap: login by PLAIN on " + mail.Addr() + ": "},
+		{"a wrong answer", "tcp://" + shut.Addr() + pinging, "1m",
 			"round trip 1 of 5: tcp: ping " + shut.Addr() + `: the answer begins with "ERR w", want "PONG\n"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			hotline(t.Context(), "ping", tc.dsn, "-t", "50ms").wantFailure(t, exitFailed, tc.want)
+			hotline(t.Context(), "ping", tc.dsn, "-t", tc.timeout).wantFailure(t, exitFailed, tc.want)
 		})
 	}
 }
@@ -152,7 +168,7 @@ func TestTargetIsNamedByTheDriversAdvice(t *testing.T) {
 	assert.Contains(t, hotline(t.Context(), "ping", "FAKE://ada:secret@host").out, "fake of ada: connected in ")
 }
 
-func TestPingPassesTheDSNOnAsItIs(t *testing.T) {
+func TestPingPassesTheDSNOnUnchanged(t *testing.T) {
 	fake := drivertest.NewFake(t)
 	drivertest.Register(t, "fake", fake)
 	hotline(t.Context(), "ping", "fake://ada:p?w@tcp(host)/db?pool_max_open=2&x=1").wantSuccess(t)

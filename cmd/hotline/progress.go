@@ -2,14 +2,12 @@ package main
 
 import (
 	"io"
-	"os"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 )
 
-// progress is a bar that fills as time passes. A nil one shows nothing.
+// progress is a bar that fills as time passes. A nil progress shows nothing.
 type progress struct {
 	bar           *progressbar.ProgressBar
 	stop, stopped chan struct{}
@@ -17,14 +15,13 @@ type progress struct {
 
 // newProgress starts a bar on w that is full after d, if w is a terminal.
 func newProgress(w io.Writer, d time.Duration) *progress {
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	if !isTerminal(w) {
 		return nil
 	}
 	return startProgress(w, d)
 }
 
-// startProgress starts a bar that end takes away.
+// startProgress starts a bar. end removes it.
 func startProgress(w io.Writer, d time.Duration) *progress {
 	p := &progress{
 		bar: progressbar.NewOptions64(d.Milliseconds(),
@@ -42,8 +39,8 @@ func startProgress(w io.Writer, d time.Duration) *progress {
 	return p
 }
 
-// fill draws the bar ten times a second. It stops short of full, because the
-// bar would vanish.
+// fill draws the bar ten times a second. It never fills it completely, because the bar
+// would vanish.
 func (p *progress) fill(began time.Time, d time.Duration) {
 	defer close(p.stopped)
 	ticker := time.NewTicker(100 * time.Millisecond)
@@ -51,21 +48,21 @@ func (p *progress) fill(began time.Time, d time.Duration) {
 	for {
 		select {
 		case <-ticker.C:
-			_ = p.bar.Set64(min(time.Since(began), d-1).Milliseconds()) // a bar that can't be drawn is no loss
+			_ = p.bar.Set64(min(time.Since(began), d-1).Milliseconds()) // it does not matter if the bar can't be drawn
 		case <-p.stop:
 			return
 		}
 	}
 }
 
-// stage says what is going on.
+// stage shows text beside the bar.
 func (p *progress) stage(text string) {
 	if p != nil {
 		p.bar.Describe(text)
 	}
 }
 
-// end takes the bar away.
+// end removes the bar.
 func (p *progress) end() {
 	if p == nil {
 		return

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// lockedBuffer is a terminal that a test can read while the bar is drawn.
+// lockedBuffer stands for a terminal. A test can read it while the bar is drawn.
 type lockedBuffer struct {
 	mu     sync.Mutex
 	buffer bytes.Buffer
@@ -39,7 +39,7 @@ func TestProgressFillsAsTimePasses(t *testing.T) {
 		<-time.After(5 * time.Second)
 		synctest.Wait()
 		assert.Contains(t, out.String(), " 50% |███████████████               |  pool")
-		<-time.After(time.Minute) // it takes longer than was thought
+		<-time.After(time.Minute) // it takes longer than expected
 		p.stage("connect per request")
 		<-time.After(time.Second)
 		synctest.Wait()

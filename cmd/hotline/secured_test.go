@@ -30,7 +30,7 @@ func serveTLS(t *testing.T, change func(*tls.Config)) (*testserver.Server, strin
 	return server, "tls://" + server.Addr() + pinging + "&ca=" + url.QueryEscape(file)
 }
 
-func TestPingOverTLSSaysWhatWasAgreedOn(t *testing.T) {
+func TestPingOverTLSDescribesTheConnection(t *testing.T) {
 	const d = `\d+(\.\d+)?(ns|µs|ms|s)`
 	for name, tc := range map[string]struct {
 		change func(*tls.Config)
@@ -40,7 +40,7 @@ func TestPingOverTLSSaysWhatWasAgreedOn(t *testing.T) {
 		"TLS 1.3": {func(*tls.Config) {}, "TLS 1.3 with TLS_", "by resuming the session"},
 		"TLS 1.2": {func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }, "TLS 1.2 with TLS_ECDHE_ECDSA_", "by resuming the session"},
 		"no tickets": {func(c *tls.Config) { c.SessionTicketsDisabled = true }, "TLS 1.3 with TLS_",
-			"by a full handshake, the server resumes no session"},
+			"with a full handshake; the server does not resume sessions"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, dsn := serveTLS(t, tc.change)
@@ -75,5 +75,5 @@ func TestTheCertificateThatExpiresFirstCounts(t *testing.T) {
 	describeTLS(&out, tls.ConnectionState{Version: tls.VersionTLS12, PeerCertificates: []*x509.Certificate{
 		{NotAfter: now.Add(1000 * 24 * time.Hour)}, {NotAfter: now.Add(36 * time.Hour)}, {NotAfter: now.Add(100 * 24 * time.Hour)},
 	}})
-	assert.Contains(t, out.String(), "the server's certificate expires on "+now.Add(36*time.Hour).Format(time.DateOnly)+", in 1 days\n")
+	assert.Contains(t, out.String(), "the server's certificate expires on "+now.Add(36*time.Hour).Format(time.DateOnly)+", in 1 day\n")
 }

@@ -4,45 +4,38 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/hotline-go/hotline/internal/testcert"
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
-// serveCommand is hotline serve, a command per protocol.
+// serveCommand is hotline serve. It has a command per protocol.
 type serveCommand struct {
-	TCP serveTCPCommand `cmd:"" name:"tcp" help:"Lines over TCP: PING is answered by PONG, ECHO text by the text."`
-	TLS serveTLSCommand `cmd:"" name:"tls" help:"The same over TLS, with a certificate made for the occasion."`
+	TCP serveTCPCommand `cmd:"" name:"tcp" help:"Serve a line protocol over TCP: it answers PING with PONG, and ECHO text with the text."`
+	TLS serveTLSCommand `cmd:"" name:"tls" help:"Serve the same protocol over TLS, with a new certificate."`
 
-	IMAP serveIMAPCommand `cmd:"" name:"imap" help:"A mailbox with a few messages, over TLS, with a password made for the occasion."`
+	IMAP serveIMAPCommand `cmd:"" name:"imap" help:"Serve a mailbox with a few messages over TLS, with a new certificate and password."`
 }
 
-// listening is what all of them have.
+// listening has the flags of all serve commands.
 type listening struct {
-	Addr string `default:"127.0.0.1:0" help:"Where to listen; port 0 is any that is free."`
+	Addr string `default:"127.0.0.1:0" help:"Address to listen on. Port 0 means any free port."`
 }
 
-// Validate is called by kong. A DSN that was given by mistake holds a password.
-func (l listening) Validate() error {
-	if _, _, err := net.SplitHostPort(l.Addr); err != nil || strings.ContainsAny(l.Addr, "/@") {
-		return errors.New("--addr: want host:port, as in 127.0.0.1:2485")
-	}
-	return nil
-}
+// Validate is called by kong.
+func (l listening) Validate() error { return checkAddress("--addr", l.Addr) }
 
 // serveTCPCommand is hotline serve tcp.
 type serveTCPCommand struct {
 	listening
 }
 
-// Run serves until ctx ends, which is no failure.
+// Run serves until ctx ends, and then returns nil.
 func (c *serveTCPCommand) Run(ctx context.Context, con console) error {
 	ping := new(testserver.Ping)
 	dsn := func(addr string) string { return "tcp://" + addr + pinging }
@@ -54,8 +47,8 @@ type serveTLSCommand struct {
 	listening
 }
 
-// Run serves until ctx ends, which is no failure. Until then there is a file
-// with the authority of the server's certificate.
+// Run serves until ctx ends, and then returns nil. Until then there is a file with the
+// authority of the server's certificate.
 func (c *serveTLSCommand) Run(ctx context.Context, con console) error {
 	config, ca, remove, err := newAuthority()
 	if err != nil {
@@ -72,9 +65,9 @@ type serveIMAPCommand struct {
 	listening
 }
 
-// Run serves until ctx ends, which is no failure. Until then there is a file
-// with the authority of the server's certificate. The DSN that it prints holds
-// the password, which is for this one run.
+// Run serves until ctx ends, and then returns nil. Until then there is a file with the
+// authority of the server's certificate. It prints a DSN with the password, which is
+// valid only for this run.
 func (c *serveIMAPCommand) Run(ctx context.Context, con console) error {
 	config, ca, remove, err := newAuthority()
 	if err != nil {
@@ -89,22 +82,22 @@ func (c *serveIMAPCommand) Run(ctx context.Context, con console) error {
 	dsn := func(addr string) string {
 		return "imaps://ada:" + password + "@" + addr + "/INBOX?ca=" + url.QueryEscape(ca)
 	}
-	logins := func() string { return grouped(int64(mail.Logins())) + " logins" }
+	logins := func() string { return count(mail.Logins(), "login") }
 	return offer{overTLS(mail.Serve, config), dsn, logins}.serve(ctx, con, c.Addr)
 }
 
-// overTLS is protocol behind TLS.
+// overTLS returns protocol over TLS.
 func overTLS(protocol func(net.Listener), config *tls.Config) func(net.Listener) {
 	return func(ln net.Listener) { protocol(tls.NewListener(ln, config)) }
 }
 
-// requestsOf returns the served of an offer of ping.
+// requestsOf returns offer.served for ping.
 func requestsOf(ping *testserver.Ping) func() string {
-	return func() string { return grouped(ping.Requests()) + " requests" }
+	return func() string { return count(ping.Requests(), "request") }
 }
 
-// newAuthority makes a configuration for a server on loopback, and a file with
-// the authority of its certificate.
+// newAuthority makes a TLS configuration for a server on loopback, and a file with the
+// authority of its certificate.
 func newAuthority() (config *tls.Config, file string, remove func(), err error) {
 	dir, err := os.MkdirTemp("", "hotline")
 	if err != nil {
@@ -119,28 +112,28 @@ func newAuthority() (config *tls.Config, file string, remove func(), err error) 
 	return ca.ServerConfig(), file, func() { _ = os.RemoveAll(dir) }, nil
 }
 
-// pinging are the parameters of a DSN that make Ping a round trip.
+// pinging has the DSN parameters that make Ping a round trip.
 const pinging = "?ping=PING%0A&pong=PONG%0A"
 
-// offer is what hotline serve serves.
+// offer is a server of hotline serve.
 type offer struct {
 	protocol func(net.Listener)
 	dsn      func(addr string) string
-	served   func() string // how much of what
+	served   func() string // what was served so far, such as "3 requests"
 }
 
-// serve serves until ctx ends. It prints the DSN first, and at the end what was
-// served.
+// serve serves until ctx ends. It first prints the DSN, in quotes for a shell, and at the
+// end what was served. A DSN has no quotes itself: it is escaped.
 func (o offer) serve(ctx context.Context, con console, addr string) error {
 	server, err := testserver.Start(testserver.TCP, addr, o.protocol)
 	if err != nil {
-		return err
+		return fmt.Errorf("--addr: %w", err)
 	}
-	fmt.Fprintf(con.out, "address  %s\nDSN      %s\n", server.Addr(), o.dsn(server.Addr()))
+	fmt.Fprintf(con.out, "address  %s\nDSN      '%s'\n", server.Addr(), o.dsn(server.Addr()))
 	<-ctx.Done()
 	server.Close()
 	stats := server.Stats()
-	fmt.Fprintf(con.out, "served   %s on %s connections, at most %s at once\n",
-		o.served(), grouped(int64(stats.Accepted)), grouped(int64(stats.Most)))
+	fmt.Fprintf(con.out, "served   %s on %s, at most %s at once\n",
+		o.served(), count(stats.Accepted, "connection"), grouped(int64(stats.Most)))
 	return nil
 }

@@ -14,12 +14,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/hotline-go/hotline/internal/dsn"
+	"github.com/hotline-go/hotline/driver/dsn"
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
-// served reads what hotline serve prints first, and returns the DSN, which is
-// as it is to be for the protocol.
+// served reads the first output of hotline serve, and returns the DSN, which must have
+// the form for the protocol.
 func served(t *testing.T, protocol string, out *bufio.Reader) (dsn string) {
 	t.Helper()
 	address, err := out.ReadString('\n')
@@ -27,7 +27,8 @@ func served(t *testing.T, protocol string, out *bufio.Reader) (dsn string) {
 	require.Regexp(t, `^address  127\.0\.0\.1:\d+\n$`, address)
 	line, err := out.ReadString('\n')
 	require.NoError(t, err)
-	dsn = strings.TrimSpace(strings.TrimPrefix(line, "DSN      "))
+	require.Regexp(t, `^DSN      '[^']+'\n$`, line)
+	dsn = strings.Split(line, "'")[1]
 	want := map[string]string{
 		"tcp":  `tcp://ADDR\?ping=PING%0A&pong=PONG%0A`,
 		"tls":  `tls://ADDR\?ping=PING%0A&pong=PONG%0A&ca=\S+`,
@@ -78,7 +79,7 @@ func TestServePrintsADSNAndServesUntilItIsInterrupted(t *testing.T) {
 func TestServeReportsAnAddressThatIsTaken(t *testing.T) {
 	server, _ := serve(t, new(testserver.Ping).Serve)
 	r := hotline(t.Context(), "serve", "tcp", "--addr", server.Addr())
-	r.wantFailure(t, exitFailed, "testserver: listen tcp "+server.Addr()+": ")
+	r.wantFailure(t, exitFailed, "--addr: listen tcp "+server.Addr()+": ")
 	assert.Empty(t, r.out)
 }
 

@@ -6,32 +6,32 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// tally is what came of a load. One goroutine at a time uses it.
+// tally is the result of a load. One goroutine uses it at a time.
 type tally struct {
 	elapsed time.Duration
 	errors  int64
 	first   error // the earliest
 	firstAt time.Time
 
-	// In nanoseconds, of requests that succeeded. total is get, use, and what
-	// comes after: the release or the close.
+	// Times of successful requests, in nanoseconds. total is the sum of get, use, and
+	// the release or close.
 	get, use, total *hdrhistogram.Histogram
 }
 
-// longest is what longer times count as.
+// longest is the longest time counted. Longer times count as this.
 const longest = time.Hour
 
 func newTally() *tally {
 	h := func() *hdrhistogram.Histogram {
-		return hdrhistogram.New(1, int64(longest), 2) // within 1 %, 36 KiB
+		return hdrhistogram.New(1, int64(longest), 2) // accurate to within 1 %; 36 KiB
 	}
 	return &tally{get: h(), use: h(), total: h()}
 }
 
-// requests is the number of those that succeeded.
+// requests returns the number of successful requests.
 func (t *tally) requests() int64 { return t.total.TotalCount() }
 
-// perSecond is the rate of requests that succeeded.
+// perSecond returns the rate of successful requests.
 func (t *tally) perSecond() float64 {
 	if t.elapsed <= 0 {
 		return 0
@@ -46,7 +46,7 @@ func (t *tally) succeeded(get, use, total time.Duration) {
 }
 
 func record(h *hdrhistogram.Histogram, d time.Duration) {
-	_ = h.RecordValue(int64(min(d, longest))) // it fails on what is out of range
+	_ = h.RecordValue(int64(min(d, longest))) // fails only for values out of range
 }
 
 func (t *tally) failed(at time.Time, err error) {
@@ -56,7 +56,7 @@ func (t *tally) failed(at time.Time, err error) {
 	}
 }
 
-// add counts other as well.
+// add adds the counts of other.
 func (t *tally) add(other *tally) {
 	t.get.Merge(other.get)
 	t.use.Merge(other.use)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,17 +9,20 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
+
 	"github.com/hotline-go/hotline/driver"
-	"github.com/hotline-go/hotline/internal/dsn"
+	"github.com/hotline-go/hotline/driver/dsn"
+	"github.com/hotline-go/hotline/driver/endpoints"
 	"github.com/hotline-go/hotline/pool"
 )
 
-// target is what a DSN names.
+// target is the server in a DSN.
 type target struct {
-	scheme    string // and name of the driver
-	dsn       string // whole, with its secrets
+	scheme    string // also the name of the driver
+	dsn       string // the whole DSN, with its secrets
 	connector driver.Connector
-	name      string // for people; no secrets
+	name      string // for output; no secrets
 }
 
 // pinger is a connection that can make a round trip.
@@ -27,60 +31,58 @@ type pinger interface {
 	driver.Pinger
 }
 
-// openTarget finds the driver for text, and what is wrong with text. It does
-// not dial.
+// openTarget opens a connector for the DSN text, and checks the form of its pool
+// parameters. It does not dial.
 func openTarget(text string) (*target, error) {
 	scheme, _, ok := strings.Cut(text, "://")
 	if !ok {
-		return nil, usageError{errors.New("the DSN has no scheme; want one as in tcp://127.0.0.1:2485")}
+		return nil, usageError{errors.New("the DSN has no scheme; want a URL such as tcp://127.0.0.1:2485")}
 	}
 	scheme = strings.ToLower(scheme)
 	if known := driver.Drivers(); !slices.Contains(known, scheme) {
-		return nil, usageError{fmt.Errorf("no driver for %.20q; there are %s", scheme, strings.Join(known, ", "))}
+		return nil, usageError{fmt.Errorf("no driver for %.20q; the drivers are %s", scheme, strings.Join(known, ", "))}
 	}
 	var settings pool.Config
 	rest, err := settings.CutDSN(text)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	connector, err := driver.OpenConnector(scheme, rest)
+	connector, err := endpoints.Open(scheme, connectOnly(scheme, rest), logr.Discard())
 	if err != nil {
 		return nil, usageError{err}
 	}
-	checked, err := pool.New[pinger](unconnected{connector}, settings)
-	if err != nil {
-		return nil, usageError{err}
-	}
-	_ = checked.Close()
 	t := &target{scheme: scheme, dsn: text, connector: connector, name: scheme}
-	if name := adviceOf(connector).Name; name != "" {
-		t.name = name
+	if a, ok := connector.(driver.Advisor); ok {
+		t.name = cmp.Or(a.Advice().Name, scheme)
 	}
 	return t, nil
 }
 
-// unconnected is a connector whose pool can be checked without connecting.
-type unconnected struct{ driver.Connector }
+// socketDrivers are the drivers whose ping is set in the DSN.
+var socketDrivers = []string{"tcp", "unix", "tls"}
 
-func (unconnected) Connect(context.Context) (driver.Conn, error) {
-	return nil, errors.New("not meant to connect")
-}
-
-func (u unconnected) Advice() driver.Advice { return adviceOf(u.Connector) }
-
-// adviceOf returns what c recommends to a pool, if anything.
-func adviceOf(c driver.Connector) driver.Advice {
-	if a, ok := c.(driver.Advisor); ok {
-		return a.Advice()
+// connectOnly turns off the ping that Connect makes, unless the DSN sets it: the commands
+// make round trips themselves, and time a connect without one.
+func connectOnly(scheme, text string) string {
+	_, params, err := dsn.Cut(text, "")
+	if err != nil || !slices.Contains(socketDrivers, scheme) {
+		return text
 	}
-	return driver.Advice{}
+	if _, set := params["connect_ping"]; set {
+		return text
+	}
+	separator := "?"
+	if strings.Contains(text, "?") {
+		separator = "&"
+	}
+	return text + separator + "connect_ping=false"
 }
 
-// looksOnly reports whether a Ping of the target looks at the socket and asks
-// the peer nothing, so that its time means nothing.
-func (t *target) looksOnly() bool {
-	u, err := dsn.Parse(t.dsn)
-	return err == nil && u.Params["ping"] == "" && slices.Contains([]string{"tcp", "unix", "tls"}, u.Scheme)
+// checksSocketOnly reports whether a Ping of the target only checks the socket, so that
+// its time means nothing.
+func (t *target) checksSocketOnly() bool {
+	_, params, err := dsn.Cut(t.dsn, "")
+	return err == nil && params["ping"] == "" && slices.Contains(socketDrivers, t.scheme)
 }
 
 // connect opens one connection.
@@ -110,7 +112,7 @@ func roundTrip(ctx context.Context, c pinger, timeout time.Duration) (time.Durat
 	return time.Since(began), nil
 }
 
-// explain adds to err that it was the time limit that made it.
+// explain adds the time limit to err if that caused it.
 func explain(ctx context.Context, err error, timeout time.Duration) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return fmt.Errorf("%w (after --timeout %v)", err, timeout)

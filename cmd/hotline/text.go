@@ -18,6 +18,16 @@ func short(d time.Duration) string {
 	return d.Round(unit).String()
 }
 
+// cell prints d with one decimal and a unit of two letters, so that the points of a column
+// are in line.
+func cell(d time.Duration) string {
+	unit, names := time.Nanosecond, []string{"ns", "µs", "ms", " s"}
+	for d >= 1000*unit && len(names) > 1 {
+		unit, names = 1000*unit, names[1:]
+	}
+	return fmt.Sprintf("%.1f%s", float64(d)/float64(unit), names[0])
+}
+
 // grouped prints n with commas between the thousands.
 func grouped(n int64) string {
 	s := strconv.FormatInt(n, 10)
@@ -27,10 +37,22 @@ func grouped(n int64) string {
 	return s
 }
 
-// lineWidth is how much fits on a line of any terminal.
+// count prints n and the noun, in the plural unless n is 1.
+func count[N int | int64](n N, noun string) string {
+	text := grouped(int64(n)) + " " + noun
+	switch {
+	case n == 1:
+		return text
+	case strings.HasSuffix(noun, "s"):
+		return text + "es"
+	}
+	return text + "s"
+}
+
+// lineWidth fits on any terminal.
 const lineWidth = 78
 
-// printWords prints words on lines that are indented.
+// printWords prints words on indented lines.
 func printWords(w io.Writer, words []string) {
 	line := " "
 	for _, word := range words {
@@ -43,8 +65,8 @@ func printWords(w io.Writer, words []string) {
 	fmt.Fprintln(w, line)
 }
 
-// printTable prints rows in columns: the first to the left, the others to the
-// right. A row may be shorter than others.
+// printTable prints rows in columns, the first aligned left, the others right. Rows may
+// have different lengths. The first is the header.
 func printTable(w io.Writer, rows [][]string) {
 	var widths []int
 	for _, row := range rows {
@@ -55,7 +77,7 @@ func printTable(w io.Writer, rows [][]string) {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
-	for _, row := range rows {
+	for i, row := range rows {
 		var line strings.Builder
 		for i, cell := range row {
 			padding := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
@@ -65,6 +87,10 @@ func printTable(w io.Writer, rows [][]string) {
 				line.WriteString("  " + padding + cell)
 			}
 		}
-		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
+		text := strings.TrimRight(line.String(), " ")
+		if i == 0 {
+			text = paint(w, bold, text)
+		}
+		fmt.Fprintln(w, text)
 	}
 }

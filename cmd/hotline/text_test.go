@@ -26,12 +26,26 @@ func TestShortHasThreeDigits(t *testing.T) {
 	}
 }
 
+func TestCellsHaveOneDecimalAndAUnitOfTwoLetters(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0.0ns", 999: "999.0ns", 1234: "1.2µs", 60 * time.Millisecond: "60.0ms", 100_100_000: "100.1ms", 90 * time.Second: "90.0 s",
+	} {
+		assert.Equal(t, want, cell(d))
+	}
+}
+
 func TestGroupedHasCommas(t *testing.T) {
 	for n, want := range map[int64]string{
 		0: "0", 999: "999", 1000: "1,000", 123456: "123,456", 1234567: "1,234,567", -999: "-999", -1234567: "-1,234,567",
 	} {
 		assert.Equal(t, want, grouped(n))
 	}
+}
+
+func TestOneIsSingular(t *testing.T) {
+	assert.Equal(t, "1 request", count(1, "request"))
+	assert.Equal(t, "0 requests", count(0, "request"))
+	assert.Equal(t, "1,000 processes", count(int64(1000), "process"))
 }
 
 func TestWordsAreWrapped(t *testing.T) {
@@ -42,8 +56,8 @@ func TestWordsAreWrapped(t *testing.T) {
 	}{
 		{"on one line", []string{"a", "b"}, "  a b\n"},
 		{"as many as fit", []string{strings.Repeat("a", 70), "bbbbb", "c"}, "  " + strings.Repeat("a", 70) + " bbbbb\n  c\n"},
-		{"none that fits", []string{strings.Repeat("b", 100)}, "  " + strings.Repeat("b", 100) + "\n"},
-		{"one that never fits", []string{"a", strings.Repeat("b", 100), "c"}, "  a\n  " + strings.Repeat("b", 100) + "\n  c\n"},
+		{"a single word that is too long", []string{strings.Repeat("b", 100)}, "  " + strings.Repeat("b", 100) + "\n"},
+		{"a word that is too long", []string{"a", strings.Repeat("b", 100), "c"}, "  a\n  " + strings.Repeat("b", 100) + "\n  c\n"},
 	} {
 		var out bytes.Buffer
 		printWords(&out, tc.words)

@@ -14,7 +14,7 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// broken is a driver with one fault, in breach of one rule.
+// broken is a driver with one fault that breaks one rule.
 type broken struct {
 	rule, fault string
 	wrap        func(testing.TB, *plainConnector) driver.Connector
@@ -28,7 +28,7 @@ type connector struct {
 
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) { return c.connect(ctx) }
 
-// wrapped makes something else of each connection.
+// wrapped returns p with wrap applied to each connection.
 func wrapped(p *plainConnector, wrap func(*plainConn) driver.Conn) driver.Connector {
 	return &connector{p, func(ctx context.Context) (driver.Conn, error) {
 		c, err := p.login(ctx, ctx)
@@ -39,14 +39,14 @@ func wrapped(p *plainConnector, wrap func(*plainConn) driver.Conn) driver.Connec
 	}}
 }
 
-// breaks is wrapped as the table wants it.
+// breaks is wrapped in the form that the table needs.
 func breaks(wrap func(testing.TB, *plainConn) driver.Conn) func(testing.TB, *plainConnector) driver.Connector {
 	return func(t testing.TB, p *plainConnector) driver.Connector {
 		return wrapped(p, func(c *plainConn) driver.Conn { return wrap(t, c) })
 	}
 }
 
-// patched is a plainConn with other methods, where they are not nil.
+// patched is a plainConn with those methods replaced that are not nil.
 type patched struct {
 	*plainConn
 	patchedAsk      func(request, want string) error
@@ -56,6 +56,7 @@ type patched struct {
 	patchedValid    func() bool
 	patchedBind     func(context.Context) func()
 	patchedReceived func() int64
+	patchedSent     func() int64
 	patchedString   string
 }
 
@@ -108,6 +109,13 @@ func (p *patched) Received() int64 {
 	return p.plainConn.Received()
 }
 
+func (p *patched) Sent() int64 {
+	if p.patchedSent != nil {
+		return p.patchedSent()
+	}
+	return p.plainConn.Sent()
+}
+
 func (p *patched) String() string { return p.patchedString }
 
 var past = time.Unix(1, 0)
@@ -128,9 +136,6 @@ var brokenDrivers = []broken{
 			}
 			return newPlainConn(inner), nil
 		}}
-	}},
-	{"ConnectReturnsAReadyConnection", "has no driver", func(_ testing.TB, p *plainConnector) driver.Connector {
-		return ofDriver{p, nil}
 	}},
 	{"ConnectEndsWithItsContext", "logs in without it", func(_ testing.TB, p *plainConnector) driver.Connector {
 		return &connector{p, func(ctx context.Context) (driver.Conn, error) {
@@ -184,10 +189,10 @@ var brokenDrivers = []broken{
 	{"FullServerIsFull", "takes it for an outage", func(_ testing.TB, p *plainConnector) driver.Connector {
 		return onError(p, func(err error) error { return fmt.Errorf("no login: %v", err) })
 	}},
-	{"FullServerIsFull", "takes it for a wish to slow down", func(_ testing.TB, p *plainConnector) driver.Connector {
+	{"FullServerIsFull", "takes it for throttling", func(_ testing.TB, p *plainConnector) driver.Connector {
 		return onError(p, func(err error) error { return driver.Throttled(errors.New(err.Error()), time.Second) })
 	}},
-	{"FullServerIsFull", "takes it for a yes", func(_ testing.TB, p *plainConnector) driver.Connector {
+	{"FullServerIsFull", "takes it for success", func(_ testing.TB, p *plainConnector) driver.Connector {
 		return &connector{p, func(ctx context.Context) (driver.Conn, error) {
 			inner, err := p.dial(ctx)
 			if err != nil {
@@ -246,7 +251,7 @@ var brokenDrivers = []broken{
 			if connecting.Add(1) > 1 {
 				return nil, errors.New("busy")
 			}
-			<-time.After(time.Microsecond) // in fake time: until all the others have tried
+			<-time.After(time.Microsecond) // fake time: all the others have tried by then
 			return p.Connect(ctx)
 		}}
 	}},
@@ -284,7 +289,7 @@ var brokenDrivers = []broken{
 			},
 			patchedClose: func() error {
 				for !mu.TryLock() {
-					<-time.After(time.Second) // a blocked Lock would stop the fake time
+					<-time.After(time.Second) // a blocked Lock would stop fake time
 				}
 				defer mu.Unlock()
 				return c.Close()
@@ -314,13 +319,42 @@ var brokenDrivers = []broken{
 			return c.Close()
 		}}
 	})},
-	{"CloseLeavesNothing", "socket", breaks(func(t testing.TB, c *plainConn) driver.Conn {
+	{"CloseReachesThePeer", "leaves the socket", breaks(func(t testing.TB, c *plainConn) driver.Conn {
 		return &patched{plainConn: c, patchedClose: func() error {
 			c.closed.Store(true)
 			return c.SetDeadline(past)
 		}}
 	})},
-	{"PingMakesARoundTrip", "says yes", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+	{"CloseReachesThePeer", "closes later", breaks(func(t testing.TB, c *plainConn) driver.Conn {
+		end := until(t)
+		return &patched{plainConn: c, patchedClose: func() error {
+			if !c.closed.Swap(true) {
+				c.SetDeadline(past)
+				go closeLater(c, end)
+			}
+			return nil
+		}}
+	})},
+	{"CloseReachesThePeer", "closes later after a Ping without an answer", breaks(func(t testing.TB, c *plainConn) driver.Conn {
+		end := until(t)
+		var closing atomic.Bool
+		return &patched{plainConn: c,
+			patchedPing: func(ctx context.Context) error {
+				err := c.Ping(ctx)
+				if ctx.Err() != nil && !closing.Swap(true) {
+					go closeLater(c, end)
+				}
+				return err
+			},
+			patchedClose: func() error {
+				if closing.Load() {
+					return nil
+				}
+				return c.Close()
+			},
+		}
+	})},
+	{"PingMakesARoundTrip", "always succeeds", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
 		return &patched{plainConn: c, patchedPing: func(context.Context) error { return nil }}
 	})},
 	{"PingMakesARoundTrip", "only writes", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
@@ -377,7 +411,7 @@ var brokenDrivers = []broken{
 	{"ResetSessionCleansUp", "keeps the state", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
 		return &patched{plainConn: c, patchedReset: func(ctx context.Context) error {
 			c.SetDeadline(time.Time{})
-			defer c.received.Store(0)
+			defer func() { c.sent.Store(0); c.received.Store(0) }()
 			return c.Ping(ctx)
 		}}
 	})},
@@ -406,6 +440,17 @@ var brokenDrivers = []broken{
 			return c.ResetSession(context.Background())
 		}}
 	})},
+	{"NothingIsLeftOver", "ignores its buffer", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c,
+			patchedValid: c.alive,
+			patchedReset: func(ctx context.Context) error {
+				fresh := newPlainConn(c.Conn) // with another buffer
+				defer func() { c.sent.Store(0); c.received.Store(0) }()
+				return fresh.ResetSession(ctx)
+			},
+		}
+	})},
+	{"NothingIsLeftOver", "can't tell", breaks(func(_ testing.TB, c *plainConn) driver.Conn { return onlyAsks{c} })},
 	{"BindEndsBlockedIO", "does nothing", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
 		return &patched{plainConn: c, patchedBind: func(context.Context) func() { return func() {} }}
 	})},
@@ -418,13 +463,13 @@ var brokenDrivers = []broken{
 	{"UnbindEndsTheBinding", "does not wait", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
 		return &patched{plainConn: c, patchedBind: func(ctx context.Context) func() {
 			stop := context.AfterFunc(ctx, func() {
-				<-time.After(time.Millisecond) // in fake time: when nobody else can run
+				<-time.After(time.Millisecond) // fake time: all others are blocked by then
 				c.SetDeadline(past)
 			})
 			return func() { stop() }
 		}}
 	})},
-	{"BindsNest", "obeys the last alone", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+	{"BindsNest", "obeys only the last", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
 		unbind := func() {}
 		return &patched{plainConn: c, patchedBind: func(ctx context.Context) func() {
 			unbind()
@@ -432,7 +477,7 @@ var brokenDrivers = []broken{
 			return unbind
 		}}
 	})},
-	{"BindsNest", "obeys the first alone", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+	{"BindsNest", "obeys only the first", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
 		bound := false
 		return &patched{plainConn: c, patchedBind: func(ctx context.Context) func() {
 			if bound {
@@ -481,13 +526,20 @@ var brokenDrivers = []broken{
 	{"ReceivedCountsAnswers", "counts nothing", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
 		return &patched{plainConn: c, patchedReceived: func() int64 { return 0 }}
 	})},
-	{"ReceivedCountsAnswers", "is of no use after Close", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+	{"ReceivedCountsAnswers", "panics after Close", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
 		return &patched{plainConn: c, patchedReceived: func() int64 {
 			if c.closed.Load() {
 				panic("closed")
 			}
 			return c.Received()
 		}}
+	})},
+	{"SentCountsRequests", "counts the login", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		c.sent.Store(1)
+		return c
+	})},
+	{"SentCountsRequests", "counts nothing", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedSent: func() int64 { return 0 }}
 	})},
 	{"ErrBadConnMeansNothingWasDone", "calls all bad", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
 		return &patched{plainConn: c, patchedAsk: func(request, want string) error {
@@ -519,6 +571,31 @@ var brokenDrivers = []broken{
 			return c, err
 		}}
 	}},
+	{"WordsOfThePeerAreQuoted", "raw in Connect's error", func(_ testing.TB, p *plainConnector) driver.Connector {
+		return &connector{p, func(ctx context.Context) (driver.Conn, error) {
+			c, err := p.Connect(ctx)
+			return c, raw(err)
+		}}
+	}},
+	{"WordsOfThePeerAreQuoted", "raw in the error of a request", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedAsk: func(request, want string) error { return raw(c.ask(request, want)) }}
+	})},
+	{"WordsOfThePeerAreQuoted", "raw in the error of a Ping", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedPing: func(ctx context.Context) error { return raw(c.Ping(ctx)) }}
+	})},
+	{"WordsOfThePeerAreQuoted", "raw in the error of a ResetSession", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedReset: func(ctx context.Context) error { return raw(c.ResetSession(ctx)) }}
+	})},
+	{"WordsOfThePeerAreQuoted", "all of them", breaks(func(_ testing.TB, c *plainConn) driver.Conn {
+		return &patched{plainConn: c, patchedAsk: func(request, want string) error {
+			err := c.ask(request, want)
+			var answer answerError
+			if errors.As(err, &answer) {
+				return fmt.Errorf("%w: %q", err, string(answer))
+			}
+			return err
+		}}
+	})},
 	{"SecretsStaySecret", "in Connect's error", func(_ testing.TB, p *plainConnector) driver.Connector {
 		return &connector{p, func(ctx context.Context) (driver.Conn, error) {
 			c, err := p.Connect(ctx)
@@ -537,14 +614,11 @@ var brokenDrivers = []broken{
 	{"SecretsStaySecret", "in the connector under %#v", func(_ testing.TB, p *plainConnector) driver.Connector {
 		return &named{p, password}
 	}},
-	{"SecretsStaySecret", "in OpenConnector's error", func(_ testing.TB, p *plainConnector) driver.Connector {
-		return ofDriver{p, parsing{check: checkURL}}
-	}},
-	{"SecretsStaySecret", "in Open's error", func(_ testing.TB, p *plainConnector) driver.Connector {
-		return ofDriver{p, dialing{checkURL}}
+	{"SecretsStaySecret", "in the error about a DSN", func(_ testing.TB, p *plainConnector) driver.Connector {
+		return ofDSN{p, checkURL}
 	}},
 	{"SecretsStaySecret", "takes any DSN", func(_ testing.TB, p *plainConnector) driver.Connector {
-		return ofDriver{p, parsing{check: func(string) error { return nil }}}
+		return ofDSN{p, func(string) error { return nil }}
 	}},
 	{"SecretsStaySecret", "in the advice", func(_ testing.TB, p *plainConnector) driver.Connector {
 		return advisor{p}
@@ -554,7 +628,16 @@ var brokenDrivers = []broken{
 	})},
 }
 
-// onError is p, with the errors of a full server as change makes them.
+// raw shows an unexpected answer unquoted.
+func raw(err error) error {
+	var answer answerError
+	if errors.As(err, &answer) {
+		return fmt.Errorf("%w: %s", err, string(answer))
+	}
+	return err
+}
+
+// onError is p with change applied to the errors of a full server.
 func onError(p *plainConnector, change func(error) error) driver.Connector {
 	return &connector{p, func(ctx context.Context) (driver.Conn, error) {
 		c, err := p.Connect(ctx)
@@ -565,8 +648,24 @@ func onError(p *plainConnector, change func(error) error) driver.Connector {
 	}}
 }
 
-// typedNil is a connection also where there is none.
+// typedNil is a connection even if it holds a nil.
 type typedNil struct{ *plainConn }
+
+// closeLater closes c when an unanswered cancel request has timed out, or at the
+// end of the test.
+func closeLater(c *plainConn, end <-chan struct{}) {
+	select {
+	case <-time.After(time.Second):
+	case <-end:
+	}
+	c.Close()
+}
+
+// onlyAsks is a connection without the optional interfaces.
+type onlyAsks struct{ conn *plainConn }
+
+func (o onlyAsks) ask(request, want string) error { return o.conn.ask(request, want) }
+func (o onlyAsks) Close() error                   { return o.conn.Close() }
 
 // deadlined gets its old deadline back when it is reset.
 type deadlined struct {
@@ -589,7 +688,7 @@ type advisor struct{ *plainConnector }
 
 func (advisor) Advice() driver.Advice { return driver.Advice{Name: "depot " + password} }
 
-// named has a String method, which %#v does not ask.
+// named has a String method, which %#v does not call.
 type named struct {
 	*plainConnector
 	password string
@@ -614,26 +713,11 @@ func unused(c *plainConn, reset func() error) driver.Conn {
 	}
 }
 
-// ofDriver is the connector of another driver.
-type ofDriver struct {
+// ofDSN is a connector of a driver that checks its DSN with check.
+type ofDSN struct {
 	*plainConnector
-	driver driver.Driver
-}
-
-func (o ofDriver) Driver() driver.Driver { return o.driver }
-
-// dialing is a driver that checks its DSN when it opens a connection.
-type dialing struct{ check func(dsn string) error }
-
-func (d dialing) Open(dsn string) (driver.Conn, error) { return nil, d.check(dsn) }
-
-// parsing is one that checks it first.
-type parsing struct {
-	plainDriver
 	check func(dsn string) error
 }
-
-func (p parsing) OpenConnector(dsn string) (driver.Connector, error) { return nil, p.check(dsn) }
 
 func checkURL(dsn string) error {
 	_, err := url.Parse(dsn)

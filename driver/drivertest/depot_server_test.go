@@ -8,25 +8,28 @@ import (
 	"sync/atomic"
 )
 
-// What a depotServer wants to hear.
+// The login that a depotServer accepts.
 const (
 	user     = "ada"
 	password = "p4ss w0rd"
 )
 
-// depotServer is a server of goods in depots. Each request is a line, and so is
-// each answer. A connection logs in first; it may select a depot, whose goods
-// are then counted.
+// depotServer is a server that counts goods in depots. Each request is a line, and
+// so is each answer. A client logs in first; then it may select a depot and count
+// its goods. Before the login, every request is DENIED.
 //
-//	LOGIN user password -> OK, or FULL, or DENIED as for all that comes before a login
+//	LOGIN user password -> OK, or DENIED, or FULL, or other words
 //	SELECT depot -> OK      SELECTED -> depot      RESET -> OK
 //	COUNT item -> number    PING -> PONG           QUIT -> BYE
-type depotServer struct{ full atomic.Bool }
+type depotServer struct{ refusal atomic.Value } // a string; if empty, logins succeed
 
 // fill makes s full until makeRoom is called.
-func (s *depotServer) fill() (makeRoom func()) {
-	s.full.Store(true)
-	return func() { s.full.Store(false) }
+func (s *depotServer) fill() (makeRoom func()) { return s.refuse("FULL") }
+
+// refuse makes s answer each login with words until accept is called.
+func (s *depotServer) refuse(words string) (accept func()) {
+	s.refusal.Store(words)
+	return func() { s.refusal.Store("") }
 }
 
 // serveDepot serves c as a depotServer that is never full.
@@ -37,14 +40,15 @@ func (s *depotServer) serve(c net.Conn) {
 	loggedIn, selected := false, ""
 	for lines := bufio.NewScanner(c); lines.Scan(); {
 		verb, arg, _ := strings.Cut(lines.Text(), " ")
-		full := verb == "LOGIN" && s.full.Load()
-		if verb == "LOGIN" && !full {
+		refusal, _ := s.refusal.Load().(string)
+		refused := verb == "LOGIN" && refusal != ""
+		if verb == "LOGIN" && !refused {
 			loggedIn = arg == user+" "+password
 		}
 		answer := "OK"
 		switch {
-		case full:
-			answer = "FULL"
+		case refused:
+			answer = refusal
 		case !loggedIn:
 			answer = "DENIED"
 		case verb == "PING":

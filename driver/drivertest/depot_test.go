@@ -14,8 +14,8 @@ import (
 	"github.com/hotline-go/hotline/driver/drivertest"
 )
 
-// depotAt returns a connector for a depot server on loopback, which serves its
-// connections by handle.
+// depotAt returns a connector for a depot server on loopback that handles its
+// connections with handle.
 func depotAt(t *testing.T, userinfo string, handle func(net.Conn)) driver.Connector {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -52,7 +52,7 @@ func TestExampleDriverRefusesAWrongDSN(t *testing.T) {
 	}
 }
 
-// A line too many, in one packet with the answer, is not for the next request.
+// An extra line in the same packet as the answer must not answer the next request.
 func TestExampleDriverNoticesASurplusAnswer(t *testing.T) {
 	_, err := depotAt(t, "ada:secret", saying("OK\nsurplus\n")).Connect(t.Context())
 	assert.ErrorIs(t, err, conn.ErrUnread)
@@ -78,7 +78,7 @@ func TestExampleDriverNoticesASurplusAnswer(t *testing.T) {
 	assert.ErrorIs(t, c.ResetSession(t.Context()), conn.ErrUnread)
 }
 
-// saying serves a connection by giving each request the next of answers.
+// saying serves a connection: each request gets the next of answers.
 func saying(answers ...string) func(net.Conn) {
 	return func(c net.Conn) {
 		for lines := bufio.NewScanner(c); lines.Scan() && len(answers) > 0; answers = answers[1:] {
@@ -98,7 +98,7 @@ func TestExampleDriverSendsARequestOnOneLine(t *testing.T) {
 	assert.NoError(t, c.(*Depot).expect("", "SELECTED"))
 }
 
-// The program that ExampleSwap tests runs on the real driver as well.
+// The program that ExampleSwap tests also runs with the real driver.
 func TestShopRunsOnTheRealDriver(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

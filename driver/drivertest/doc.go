@@ -1,11 +1,9 @@
-// Package drivertest is for those who write drivers, and for those who test
-// programs that use them.
+// Package drivertest tests drivers, and helps to test programs that use them.
 //
 // # Test my driver
 //
 // [Run] checks a driver against the contract of package driver, rule by rule.
-// It wants a listener, a server that speaks the protocol, and one small
-// request:
+// It needs a listener, a server that speaks the protocol, and one small request:
 //
 //	func TestConformance(t *testing.T) {
 //		drivertest.Run(t, func(t testing.TB) drivertest.Subject {
@@ -20,28 +18,63 @@
 //			return drivertest.Subject{
 //				Connector: connector,
 //				Server:    drivertest.Serve(t, ln, drivertest.Each(serveDepot)),
-//				Exchange:  func(c driver.Conn) error { _, err := c.(*Depot).Count("bolts"); return err },
+//				Exchange:  func(c driver.Conn) error { return c.(*Depot).Ping(context.Background()) },
+//				Leftover:  leaveAnswer,
 //				Secrets:   []string{"p4ssword"},
 //			}
 //		})
 //	}
 //
-// The example of [Run] has all of that driver: a DSN with user and password,
-// a login that obeys the context of Connect, a refusal that is permanent, and
-// a session that is reset.
+// The example of [Run] has that whole driver: a DSN with user and password,
+// a login that obeys the context of Connect, a permanent refusal, and a session
+// that is reset.
 //
-// Each rule is a subtest. One that fails quotes the sentence of the contract
-// that is broken; one that does not apply is skipped and says why. Rules judge
-// by what the driver's caller and the server see: what is returned and when,
-// which connections the server still has, which goroutines are left. They wait
-// for events, up to 5 seconds, and never sleep. Everything that a rule calls
-// runs on goroutines of its own, so a driver that hangs fails the rule and not
-// the test run.
+// Each rule is a subtest. If it fails, it quotes the sentence of the contract
+// that is broken; if it does not apply, it is skipped and says why. Rules judge
+// only by what the driver's caller and the server can see: results and their
+// time, connections that the server still has, goroutines that are left. They
+// wait for events, up to 5 seconds. A rule calls the driver on separate
+// goroutines, so a driver that hangs fails the rule, not the whole test run.
+//
+// # What one holder leaves to the next
+//
+// A holder may leave while an answer is still unread. Two fields of the Subject
+// test for that. If they are missing, go test -v shows a line about it at the
+// end:
+//
+//   - Spoil leaves state of the session, such as an open transaction. After
+//     ResetSession, Fresh must find none.
+//   - Leftover leaves an answer: it makes two requests at once and reads one
+//     answer. After IsValid and ResetSession, as in a pool, the next request must
+//     get its own answer, unless one of them rejected the connection.
+//
+// What IsValid and ResetSession must do depends on where the answer waits:
+//
+//   - On the socket: ResetSession of conn.Conn finds it. A driver without
+//     conn.Conn checks the socket itself, or makes an exchange in ResetSession and
+//     fails if it gets a different answer.
+//   - In a buffer, such as a bufio.Reader: IsValid is false unless the buffer is
+//     empty. Checking the socket does not help.
+//   - With a goroutine that always reads: either it matches answers to requests by
+//     ID and drops the ones nobody waits for, or IsValid is false while a request
+//     has no answer. IsValid is also false once the goroutine has ended.
+//
+// # On a real server
+//
+// [Relay] sits between the driver and a running server. The Subject is then as
+// short as this:
+//
+//	server, address := drivertest.Relay(t, "tcp", "127.0.0.1:6379")
+//	return drivertest.Subject{
+//		Connector: newConnector(address),
+//		Server:    server,
+//		Exchange:  ping,
+//	}
 //
 // # Test my program without a server
 //
-// [Fake] is a driver and its server in memory, and [Swap] puts it in the place
-// of a registered driver, so that the program opens its pool as ever:
+// [Fake] is a driver and its server in memory, and [Swap] replaces a registered
+// driver with it, so that the program opens its pool as usual:
 //
 //	func TestShop(t *testing.T) {
 //		fake := drivertest.NewFake(t)
@@ -54,17 +87,17 @@
 //		...
 //		fake.Up() // and ends
 //		...
-//		fake.Room(4, 0) // the server takes four connections at most
+//		fake.Room(4, 0) // the server takes at most four connections
 //	}
 //
-// Where the program wants connections with methods of its protocol, it opens
-// its pool for an interface that the driver's connections have, and the test
-// writes another type that has it: one that embeds [*FakeConn] and is named in
-// [Fake.Wrap]. Each of its methods calls [FakeConn.Use], which stands for the
-// round trip. See the example of [Swap].
+// If the program needs connections with methods of its protocol, it opens its
+// pool with an interface that the driver's connections implement. The test
+// defines a type that embeds [*FakeConn] and implements the interface too, and
+// sets [Fake.Wrap]. Each method calls [FakeConn.Use], which stands for the round
+// trip. See the example of [Swap].
 //
-// What a call does, a [Step] says. Steps are planned for the next calls of an
-// [Op] or for all:
+// A [Step] is what a call does. Set steps for the next calls of an [Op] or for
+// all of them:
 //
 //	fake.Next(drivertest.Connect, 2, drivertest.Fail(err))  // two connects fail
 //	fake.Next(drivertest.Connect, 1, drivertest.Delay(time.Minute))
@@ -73,18 +106,18 @@
 //	fake.Always(drivertest.Connect, nil)                    // healthy again
 //
 // [Fail], [Hang], [HangUntil], [StallUntil], [Delay], [Panic] and [Goexit] make
-// the usual ones. Any function of that type is a step.
+// the common ones. Any function of type Step works.
 //
-// Under testing/synctest a Fake made inside the bubble runs in fake time, as it
-// waits on channels and timers alone.
+// Under testing/synctest a Fake made inside the bubble runs in fake time, because
+// it waits only on channels and timers.
 //
-// # What the Fake watches
+// # What the Fake checks
 //
-// A connection has one user at a time, and none after Close; Close comes once.
-// The Fake of [NewFake] fails its test where a caller breaks that. With -race
+// A connection has one user at a time, and none after Close; Close is called
+// once. If a caller breaks that, the Fake of [NewFake] fails its test. With -race
 // it finds more: each call writes a plain int of the connection, so two users
-// whom nothing orders are a data race, even when they miss each other.
+// without synchronization are a data race, even if their calls don't overlap.
 //
-// The Fake counts as a server does: a connection from the start of Connect
+// The Fake counts like a server: a connection counts from the start of Connect
 // until Close has returned.
 package drivertest

@@ -18,16 +18,16 @@ import (
 	"github.com/hotline-go/hotline/driver/drivertest"
 )
 
-// A whole driver, of a protocol with a login and with a state that the next
-// holder of a connection must not see, and its test. A request is a line, and
-// so is its answer.
+// A complete driver and its test. The protocol has a login, and state that the
+// next holder of a connection must not see. A request is a line, and so is its
+// answer.
 func ExampleRun() {
 	var t *testing.T // func TestConformance(t *testing.T) {
 
 	drivertest.Run(t, depotSubject)
 }
 
-// depotSubject is a server, on a port of its own, and the driver to be tested on it.
+// depotSubject returns a server on a free port, and the driver to test against it.
 func depotSubject(t testing.TB) drivertest.Subject {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -44,28 +44,26 @@ func depotSubject(t testing.TB) drivertest.Subject {
 		Exchange:  func(c driver.Conn) error { return c.(*Depot).expect("PONG", "PING") },
 		Spoil:     func(c driver.Conn) error { return c.(*Depot).Select("north") },
 		Fresh:     func(c driver.Conn) error { return c.(*Depot).expect("", "SELECTED") },
+		Leftover:  leaveAnswer,
 		Fill:      server.fill,
 		Secrets:   []string{"p4ss w0rd"},
 	}
 }
 
-func init() { driver.Register("depot", depotDriver{}) }
-
-// depotDriver makes connections to depot://user:password@host:port.
-type depotDriver struct{}
-
-// Open implements driver.Driver.
-func (d depotDriver) Open(dsn string) (driver.Conn, error) {
-	c, err := d.OpenConnector(dsn)
-	if err != nil {
-		return nil, err
+// leaveAnswer makes two requests and reads one answer.
+func leaveAnswer(c driver.Conn) error {
+	if _, err := fmt.Fprint(c.(*Depot), "COUNT bolts\nCOUNT nuts\n"); err != nil {
+		return err
 	}
-	return c.Connect(context.Background())
+	_, err := c.(*Depot).r.ReadString('\n')
+	return err
 }
 
-// OpenConnector implements driver.DriverContext. Its error shows nothing of the
-// DSN, as that of url.Parse would.
-func (depotDriver) OpenConnector(dsn string) (driver.Connector, error) {
+func init() { driver.RegisterFunc("depot", openDepot) }
+
+// openDepot makes a connector for depot://user:password@host:port. Its error
+// shows nothing of the DSN, unlike the error of url.Parse.
+func openDepot(dsn string) (driver.Connector, error) {
 	u, err := url.Parse(dsn)
 	if err != nil || u.Scheme != "depot" || u.Port() == "" || u.User == nil {
 		return nil, errors.New("depot: dsn: want depot://user:password@host:port, percent-encoded")
@@ -80,11 +78,8 @@ func (depotDriver) OpenConnector(dsn string) (driver.Connector, error) {
 
 type depotConnector struct{ address, user, password string }
 
-// Format keeps the password from all verbs of package fmt.
+// Format hides the password from all verbs of package fmt.
 func (d *depotConnector) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "depot "+d.address) }
-
-// Driver implements driver.Connector.
-func (d *depotConnector) Driver() driver.Driver { return depotDriver{} }
 
 // Connect implements driver.Connector. ctx bounds the dial and the login.
 func (d *depotConnector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -101,17 +96,17 @@ func (d *depotConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	return depot, nil
 }
 
-// Depot is a connection. What it does not have itself, conn.Conn has: Close,
-// and Bind, by which a pool's Do makes the I/O obey a context.
+// Depot is a connection. From conn.Conn it has Close, and Bind, which makes the
+// I/O in a pool's Do obey a context.
 type Depot struct {
 	*conn.Conn
 	r        *bufio.Reader
 	selected bool
 }
 
-// login makes an error permanent that the same password would bring again: the
-// pool then stops dialing on its own, which could lock the account. A server
-// that has no room is another matter: the pool then waits for some.
+// login makes the error of a refused password permanent, so that the pool stops
+// dialing on its own, which could lock the account. If the server has no room, the
+// error is full, and the pool waits for room.
 func (c *Depot) login(ctx context.Context, user, password string) error {
 	unbind := c.Bind(ctx)
 	answer, err := c.ask("LOGIN " + user + " " + password)
@@ -120,13 +115,13 @@ func (c *Depot) login(ctx context.Context, user, password string) error {
 	case err != nil:
 		return err
 	case answer == "FULL":
-		return driver.Full(errors.New("the server has no room for one more connection"), 0)
+		return driver.Full(errors.New("the server has no room for another connection"), 0)
 	case answer != "OK":
 		return driver.Permanent(errors.New("the server refused user or password"))
-	case !c.IsValid(): // ctx has ended behind the answer, or there is more than that
+	case !c.IsValid(): // ctx ended after the answer, or there is more than one line
 		return cmp.Or(c.Err(), conn.ErrUnread)
 	}
-	return c.Conn.ResetSession(ctx) // what was sent and received so far doesn't count
+	return c.Conn.ResetSession(ctx) // sets the counts of sent and received to zero
 }
 
 // Count returns how many of an item there are in the selected depot.
@@ -150,8 +145,8 @@ func (c *Depot) Ping(ctx context.Context) error {
 	return c.expect("PONG", "PING")
 }
 
-// ResetSession implements driver.SessionResetter. It asks the server only where
-// the last holder has left something.
+// ResetSession implements driver.SessionResetter. It makes a request only if the
+// last holder left state.
 func (c *Depot) ResetSession(ctx context.Context) error {
 	if err := c.Conn.ResetSession(ctx); err != nil || !c.selected {
 		return err
@@ -161,11 +156,11 @@ func (c *Depot) ResetSession(ctx context.Context) error {
 		return err
 	}
 	c.selected = false
-	return c.Conn.ResetSession(ctx) // for what the next holder sends, count anew
+	return c.Conn.ResetSession(ctx) // also restarts the counts
 }
 
-// IsValid implements driver.Validator. It also looks at what r has read ahead
-// and conn.Conn can't see: a line too many would be the next holder's answer.
+// IsValid implements driver.Validator. It also checks the buffer of r, which
+// conn.Conn can't see: the next holder would take an extra line for its answer.
 func (c *Depot) IsValid() bool { return c.r.Buffered() == 0 && c.Conn.IsValid() }
 
 // ask sends a request and returns its answer.
@@ -180,14 +175,14 @@ func (c *Depot) ask(request string) (string, error) {
 	return strings.TrimSuffix(answer, "\n"), err
 }
 
-// expect wants one answer, and nothing behind it.
+// expect fails unless the answer to request is answer, with nothing after it.
 func (c *Depot) expect(answer, request string) error {
 	got, err := c.ask(request)
 	switch {
 	case err != nil:
 		return err
 	case got != answer:
-		return fmt.Errorf("depot: the server said %q, want %q", got, answer)
+		return fmt.Errorf("depot: the server answered %s, want %q", driver.Quote(got), answer)
 	case !c.IsValid():
 		return conn.ErrUnread
 	}

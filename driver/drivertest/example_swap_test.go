@@ -11,15 +11,15 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// Counter is what the shop below wants of a connection.
+// Counter is what the shop below needs from a connection.
 type Counter interface {
 	Count(item string) (int, error)
 }
 
-var _ Counter = (*Depot)(nil) // the real connection has it as well
+var _ Counter = (*Depot)(nil) // the real connection is one too
 
-// Shop is the program under test. It knows nothing of the test: it opens its
-// pool by name and DSN, as ever.
+// Shop is the program under test. It knows nothing about the test: it opens its
+// pool by name and DSN, as usual.
 type Shop struct{ pool *pool.Pool[Counter] }
 
 func NewShop(dsn string) (*Shop, error) {

@@ -15,7 +15,7 @@ func RuleNames() []string {
 func RunRule(t testing.TB, name string, setup func(testing.TB) Subject) {
 	for _, r := range rules {
 		if r.name == name {
-			r.run(t, setup)
+			r.run(t, setup(t))
 		}
 	}
 }

@@ -18,18 +18,19 @@ import (
 // programs that use one. It is a [driver.Driver], its own [driver.Connector]
 // whatever the DSN, and its connections are [*FakeConn].
 //
-// Left alone it is a healthy peer. A test scripts it with [Fake.Next] and
+// By default it is a healthy peer. A test scripts it with [Fake.Next] and
 // [Fake.Always], ends connections with [Fake.KillAll] and [FakeConn.Kill], and
-// reads what happened from [Fake.Counts]. Misuse of a connection fails the
-// test: two users at a time, use after Close, a second Close.
+// reads [Fake.Counts]. Misuse of a connection fails the test: two users at
+// a time, use after Close, a second Close.
 //
 // All methods are safe for concurrent use. In a testing/synctest bubble, make
-// the Fake inside it. The zero value works as well; then the test looks at
+// the Fake inside the bubble. The zero value works too, but the test must check
 // [Fake.Violations] itself.
 type Fake struct {
-	// Wrap makes what Connect returns of each connection: [Bare], [Bound], or
-	// a type of the test that embeds the *FakeConn and has the methods of
-	// a protocol. Nil returns the *FakeConn. Set it before the first Connect.
+	// Wrap turns each connection into the value that Connect returns: use
+	// [Bare], [Bound], or a function that returns a type of the test, which
+	// embeds the *FakeConn and has the methods of a protocol. Nil means the
+	// *FakeConn itself. Set it before the first Connect.
 	Wrap func(*FakeConn) driver.Conn
 
 	// Advised is what Advice returns. Set it before a pool is opened.
@@ -39,7 +40,7 @@ type Fake struct {
 
 	mu         sync.Mutex // guards the fields below; never held while a Step runs
 	room       *room      // nil: any number of connections
-	refusing   int        // calls of Connect under way that found no room
+	refusing   int        // calls of Connect in progress that found no room
 	scripts    [ops]script
 	dsns       []string
 	conns      []*FakeConn // connecting, open and closing, by ID
@@ -60,19 +61,19 @@ func NewFake(t testing.TB) *Fake {
 	return f
 }
 
-// Counts is what a [Fake] saw up to now.
+// Counts are what a [Fake] has counted so far.
 type Counts struct {
-	Connects   int // calls of Connect, those under way as well
+	Connects   int // calls of Connect, including those in progress
 	Connected  int // calls of Connect that succeeded
-	Connecting int // calls of Connect under way now
-	Open       int // connected, and Close has not returned
-	Peak       int // the most that Connecting and Open ever were together, as the server counts
+	Connecting int // calls of Connect in progress
+	Open       int // connections whose Close has not returned
+	Peak       int // the highest sum of Connecting and Open, as the server counts
 	Pings      int // calls of Ping
 	Resets     int // calls of ResetSession
-	Closes     int // calls of Close, second ones as well
+	Closes     int // calls of Close, including second ones
 }
 
-// Counts returns the counts of now.
+// Counts returns the current counts.
 func (f *Fake) Counts() Counts {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -93,7 +94,7 @@ func (f *Fake) ConnectTimes() []time.Time {
 	return slices.Clone(f.times)
 }
 
-// DSNs returns what Open and OpenConnector were given, oldest first.
+// DSNs returns the DSNs passed to Open and OpenConnector, oldest first.
 func (f *Fake) DSNs() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -108,8 +109,8 @@ func (f *Fake) Conns() []*FakeConn {
 	return slices.DeleteFunc(open, func(c *FakeConn) bool { return !c.connected })
 }
 
-// KillAll ends all connections from the side of the server, as a restart of it
-// does, those that are connecting as well. See [FakeConn.Kill].
+// KillAll ends all connections, including those still connecting, as a restart of
+// the server does. See [FakeConn.Kill].
 func (f *Fake) KillAll() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -124,11 +125,11 @@ type room struct {
 	after time.Duration
 }
 
-// Room limits the server to n connections from now on. Those that are
+// Room limits the server to n connections from now on. Connections that are
 // connecting, open or closing count; those over the limit stay open. A Connect
-// that begins when there are n already fails with [driver.Full] and the hint
-// after, and does not count. The script of [Connect] is played first, so
-// a [Delay] delays the refusal too. A negative n takes the limit away.
+// that begins when there are already n fails with [driver.Full] and the pause
+// after, and does not count. The script of [Connect] runs first, so a [Delay]
+// delays the refusal too. A negative n removes the limit.
 func (f *Fake) Room(n int, after time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -138,7 +139,7 @@ func (f *Fake) Room(n int, after time.Duration) {
 	}
 }
 
-// admitLocked takes c in, or notes why there is no room for it.
+// admitLocked sets c.full if there is no room for c.
 func (f *Fake) admitLocked(c *FakeConn) {
 	if r := f.room; r != nil && f.counts.Connecting+f.counts.Open-f.refusing > r.n {
 		c.full = driver.Full(fmt.Errorf("the server has no room for more than %d connections", r.n), r.after)
@@ -173,20 +174,17 @@ func (f *Fake) OpenConnector(dsn string) (driver.Connector, error) {
 	return f, nil
 }
 
-// Driver returns f.
-func (f *Fake) Driver() driver.Driver { return f }
-
 // Advice returns f.Advised.
 func (f *Fake) Advice() driver.Advice { return f.Advised }
 
-// String returns a short name, so that no log shows the DSNs.
+// String returns a short name, so that logs don't show the DSNs.
 func (f *Fake) String() string { return "drivertest.Fake" }
 
-// Connect makes a connection unless the script of [Connect] says otherwise.
+// Connect makes a connection, after the step of [Connect] if there is one.
 func (f *Fake) Connect(ctx context.Context) (driver.Conn, error) {
 	c := f.accept()
 	connected := false
-	defer func() { f.settle(c, connected) }() // also when the step panics
+	defer func() { f.settle(c, connected) }() // even if the step panics
 
 	err := ctx.Err()
 	if err == nil {
@@ -228,7 +226,7 @@ func (f *Fake) accept() *FakeConn {
 	return c
 }
 
-// settle ends the Connect that makes c.
+// settle updates the counts at the end of the Connect that made c.
 func (f *Fake) settle(c *FakeConn, connected bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -245,7 +243,7 @@ func (f *Fake) settle(c *FakeConn, connected bool) {
 	f.counts.Open++
 }
 
-// closed takes c off the server's count.
+// closed removes c from the server's count.
 func (f *Fake) closed(c *FakeConn) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -257,8 +255,7 @@ func (f *Fake) forgetLocked(c *FakeConn) {
 	f.conns = slices.DeleteFunc(f.conns, func(other *FakeConn) bool { return other == c })
 }
 
-// Violations returns each misuse of a connection that was seen, with the stack
-// of the caller.
+// Violations returns each misuse of a connection, with the stack of the caller.
 func (f *Fake) Violations() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -20,7 +20,7 @@ import (
 
 var errScripted = errors.New("scripted")
 
-// connect returns a connection of f as what C says it is.
+// connect returns a connection of f as a C.
 func connect[C driver.Conn](t *testing.T, f *drivertest.Fake) C {
 	t.Helper()
 	c, err := f.Connect(t.Context())
@@ -50,7 +50,6 @@ func TestFakeIsADriverForAnyDSN(t *testing.T) {
 	connector, err := f.OpenConnector("fake://a")
 	require.NoError(t, err)
 	assert.Same(t, f, connector)
-	assert.Same(t, f, connector.Driver())
 	assert.Equal(t, f.Advised, connector.(driver.Advisor).Advice())
 
 	c, err := f.Open("fake://user:secret@b")
@@ -128,7 +127,7 @@ func TestGateReleasesConnectsOneByOneOrAll(t *testing.T) {
 	})
 }
 
-func TestStallIsDeafToContextAndClose(t *testing.T) {
+func TestStallIgnoresContextAndClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := drivertest.NewFake(t)
 		c := connect[*drivertest.FakeConn](t, f)
@@ -168,7 +167,7 @@ func TestDelayedPingTakesThatLong(t *testing.T) {
 	})
 }
 
-func TestKilledConnectionLooksWellUntilItIsUsed(t *testing.T) {
+func TestKilledConnectionLooksValidUntilItIsUsed(t *testing.T) {
 	f := drivertest.NewFake(t)
 	c := connect[*drivertest.FakeConn](t, f)
 	c.Kill()
@@ -198,7 +197,7 @@ func TestOutageKillsAllAndFailsConnects(t *testing.T) {
 
 		f.Down(errScripted)
 		close(gate)
-		assert.ErrorIs(t, <-half, io.EOF, "a Connect that was under way died as well")
+		assert.ErrorIs(t, <-half, io.EOF, "a Connect in progress died too")
 		assert.ErrorIs(t, c.Use(), io.EOF)
 		_, err := f.Connect(t.Context())
 		assert.ErrorIs(t, err, errScripted)
@@ -208,7 +207,7 @@ func TestOutageKillsAllAndFailsConnects(t *testing.T) {
 	})
 }
 
-func TestRoomIsWhatConnectingOpenAndClosingTakeUp(t *testing.T) {
+func TestRoomCountsConnectingOpenAndClosing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := drivertest.NewFake(t)
 		f.Room(2, time.Minute)
@@ -230,7 +229,7 @@ func TestRoomIsWhatConnectingOpenAndClosingTakeUp(t *testing.T) {
 			assert.Equal(t, time.Minute, after, when)
 		}
 		wantFull("one is connecting")
-		wantFull("those that found no room don't count")
+		wantFull("refused ones don't count")
 		close(gate)
 		require.NoError(t, <-connected)
 		wantFull("both are open")
@@ -253,7 +252,7 @@ func TestRoomChangesAtAnyTime(t *testing.T) {
 	f.Room(0, 0)
 	_, err := f.Connect(t.Context())
 	assert.EqualError(t, err, "drivertest: connect: the server has no room for more than 0 connections")
-	assert.NoError(t, c.Use(), "those that are open stay")
+	assert.NoError(t, c.Use(), "open connections stay")
 	f.Room(2, 0)
 	connect[*drivertest.FakeConn](t, f)
 	f.Room(-1, 0)
@@ -261,7 +260,7 @@ func TestRoomChangesAtAnyTime(t *testing.T) {
 	assert.Equal(t, 3, f.Counts().Open)
 }
 
-func TestARefusalTakesAsLongAsTheScriptSays(t *testing.T) {
+func TestTheScriptDelaysARefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := drivertest.NewFake(t)
 		f.Room(1, 0)
@@ -280,14 +279,14 @@ func TestARefusalTakesAsLongAsTheScriptSays(t *testing.T) {
 		_, err := f.Connect(t.Context())
 		assert.ErrorIs(t, err, errScripted)
 		assert.PanicsWithValue(t, "script", func() { f.Connect(t.Context()) })
-		connect[*drivertest.FakeConn](t, f) // there is room, while one is still being refused
+		connect[*drivertest.FakeConn](t, f) // there is room while another is still being refused
 		assert.True(t, driver.IsFull(<-refused))
 		assert.Equal(t, time.Second, time.Since(start))
 
 		f.Next(drivertest.Connect, 1, drivertest.Panic("script"))
 		assert.PanicsWithValue(t, "script", func() { f.Connect(t.Context()) })
 		_, err = f.Connect(t.Context())
-		assert.True(t, driver.IsFull(err), "also after a panic of one that was to be refused")
+		assert.True(t, driver.IsFull(err), "even after one that was to be refused panicked")
 	})
 }
 
@@ -320,7 +319,7 @@ func TestUseErrorBreaksTheConnectionOnlyIfBad(t *testing.T) {
 	assert.ErrorIs(t, c.ResetSession(t.Context()), driver.ErrBadConn)
 }
 
-func TestReceivedCountsRoundTripsSinceTheReset(t *testing.T) {
+func TestSentAndReceivedCountRoundTripsSinceTheReset(t *testing.T) {
 	f := drivertest.NewFake(t)
 	c := connect[*drivertest.FakeConn](t, f)
 	var received driver.Receiver = c
@@ -331,12 +330,18 @@ func TestReceivedCountsRoundTripsSinceTheReset(t *testing.T) {
 	f.Next(drivertest.Use, 1, drivertest.Fail(errScripted))
 	require.Error(t, c.Use())
 	assert.EqualValues(t, 2, received.Received(), "the answers")
+	assert.EqualValues(t, 3, c.Sent(), "the requests")
+	f.Next(drivertest.Use, 1, drivertest.Fail(driver.ErrBadConn))
+	require.Error(t, c.Use())
+	assert.EqualValues(t, 3, c.Sent(), "the requests that were sent")
+	c = connect[*drivertest.FakeConn](t, f)
+	require.NoError(t, c.Use())
 	require.NoError(t, c.ResetSession(t.Context()))
-	assert.Zero(t, received.Received())
+	assert.Zero(t, c.Sent()+c.Received())
 	c.Kill()
 	require.Error(t, c.Use())
 	require.NoError(t, c.Close())
-	assert.Zero(t, received.Received())
+	assert.Zero(t, c.Sent()+c.Received())
 }
 
 func TestResetAndValidAndCloseAreScripted(t *testing.T) {
@@ -456,7 +461,7 @@ func TestBindsNest(t *testing.T) {
 		f.Always(drivertest.Use, drivertest.Hang)
 		defer c.Bind(context.Background())()
 		time.AfterFunc(time.Second, cancelOuter)
-		assert.ErrorIs(t, c.Use(), context.Canceled, "the outer one counts under the inner")
+		assert.ErrorIs(t, c.Use(), context.Canceled, "the outer Bind counts inside the inner one")
 	})
 }
 
@@ -480,7 +485,7 @@ func TestMisuseIsReported(t *testing.T) {
 		"two users": {func(f *drivertest.Fake, c *drivertest.BoundConn) {
 			f.Next(drivertest.Use, 1, func(ctx context.Context, c *drivertest.FakeConn) error { return c.Ping(ctx) })
 			c.Use()
-		}, "connection 1: Ping while another call is under way"},
+		}, "connection 1: Ping while another call is in progress"},
 		"bound when reset": {func(_ *drivertest.Fake, c *drivertest.BoundConn) {
 			c.Bind(context.Background())
 			c.ResetSession(context.Background())

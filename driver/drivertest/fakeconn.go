@@ -21,20 +21,22 @@ type FakeConn struct {
 	fake   *Fake
 	closed chan struct{} // closed by the first Close
 	killed chan struct{} // closed by Kill
-	full   error         // what Connect returns because the server has no room; nil if it has
+	full   error         // what Connect returns if the server has no room; else nil
 
-	// uses is a plain int on purpose: two users whom nothing orders are
+	// uses is deliberately a plain int: two users without synchronization are
 	// a data race on it, which -race reports.
 	uses   int
-	users  atomic.Int32 // calls under way
-	broken atomic.Bool  // a call failed in a way that ends the connection
+	users  atomic.Int32 // calls in progress
+	broken atomic.Bool  // an error has ended the connection
 
-	received atomic.Int64 // round trips since Connect or ResetSession that succeeded
+	// Round trips since Connect or ResetSession: sent counts the ones that may
+	// have reached the peer, received the ones that succeeded.
+	sent, received atomic.Int64
 
-	bound context.Context // of Bind, nil when not bound
+	bound context.Context // of Bind; nil when not bound
 
 	connected  bool   // guarded by fake.mu: Connect succeeded
-	closeStack []byte // guarded by fake.mu: who closed it first
+	closeStack []byte // guarded by fake.mu: the stack of the first Close
 }
 
 // Use stands for a request: a round trip with the peer. It fails with [io.EOF]
@@ -48,15 +50,20 @@ func (c *FakeConn) Use() error {
 	return c.roundTrip(ctx, Use)
 }
 
-// Uses returns how many calls besides Close were made. Only the user of the
-// connection may ask.
+// Uses returns the number of calls, not counting Close. Only the user of the
+// connection may call it.
 func (c *FakeConn) Uses() int { return c.uses }
 
 // Received implements [driver.Receiver]. It returns how many calls of Use and
 // Ping have succeeded since Connect or the last ResetSession.
 func (c *FakeConn) Received() int64 { return c.received.Load() }
 
-// Ping is the round trip of [driver.Pinger].
+// Sent implements [driver.Sender]. It returns how many calls of Use and Ping were
+// made since Connect or the last ResetSession, except those whose error says that
+// nothing was sent.
+func (c *FakeConn) Sent() int64 { return c.sent.Load() }
+
+// Ping implements [driver.Pinger].
 func (c *FakeConn) Ping(ctx context.Context) error {
 	err := c.roundTrip(ctx, Ping)
 	if err != nil {
@@ -70,6 +77,7 @@ func (c *FakeConn) Ping(ctx context.Context) error {
 func (c *FakeConn) ResetSession(ctx context.Context) error {
 	c.enter(ResetSession)
 	defer c.leave()
+	c.sent.Store(0)
 	c.received.Store(0)
 	switch {
 	case c.bound != nil:
@@ -81,8 +89,8 @@ func (c *FakeConn) ResetSession(ctx context.Context) error {
 }
 
 // IsValid implements [driver.Validator]. It is false after Close and after
-// a call that found the connection dead; a killed connection that nobody used
-// since still looks well.
+// a call that found the connection dead. A killed connection that was not used
+// since then still looks valid.
 func (c *FakeConn) IsValid() bool {
 	c.enter(IsValid)
 	defer c.leave()
@@ -92,14 +100,14 @@ func (c *FakeConn) IsValid() bool {
 	return c.fake.play(context.Background(), IsValid, c) == nil
 }
 
-// Close closes the connection and unblocks the calls under way. The server
-// counts it until Close returns. A second Close does nothing, but is reported
-// to the [Fake].
+// Close closes the connection and unblocks calls in progress. The server counts
+// it until Close returns. A second Close does nothing, but is reported to the
+// [Fake].
 func (c *FakeConn) Close() error {
 	if !c.beginClose() {
 		return nil
 	}
-	defer c.fake.closed(c) // also when the step panics
+	defer c.fake.closed(c) // even if the step panics
 	return c.fake.play(context.Background(), Close, c)
 }
 
@@ -120,8 +128,8 @@ func (c *FakeConn) beginClose() bool {
 	return firstStack == nil
 }
 
-// Kill ends the connection from the side of the server: calls under way and
-// all later ones fail. The server counts it until the pool closes it.
+// Kill ends the connection from the server's side: calls in progress and all
+// later ones fail. The server counts it until the pool closes it.
 func (c *FakeConn) Kill() {
 	c.fake.mu.Lock()
 	defer c.fake.mu.Unlock()
@@ -149,11 +157,11 @@ func isDone(ch <-chan struct{}) bool {
 	}
 }
 
-// enter begins a call that only the one user may make.
+// enter begins a call that only the user may make.
 func (c *FakeConn) enter(op Op) {
-	c.uses++ // first: what follows would order two users for the race detector
+	c.uses++ // first: the atomics below would synchronize two users
 	if c.users.Add(1) > 1 {
-		c.fake.violation(c, op.String()+" while another call is under way")
+		c.fake.violation(c, op.String()+" while another call is in progress")
 	}
 	if op != IsValid && c.IsClosed() {
 		c.fake.violation(c, op.String()+" after Close")
@@ -168,16 +176,19 @@ func (c *FakeConn) enter(op Op) {
 
 func (c *FakeConn) leave() { c.users.Add(-1) }
 
-// roundTrip is a call that the peer has to answer.
+// roundTrip is a call that the peer must answer.
 func (c *FakeConn) roundTrip(ctx context.Context, op Op) error {
 	c.enter(op)
 	defer c.leave()
 	err := c.state(ctx)
 	if err == nil {
 		err = c.fake.play(ctx, op, c)
+		if !driver.SafeToRetry(err) {
+			c.sent.Add(1)
+		}
 	}
 	if err == nil {
-		err = c.state(ctx) // it may have ended in the meantime
+		err = c.state(ctx) // the connection may have ended meanwhile
 	}
 	if err == nil {
 		c.received.Add(1)
@@ -188,7 +199,7 @@ func (c *FakeConn) roundTrip(ctx context.Context, op Op) error {
 	return err
 }
 
-// state returns why a round trip can't be made now, or nil.
+// state returns the reason why a round trip can't be made now, or nil.
 func (c *FakeConn) state(ctx context.Context) error {
 	switch {
 	case c.IsClosed():
@@ -199,8 +210,7 @@ func (c *FakeConn) state(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// BareConn is a connection that can do nothing but Close: what the pool keeps
-// at the lowest cost. See [Bare].
+// BareConn is a connection with no method of the contract but Close. See [Bare].
 type BareConn struct{ conn *FakeConn }
 
 // Bare is a [Fake.Wrap] for connections without any optional interface. They
@@ -219,11 +229,12 @@ func (b *BareConn) FakeConn() *FakeConn { return b.conn }
 // BoundConn is a connection with all optional interfaces. See [Bound].
 type BoundConn struct{ *FakeConn }
 
-// Bound is a [Fake.Wrap] for connections that are a [driver.Binder] besides
-// all that [FakeConn] is. They are [*BoundConn].
+// Bound is a [Fake.Wrap] for connections that are also a [driver.Binder]. They
+// are [*BoundConn].
 func Bound(c *FakeConn) driver.Conn { return &BoundConn{c} }
 
-// Bind makes Use obey ctx until unbind. Binds nest: Use obeys all of them.
+// Bind makes Use obey ctx until unbind is called. Binds nest: Use obeys all of
+// them.
 func (b *BoundConn) Bind(ctx context.Context) (unbind func()) {
 	outer := b.bound
 	if outer == nil {

@@ -11,45 +11,45 @@ import (
 	"time"
 )
 
-// crew is the goroutines that a driver started in one rule. They inherit
-// a profiler label from the call that started them, so that those of the
+// goroutines finds the goroutines that a driver started in one rule. They inherit
+// a profiler label from the call that started them, so that goroutines of the
 // server and of other tests don't count.
-type crew struct{ label string }
+type goroutines struct{ label string }
 
-var crews atomic.Int64 // makes labels unique
+var labels atomic.Int64 // makes labels unique
 
-func newCrew() crew {
-	return crew{fmt.Sprintf("crew-%d", crews.Add(1))}
+func newGoroutines() goroutines {
+	return goroutines{fmt.Sprintf("rule-%d", labels.Add(1))}
 }
 
-// do runs fn on the calling goroutine; what it starts belongs to the crew.
-func (c crew) do(fn func()) {
-	pprof.Do(context.Background(), pprof.Labels("drivertest", c.label), func(context.Context) { fn() })
+// do runs fn on the calling goroutine. Goroutines that fn starts get the label.
+func (g goroutines) do(fn func()) {
+	pprof.Do(context.Background(), pprof.Labels("drivertest", g.label), func(context.Context) { fn() })
 }
 
-// stacks returns the stacks of the goroutines there are, one text for all that
-// do the same.
-func (c crew) stacks() (stacks []string, goroutines int) {
+// stacks returns the stacks of the goroutines that are running, one text for all
+// with the same stack, and their number.
+func (g goroutines) stacks() (stacks []string, running int) {
 	var profile bytes.Buffer
 	pprof.Lookup("goroutine").WriteTo(&profile, 1)
 	_, groups, _ := strings.Cut(profile.String(), "\n") // a header
 	for group := range strings.SplitSeq(groups, "\n\n") {
-		if strings.Contains(group, `"`+c.label+`"`) {
+		if strings.Contains(group, `"`+g.label+`"`) {
 			count, _, _ := strings.Cut(group, " ")
 			n, _ := strconv.Atoi(count)
-			stacks, goroutines = append(stacks, group), goroutines+n
+			stacks, running = append(stacks, group), running+n
 		}
 	}
-	return stacks, goroutines
+	return stacks, running
 }
 
-// await waits until at most n goroutines are there. It returns the stacks if
-// that is not so soon.
-func (c crew) await(n int) (stacks []string) {
+// await waits until at most n goroutines are running. It returns nil then, or the
+// stacks if it has waited for limit.
+func (g goroutines) await(n int) (stacks []string) {
 	poll(func() bool {
-		var goroutines int
-		stacks, goroutines = c.stacks()
-		if goroutines <= n {
+		var running int
+		stacks, running = g.stacks()
+		if running <= n {
 			stacks = nil
 		}
 		return stacks == nil
@@ -57,7 +57,7 @@ func (c crew) await(n int) (stacks []string) {
 	return stacks
 }
 
-// poll calls done, ever more seldom, until it returns true or it has taken limit.
+// poll calls done, less and less often, until it returns true or limit has passed.
 func poll(done func() bool) {
 	timeout := time.After(limit)
 	for pause := time.Millisecond; !done(); pause = min(2*pause, limit/10) {

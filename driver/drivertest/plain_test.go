@@ -19,13 +19,11 @@ import (
 	"github.com/hotline-go/hotline/internal/memnet"
 )
 
-// plainConnector connects to a depotServer, on net.Conn alone. It,
-// and its connections, obey every rule; brokenDrivers break one each.
+// plainConnector connects to a depotServer, using only net.Conn. It and its
+// connections obey every rule; brokenDrivers break one each.
 type plainConnector struct {
 	dial func(context.Context) (net.Conn, error)
 }
-
-func (p *plainConnector) Driver() driver.Driver { return plainDriver{} }
 
 func (p *plainConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	c, err := p.login(ctx, ctx)
@@ -48,16 +46,13 @@ func (p *plainConnector) login(dialCtx, ctx context.Context) (*plainConn, error)
 	return c, nil
 }
 
-type plainDriver struct{}
-
-func (plainDriver) Open(string) (driver.Conn, error) { return nil, errors.New("use plainConnector") }
-
 type plainConn struct {
 	net.Conn
-	in       *bufio.Reader
-	broken   atomic.Bool
-	closed   atomic.Bool
-	received atomic.Int64
+	in             *bufio.Reader
+	unread         atomic.Bool // data came after the answer
+	broken         atomic.Bool
+	closed         atomic.Bool
+	sent, received atomic.Int64
 }
 
 func newPlainConn(inner net.Conn) *plainConn {
@@ -69,17 +64,19 @@ func (c *plainConn) login(ctx context.Context) error {
 	if errors.Is(err, answerError("FULL")) {
 		err = driver.Full(err, 0)
 	}
+	c.sent.Store(0)
 	c.received.Store(0)
 	return err
 }
 
-// answerError is an answer that was not wanted.
+// answerError is an unexpected answer.
 type answerError string
 
-func (e answerError) Error() string { return fmt.Sprintf("depot: unexpected answer %q", string(e)) }
+func (e answerError) Error() string { return "depot: unexpected answer " + driver.Quote(string(e)) }
 
 // ask makes one request. An I/O error breaks the connection.
 func (c *plainConn) ask(request, want string) error {
+	c.sent.Add(1)
 	_, err := fmt.Fprintln(c, request)
 	var answer string
 	if err == nil {
@@ -90,6 +87,7 @@ func (c *plainConn) ask(request, want string) error {
 		return err
 	}
 	c.received.Add(int64(len(answer)))
+	c.unread.Store(c.in.Buffered() > 0)
 	if answer = strings.TrimSpace(answer); answer != want {
 		return answerError(answer)
 	}
@@ -106,11 +104,14 @@ func (c *plainConn) askWithin(ctx context.Context, request, want string) error {
 
 func (c *plainConn) Ping(ctx context.Context) error { return c.askWithin(ctx, "PING", "PONG") }
 func (c *plainConn) Received() int64                { return c.received.Load() }
-func (c *plainConn) IsValid() bool                  { return !c.broken.Load() && !c.closed.Load() }
+func (c *plainConn) Sent() int64                    { return c.sent.Load() }
+func (c *plainConn) IsValid() bool                  { return c.alive() && !c.unread.Load() }
+func (c *plainConn) alive() bool                    { return !c.broken.Load() && !c.closed.Load() }
 
 func (c *plainConn) ResetSession(ctx context.Context) error {
 	c.SetDeadline(time.Time{})
 	err := c.askWithin(ctx, "RESET", "OK")
+	c.sent.Store(0)
 	c.received.Store(0)
 	return err
 }
@@ -146,12 +147,16 @@ func plainSubject(t testing.TB, ln net.Listener, dial func(context.Context) (net
 		Exchange:  func(c driver.Conn) error { return c.(asker).ask("PING", "PONG") },
 		Spoil:     func(c driver.Conn) error { return c.(asker).ask("SELECT inbox", "OK") },
 		Fresh:     func(c driver.Conn) error { return c.(asker).ask("SELECTED", "") },
+		Leftover:  func(c driver.Conn) error { return c.(asker).ask("COUNT bolts\nCOUNT nuts", "3") },
 		Fill:      server.fill,
+		Refusal:   server.refuse,
 		Secrets:   []string{password},
-		BadDSN:    "depot://" + user + ":" + url.PathEscape(password) + "%zz@h",
 	}
 	if wrap != nil {
 		s.Connector = wrap(t, good)
+	}
+	if c, ok := s.Connector.(ofDSN); ok {
+		s.BadDSN = func() error { return c.check("depot://" + user + ":" + url.PathEscape(password) + "%zz@h") }
 	}
 	return s
 }

@@ -9,18 +9,19 @@ import (
 	"testing"
 )
 
-// recorder is a test that may fail without failing the one it runs in.
+// recorder is a test that may fail without failing the test it runs in.
 type recorder struct {
 	testing.TB
 	ctx     context.Context
 	errors  []string
+	logs    []string
 	skipped string
 
 	mu       sync.Mutex // guards cleanups
 	cleanups []func()
 }
 
-// record runs fn as a test of its own and returns what came of it.
+// record runs fn as a separate test and returns its recorder.
 func record(t testing.TB, fn func(testing.TB)) *recorder {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &recorder{TB: t, ctx: ctx}
@@ -36,6 +37,7 @@ func record(t testing.TB, fn func(testing.TB)) *recorder {
 
 func (r *recorder) Helper()                  {}
 func (r *recorder) Context() context.Context { return r.ctx }
+func (r *recorder) Log(args ...any)          { r.logs = append(r.logs, fmt.Sprint(args...)) }
 func (r *recorder) Error(args ...any)        { r.errors = append(r.errors, fmt.Sprint(args...)) }
 
 func (r *recorder) Cleanup(fn func()) {

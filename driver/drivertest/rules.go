@@ -1,31 +1,31 @@
 package drivertest
 
-// Rules that others refer to: what they look at must be right before the
-// others can be judged.
+// Rules that other rules depend on.
 const (
 	basic         = "ConnectReturnsAReadyConnection"
 	connectEnds   = "ConnectEndsWithItsContext"
 	closeUnblocks = "CloseUnblocksIO"
 	closeBounded  = "CloseIsBounded"
-	closeLeaves   = "CloseLeavesNothing"
+	closeReaches  = "CloseReachesThePeer"
 	pingAsks      = "PingMakesARoundTrip"
+	localCalls    = "LocalCallsNeverWait"
 	pingEnds      = "PingEndsWithItsContext"
 	resetEnds     = "ResetSessionEndsWithItsContext"
 	bindEnds      = "BindEndsBlockedIO"
 )
 
-// Sentences that more than one rule stands on.
+// Sentences of more than one rule.
 const (
 	nothingLeft   = "It returns soon after ctx ends, and leaves nothing open when it fails."
-	returnSoon    = "Connect, Ping and ResetSession return soon after their ctx ends, with nothing left open or running when they fail."
-	validIsHonest = "It is false after Close and after I/O that failed."
+	returnSoon    = "Connect, Ping and ResetSession return soon after their ctx ends, and leave nothing open or running when they fail."
+	validIsHonest = "It is false after Close and after failed I/O."
 )
 
-// rules are all rules, each with its sentence from the doc of package driver.
+// rules are all rules, each with its sentence from the docs of package driver.
 var rules = []rule{
 	{
 		basic, "Connect",
-		"Connect returns a new, ready connection: dialed, encrypted and logged in, as the protocol wants it.",
+		"Connect returns a new, ready connection: dialed, encrypted and logged in, as the protocol requires.",
 		readyConnection,
 	}, {
 		connectEnds, "Connect", nothingLeft,
@@ -35,7 +35,7 @@ var rules = []rule{
 		failedConnectLeavesNothing,
 	}, {
 		"ContextOfConnectEndsWithConnect", "Connect",
-		"ctx bounds Connect alone, not the life of the connection.",
+		"ctx bounds only Connect, not the life of the connection.",
 		contextOfConnectEnds,
 	}, {
 		"ConnectorIsConcurrent", "a Connector",
@@ -43,7 +43,7 @@ var rules = []rule{
 		connectorIsConcurrent,
 	}, {
 		"FullServerIsFull", "Connect",
-		"If the server has no room for one more connection, the error is [Full], and the next Connect asks the server again.",
+		"If the server has no room for another connection, the error is [Full], and the next Connect asks the server again.",
 		fullServerIsFull,
 	}, {
 		"SecondCloseIsHarmless", "Close",
@@ -51,14 +51,18 @@ var rules = []rule{
 		secondCloseIsHarmless,
 	}, {
 		closeUnblocks, "Close",
-		"It may come from another goroutine than the one that uses the connection, and then unblocks its I/O.",
+		"Close may be called while another goroutine uses the connection, and unblocks its I/O.",
 		closeUnblocksIO,
 	}, {
 		closeBounded, "Close",
-		"Close is bounded: a farewell to a peer that does not answer may take a second or two, not for ever.",
+		"Close is bounded: saying goodbye to a peer that does not answer may take a second or two, not forever.",
 		closeIsBounded,
 	}, {
-		closeLeaves, "Close",
+		closeReaches, "Close",
+		"It returns when the peer no longer counts the connection against its limit, as far as the driver can know",
+		closeReachesThePeer,
+	}, {
+		"CloseLeavesNothing", "Close",
 		"It leaves no goroutine and no socket.",
 		closeLeavesNothing,
 	}, {
@@ -69,8 +73,8 @@ var rules = []rule{
 		pingEnds, "Ping", returnSoon,
 		pingEndsWithItsContext,
 	}, {
-		"LocalCallsNeverWait", "IsValid, Bind and Received",
-		"IsValid, Bind and Received do no I/O and never wait for the peer.",
+		localCalls, "IsValid, Bind, Received and Sent",
+		"IsValid, Bind, Received and Sent do no I/O and never wait for the peer.",
 		localCallsNeverWait,
 	}, {
 		"ClosedIsInvalid", "IsValid", validIsHonest,
@@ -80,31 +84,39 @@ var rules = []rule{
 		failedIsInvalid,
 	}, {
 		"ResetSessionCleansUp", "ResetSession",
-		"ResetSession puts the connection back into the state in which Connect returned it.",
+		"ResetSession returns the connection to the state in which Connect left it.",
 		resetCleansUp,
 	}, {
 		"ResetSessionFindsADeadPeer", "ResetSession",
-		"It returns an error that is [IsBad] if the peer is known to have closed the connection.",
+		"If the peer is known to have closed the connection, the error is [IsBad].",
 		resetFindsADeadPeer,
 	}, {
 		resetEnds, "ResetSession", returnSoon,
 		resetEndsWithItsContext,
+	}, {
+		"NothingIsLeftOver", "IsValid and ResetSession",
+		"Data that one holder leaves unread never reaches the next: IsValid is false, or ResetSession removes the data or fails.",
+		nothingIsLeftOver,
 	}, {
 		bindEnds, "Bind",
 		"Bind makes the I/O of the connection fail soon after ctx ends, until unbind is called.",
 		bindEndsBlockedIO,
 	}, {
 		"UnbindEndsTheBinding", "Bind",
-		"unbind waits for a cancellation that is under way; after it, the end of ctx does nothing.",
+		"unbind waits for a cancellation in progress; afterward, the end of ctx does nothing.",
 		unbindEndsTheBinding,
 	}, {
 		"BindsNest", "Bind",
-		"Binds nest: a Ping that binds its own context may be called under the Bind of Pool.Do, and both are obeyed.",
+		"Binds nest: a Ping that binds its own context may be called under the Bind of Pool.Do, and I/O obeys both.",
 		bindsNest,
 	}, {
 		"ReceivedCountsAnswers", "Received",
-		"It is zero when Connect returns and after ResetSession, and more after an answer of the peer.",
+		"It is zero when Connect returns and after ResetSession, and grows with each answer of the peer.",
 		receivedCountsAnswers,
+	}, {
+		"SentCountsRequests", "Sent",
+		"It is zero when Connect returns and after ResetSession.",
+		sentCountsRequests,
 	}, {
 		"ErrBadConnMeansNothingWasDone", "ErrBadConn",
 		"After bytes were sent, return the I/O error itself.",
@@ -113,5 +125,9 @@ var rules = []rule{
 		"SecretsStaySecret", "errors",
 		"No error, log line or String method shows a secret of the DSN.",
 		secretsStaySecret,
+	}, {
+		"WordsOfThePeerAreQuoted", "errors",
+		"Text from the peer is quoted and bounded in every error and log line; see [Quote].",
+		wordsAreQuoted,
 	},
 }

@@ -11,7 +11,7 @@ import (
 func secondCloseIsHarmless(p *probe) {
 	conn, other := p.connect(), p.connect()
 	p.close(conn)
-	p.must(p.start("the second Close", conn.Close)) // its error is of no interest
+	p.must(p.start("the second Close", conn.Close)) // it may return an error
 	if p.canExchange(other) {
 		c := p.startExchange(other)
 		if err := p.must(c); err != nil {
@@ -34,7 +34,7 @@ func closeUnblocksIO(p *probe) {
 	p.should(closing, closeBounded)
 }
 
-// blockedExchange begins a request that the peer gets and doesn't answer.
+// blockedExchange begins a request that reaches the peer and gets no answer.
 func (p *probe) blockedExchange(conn driver.Conn) *call {
 	p.Helper()
 	received := p.Server.Silence()
@@ -59,26 +59,13 @@ func closeIsBounded(p *probe) {
 func closeLeavesNothing(p *probe) {
 	healthy, dead := p.connect(), p.connect()
 	p.close(healthy)
-	p.nothingOpen(1)
-
 	p.Server.Hangup()
 	if p.canExchange(dead) {
 		p.should(p.startExchange(dead), closeUnblocks)
 	}
 	p.close(dead)
-	p.nothingOpen(0)
-	if stacks := p.crew.await(0); stacks != nil {
+	if stacks := p.goroutines.await(0); stacks != nil {
 		p.failf("Close left goroutines:\n%s", stacks)
-	}
-}
-
-// nothingOpen fails the rule if the server still sees more than n connections.
-func (p *probe) nothingOpen(n int) {
-	p.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	if err := p.Server.AwaitOpen(ctx, n); err != nil {
-		p.failf("Close returned, and the server still sees the connection: %v", err)
 	}
 }
 
@@ -124,12 +111,13 @@ func localCallsNeverWait(p *probe) {
 	v, validates := conn.(driver.Validator)
 	b, binds := conn.(driver.Binder)
 	r, receives := conn.(driver.Receiver)
-	if !validates && !binds && !receives {
-		p.Skip("the connection is not a driver.Validator, a driver.Binder or a driver.Receiver")
+	s, sends := conn.(driver.Sender)
+	if !validates && !binds && !receives && !sends {
+		p.Skip("the connection is not a driver.Validator, driver.Binder, driver.Receiver or driver.Sender")
 	}
 	p.Server.Silence()
 	if validates && !p.isValid(v) {
-		p.failf("IsValid() = false, because the peer did not answer")
+		p.failf("IsValid() = false although only the peer was silent")
 	}
 	if binds {
 		p.must(p.start("Bind", func() error {
@@ -138,21 +126,24 @@ func localCallsNeverWait(p *probe) {
 		}))
 	}
 	if receives {
-		p.received(r)
+		p.counted("Received", r.Received)
+	}
+	if sends {
+		p.counted("Sent", s.Sent)
 	}
 }
 
-// received is r.Received, which fails the rule if it blocks.
-func (p *probe) received(r driver.Receiver) (n int64) {
+// counted calls count, a method of a connection. It fails the rule if that blocks.
+func (p *probe) counted(method string, count func() int64) (n int64) {
 	p.Helper()
-	p.must(p.start("Received", func() error {
-		n = r.Received()
+	p.must(p.start(method, func() error {
+		n = count()
 		return nil
 	}))
 	return n
 }
 
-// isValid is v.IsValid, which fails the rule if it blocks.
+// isValid calls v.IsValid. It fails the rule if that blocks.
 func (p *probe) isValid(v driver.Validator) (valid bool) {
 	p.Helper()
 	p.must(p.start("IsValid", func() error {
@@ -167,7 +158,7 @@ func needs[I any](p *probe, conn driver.Conn) I {
 	p.Helper()
 	i, ok := conn.(I)
 	if !ok {
-		p.Skipf("the connection is no %v", reflect.TypeFor[I]())
+		p.Skipf("the connection is not a %v", reflect.TypeFor[I]())
 	}
 	return i
 }

@@ -8,9 +8,6 @@ import (
 )
 
 func readyConnection(p *probe) {
-	if p.Connector.Driver() == nil {
-		p.failf("Driver() of the connector = nil")
-	}
 	first, second := p.firstConnect(), p.firstConnect()
 	if p.twice(second) {
 		p.failf("two calls of Connect returned the same connection")
@@ -31,7 +28,7 @@ func readyConnection(p *probe) {
 	}
 }
 
-// firstConnect is connect for the rule that looks at Connect itself.
+// firstConnect is connectUnused for the rule that checks Connect itself.
 func (p *probe) firstConnect() driver.Conn {
 	p.Helper()
 	conn, c := p.startConnect(p.Context())
@@ -46,7 +43,7 @@ func connectEndsWithItsContext(p *probe) {
 	cancel()
 	_, c := p.startConnect(ended)
 	if p.must(c) == nil {
-		p.failf("Connect succeeded although its ctx had ended before")
+		p.failf("Connect succeeded although its ctx had already ended")
 	}
 
 	p.Server.Silence()
@@ -58,11 +55,11 @@ func connectEndsWithItsContext(p *probe) {
 	p.endHalfway(deadline, func() {})
 }
 
-// soon is a deadline that a call has to obey.
+// soon is a deadline that a call must obey.
 const soon = 20 * time.Millisecond
 
-// endHalfway ends ctx while a Connect is under way. A driver that needs no
-// answer to connect succeeds before.
+// endHalfway ends ctx during a Connect. A driver that needs no answer to connect
+// succeeds before that.
 func (p *probe) endHalfway(ctx context.Context, end func()) {
 	p.Helper()
 	_, c := p.startConnect(ctx)
@@ -106,7 +103,7 @@ func failedConnectLeavesNothing(p *probe) {
 	p.awaitOpenOr(c, 1)
 	cancel()
 	if err := p.should(c, connectEnds); err == nil {
-		p.close(*conn) // it needed no answer, and can't fail in this way
+		p.close(*conn) // this driver needs no answer, so it can't fail this way
 	} else {
 		p.nothingLeft(*conn, err)
 	}
@@ -120,13 +117,13 @@ func failedConnectLeavesNothing(p *probe) {
 	p.nothingLeft(*conn, err)
 }
 
-// nothingLeft fails the rule if a Connect that failed has left something.
+// nothingLeft fails the rule if a failed Connect has left something.
 func (p *probe) nothingLeft(conn driver.Conn, err error) {
 	p.Helper()
 	if conn != nil {
-		p.failf("Connect returned a connection beside its error %v", err)
+		p.failf("Connect returned a connection together with the error %v", err)
 	}
-	if stacks := p.crew.await(0); stacks != nil {
+	if stacks := p.goroutines.await(0); stacks != nil {
 		p.failf("Connect failed with %v and left goroutines:\n%s", err, stacks)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
@@ -138,7 +135,7 @@ func (p *probe) nothingLeft(conn driver.Conn, err error) {
 
 func fullServerIsFull(p *probe) {
 	if p.Fill == nil {
-		p.Skip("there is no Fill")
+		p.Skip("the Subject has no Fill")
 	}
 	p.connect()
 	makeRoom := p.Fill()
@@ -162,7 +159,7 @@ func fullServerIsFull(p *probe) {
 	}
 }
 
-// enough requests find what happens a little later than it should.
+// enough is how many requests find a fault that shows a little late.
 const enough = 10
 
 func contextOfConnectEnds(p *probe) {
@@ -196,13 +193,13 @@ func connectorIsConcurrent(p *probe) {
 	}
 	for i, c := range calls {
 		if err := p.must(c); err != nil || *conns[i] == nil {
-			p.failf("one of %d Connects at a time = %v, %v", n, *conns[i], err)
+			p.failf("one of %d concurrent Connects = %v, %v", n, *conns[i], err)
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	if err := p.Server.AwaitOpen(ctx, 2+n); err != nil {
-		p.failf("%d Connects at a time succeeded, and two before: %v", n, err)
+		p.failf("%d concurrent Connects succeeded, after two before them: %v", n, err)
 	}
 	if !p.canExchange(*conns[0]) {
 		return
@@ -212,7 +209,7 @@ func connectorIsConcurrent(p *probe) {
 	}
 	for _, c := range calls {
 		if err := p.must(c); err != nil {
-			p.failf("%s on one of %d connections made at a time: %v", c.what, n, err)
+			p.failf("%s on one of %d connections made concurrently: %v", c.what, n, err)
 		}
 	}
 }

@@ -19,7 +19,7 @@ func pingMakesARoundTrip(p *probe) {
 		conn := p.connect()
 		end.do()
 		if p.awaitError(conn, p.pingOf, pingEnds) == nil {
-			p.failf("Ping succeeds although the peer has %s the connection", end.how)
+			p.failf("Ping succeeded although the peer had %s the connection", end.how)
 		}
 	}
 
@@ -38,15 +38,14 @@ func (p *probe) pingOf(ctx context.Context, conn driver.Conn) *call {
 }
 
 // hasSent closes conn, the only connection, and reports whether the server
-// received anything from it. A Ping that has nothing to say can't expect an
-// answer.
+// received anything from it. A Ping that sends nothing can't expect an answer.
 func (p *probe) hasSent(conn driver.Conn, received <-chan struct{}) bool {
 	p.Helper()
 	p.close(conn)
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	if err := p.Server.AwaitOpen(ctx, 0); err != nil {
-		p.Skipf("%v; see %s", err, closeLeaves)
+		p.Skipf("%v; see %s", err, closeReaches)
 	}
 	return isDone(received)
 }
@@ -62,7 +61,7 @@ type end struct {
 }
 
 // awaitError repeats a call until it fails, because the end of a connection
-// takes its time to arrive. other is the rule for a call that does not return.
+// takes time to arrive. other is the rule for a call that does not return.
 func (p *probe) awaitError(conn driver.Conn, start func(context.Context, driver.Conn) *call, other string) (err error) {
 	p.Helper()
 	poll(func() bool {
@@ -92,13 +91,13 @@ func (p *probe) startReset(ctx context.Context, conn driver.Conn) *call {
 	})
 }
 
-// endsWithItsContext fails the rule unless a call that has no answer from the
-// peer ends when its ctx is cancelled, and by a deadline, and leaves no
-// goroutine. A call that asks for no answer ends before.
+// endsWithItsContext fails the rule unless a call that gets no answer ends when
+// its ctx is canceled, and at the deadline of its ctx, and leaves no goroutine.
+// A call that needs no answer ends before that.
 func (p *probe) endsWithItsContext(a, b driver.Conn, start func(context.Context, driver.Conn) *call) {
 	p.Helper()
 	received := p.Server.Silence()
-	_, before := p.crew.stacks()
+	_, before := p.goroutines.stacks()
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -110,14 +109,14 @@ func (p *probe) endsWithItsContext(a, b driver.Conn, start func(context.Context,
 	}
 	cancel()
 	if !p.returns(c) {
-		p.failf("%s did not return within %v after its ctx was cancelled", c.what, limit)
+		p.failf("%s did not return within %v after its ctx was canceled", c.what, limit)
 	}
 	ctx, cancel = context.WithTimeout(context.Background(), soon)
 	defer cancel()
 	if c := start(ctx, b); !p.returns(c) {
 		p.failf("%s did not return within %v after the deadline of its ctx", c.what, limit)
 	}
-	if stacks := p.crew.await(before); stacks != nil {
+	if stacks := p.goroutines.await(before); stacks != nil {
 		p.failf("%s returned and left goroutines, among these:\n%s", c.what, stacks)
 	}
 }

@@ -11,18 +11,20 @@ import (
 func resetCleansUp(p *probe) {
 	conn := p.connect()
 	needs[driver.SessionResetter](p, conn)
-	p.resets(p.connectUnused(), "a connection that nobody has used") // a spare of the pool
+	p.resets(p.connectUnused(), "an unused connection") // as for MinIdle of a pool
 	if d, ok := conn.(interface{ SetDeadline(time.Time) error }); ok {
 		d.SetDeadline(time.Unix(1, 0))
 	}
 	p.resets(conn, "a healthy connection")
-	if p.Spoil != nil {
-		p.cleansUpState(conn)
+	if p.Spoil == nil {
+		p.Log("state that a holder leaves is not checked: the Subject has no Spoil")
+		return
 	}
+	p.cleansUpState(conn)
 }
 
-// resets fails the rule unless conn, which what describes, can be reset and
-// works then.
+// resets fails the rule unless conn can be reset and then works. what describes
+// conn.
 func (p *probe) resets(conn driver.Conn, what string) {
 	p.Helper()
 	if err := p.should(p.startReset(p.Context(), conn), resetEnds); err != nil {
@@ -37,14 +39,14 @@ func (p *probe) resets(conn driver.Conn, what string) {
 	}
 }
 
-// cleansUpState is for the state that the author of the driver knows of.
+// cleansUpState checks the state that Spoil leaves.
 func (p *probe) cleansUpState(conn driver.Conn) {
 	p.Helper()
 	if err := p.must(p.start("Spoil", func() error { return p.Spoil(conn) })); err != nil {
 		p.failf("Spoil: %v", err)
 	}
 	if p.must(p.startReset(p.Context(), conn)) != nil {
-		return // it refuses what it can't clean, and the pool discards it
+		return // it may fail if it can't clean up: the pool discards the connection
 	}
 	if err := p.must(p.start("Fresh", func() error { return p.Fresh(conn) })); err != nil {
 		p.failf("ResetSession left the state of the last holder: %v", err)
@@ -57,7 +59,7 @@ func resetFindsADeadPeer(p *probe) {
 		conn := p.connect()
 		end.do()
 		if err := p.awaitError(conn, p.startReset, resetEnds); err == nil {
-			p.failf("ResetSession succeeds although the peer has %s the connection", end.how)
+			p.failf("ResetSession succeeded although the peer had %s the connection", end.how)
 		} else if !driver.IsBad(err) {
 			p.failf("ResetSession = %v after the peer %s the connection; it is not driver.IsBad", err, end.how)
 		}
@@ -94,9 +96,9 @@ func bindsNest(p *probe) {
 	over.unbind()
 	// From here on the peer is silent.
 	if !p.endsIO(alone) {
-		p.Skipf("the end of the ctx of Bind does not end Exchange; see %s", bindEnds)
+		p.Skipf("Exchange did not end with the ctx of Bind; see %s", bindEnds)
 	}
-	for what, b := range map[string]bound{"the outer of two Binds": outer, "the inner of two Binds": inner, "a Bind, after one inside it was over,": outlived} {
+	for what, b := range map[string]bound{"the outer of two Binds": outer, "the inner of two Binds": inner, "a Bind, after the unbind of one inside it,": outlived} {
 		if !p.endsIO(b) {
 			p.failf("Exchange did not return within %v after the ctx of %s ended", limit, what)
 		}
@@ -116,7 +118,7 @@ type bound struct {
 	unbind func()
 }
 
-// bind binds conn to a context that ends with the rule at the latest.
+// bind binds conn to a context that ends when the rule does, or earlier.
 func (p *probe) bind(conn driver.Conn) bound {
 	ctx, cancel := context.WithCancel(p.Context())
 	return bound{conn, cancel, conn.(driver.Binder).Bind(ctx)}
@@ -130,12 +132,12 @@ func (p *probe) endsIO(b bound) bool {
 	return p.returns(blocked)
 }
 
-// needBinder returns conn as a Binder, or skips the rule. Ping won't do as an
-// exchange, because it may bind the connection itself.
+// needBinder returns conn as a Binder, or skips the rule. Ping can't replace
+// Exchange here, because it may bind the connection itself.
 func (p *probe) needBinder(conn driver.Conn) driver.Binder {
 	p.Helper()
 	if p.Exchange == nil {
-		p.Skip("there is no Exchange")
+		p.Skip("the Subject has no Exchange")
 	}
 	return needs[driver.Binder](p, conn)
 }
@@ -148,7 +150,7 @@ func unbindEndsTheBinding(p *probe) {
 	cancel()
 	for range enough {
 		if err := p.must(p.startExchange(conn)); err != nil {
-			p.failf("Exchange after unbind, when ctx ended: %v", err)
+			p.failf("Exchange after unbind and the end of ctx: %v", err)
 		}
 	}
 	for range enough {
@@ -156,12 +158,12 @@ func unbindEndsTheBinding(p *probe) {
 	}
 }
 
-// unbindLate unbinds conn while a cancellation is under way. That may harm the
-// connection, but not after unbind. It returns conn, or another connection if
-// it was harmed.
+// unbindLate unbinds conn during a cancellation. That may break the connection,
+// but not after unbind has returned. It returns conn, or a new connection if conn
+// is broken.
 func (p *probe) unbindLate(conn driver.Conn) driver.Conn {
 	p.Helper()
-	_, before := p.crew.stacks()
+	_, before := p.goroutines.stacks()
 	ctx, cancel := context.WithCancel(context.Background())
 	unbind := conn.(driver.Binder).Bind(ctx)
 	p.must(p.start("unbind", func() error {
@@ -173,28 +175,39 @@ func (p *probe) unbindLate(conn driver.Conn) driver.Conn {
 		p.close(conn)
 		return p.connect()
 	}
-	p.crew.await(before) // for a cancellation that is still under way
+	p.goroutines.await(before) // until a late cancellation has ended
 	if err := p.must(p.startExchange(conn)); err != nil {
-		p.failf("Exchange after unbind, where ctx ended just before it: %v", err)
+		p.failf("Exchange after unbind, when ctx ended just before it: %v", err)
 	}
 	return conn
 }
 
 func receivedCountsAnswers(p *probe) {
-	if p.Exchange == nil {
-		p.Skip("there is no Exchange") // a Ping may ask for no answer
-	}
 	conn := p.connectUnused()
-	r := needs[driver.Receiver](p, conn)
+	p.counts(conn, "Received", "an answer", needs[driver.Receiver](p, conn).Received)
+}
+
+func sentCountsRequests(p *probe) {
+	conn := p.connectUnused()
+	p.counts(conn, "Sent", "a request", needs[driver.Sender](p, conn).Sent)
+}
+
+// counts fails the rule unless count, a method of conn, is zero after Connect and
+// ResetSession, more after an exchange, and harmless after Close.
+func (p *probe) counts(conn driver.Conn, method, of string, count func() int64) {
+	p.Helper()
+	if p.Exchange == nil {
+		p.Skip("the Subject has no Exchange") // a Ping may need no answer
+	}
 	for _, before := range []string{"Connect", "ResetSession"} {
-		if n := p.received(r); n != 0 {
-			p.failf("Received() = %d after %s, want 0", n, before)
+		if n := p.counted(method, count); n != 0 {
+			p.failf("%s() = %d after %s, want 0", method, n, before)
 		}
 		if err := p.should(p.startExchange(conn), basic); err != nil {
 			p.Skipf("the first request failed: %v; see %s", err, basic)
 		}
-		if n := p.received(r); n <= 0 {
-			p.failf("Received() = %d after an answer, want more than 0", n)
+		if n := p.counted(method, count); n <= 0 {
+			p.failf("%s() = %d after %s, want more than 0", method, n, of)
 		}
 		if _, resets := conn.(driver.SessionResetter); !resets {
 			break
@@ -204,12 +217,12 @@ func receivedCountsAnswers(p *probe) {
 		}
 	}
 	p.close(conn)
-	p.received(r)
+	p.counted(method, count)
 }
 
 func errBadConnMeansNothingWasDone(p *probe) {
 	if p.Exchange == nil {
-		p.Skip("there is no Exchange")
+		p.Skip("the Subject has no Exchange")
 	}
 	conn, bound := p.connect(), p.connect()
 	if b, ok := bound.(driver.Binder); ok {
@@ -230,6 +243,6 @@ func errBadConnMeansNothingWasDone(p *probe) {
 func (p *probe) notSafeToRetry(err error) {
 	p.Helper()
 	if errors.Is(err, driver.ErrBadConn) || driver.SafeToRetry(err) {
-		p.failf("Exchange = %v after the peer got the request, which is to say that it may be made again", err)
+		p.failf("Exchange = %v after the peer got the request; the error says that it is safe to retry", err)
 	}
 }

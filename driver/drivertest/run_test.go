@@ -33,7 +33,7 @@ func TestNoRuleIsSkippedForAFullDriver(t *testing.T) {
 	}
 }
 
-// TestEachBrokenDriverFailsOneRule is what the suite is worth.
+// TestEachBrokenDriverFailsOneRule shows that each rule finds its fault.
 func TestEachBrokenDriverFailsOneRule(t *testing.T) {
 	for _, b := range brokenDrivers {
 		t.Run(b.rule+"/"+b.fault, func(t *testing.T) {
@@ -54,11 +54,10 @@ func TestEachBrokenDriverFailsOneRule(t *testing.T) {
 
 func TestTheRuleOfSecretsSaysWhatShowsOneAndWhatToDo(t *testing.T) {
 	for _, tc := range []struct{ fault, want string }{
-		{"in the connector", "the connector shows Secrets[0] when printed by %v, %+v, %#v, %s, %q; give it a Format method that shows none, or String and GoString"},
-		{"in the connector under %#v", "the connector shows Secrets[0] when printed by %#v; give it a Format method that shows none, or String and GoString"},
-		{"in OpenConnector's error", "the error of OpenConnector shows Secrets[0] when printed by %v, %+v, %#v, %s, %q; the usual one is that of url.Parse, which quotes the DSN"},
-		{"in Open's error", "the error of Open shows Secrets[0] when printed by %v, %+v, %#v, %s, %q; the usual one is that of url.Parse, which quotes the DSN"},
-		{"takes any DSN", "OpenConnector takes BadDSN, so nothing is known of its errors about a DSN"},
+		{"in the connector", "the connector shows Secrets[0] when printed with %v, %+v, %#v, %s, %q; give it a Format method that shows no secret, or String and GoString"},
+		{"in the connector under %#v", "the connector shows Secrets[0] when printed with %#v; give it a Format method that shows no secret, or String and GoString"},
+		{"in the error about a DSN", "the error of BadDSN shows Secrets[0] when printed with %v, %+v, %#v, %s, %q; the usual cause is url.Parse, whose error quotes the DSN"},
+		{"takes any DSN", "BadDSN = nil, want an error about the DSN"},
 		{"in the advice", "Advice().Name shows Secrets[0]"},
 		{"in String", "String of the connection shows Secrets[0]"},
 	} {
@@ -73,8 +72,38 @@ func TestTheRuleOfSecretsSaysWhatShowsOneAndWhatToDo(t *testing.T) {
 	}
 }
 
-// TestConnectionsThatComeLateAreClosed is about a Connect that its rule has
-// given up.
+func TestTheRuleOfCloseSaysHowLongTheServerSawTheConnection(t *testing.T) {
+	for _, tc := range []struct{ fault, want string }{
+		{"leaves the socket", "Close of a healthy connection returned, but the server still saw the connection 5s later"},
+		{"closes later", "Close of a healthy connection returned, but the server saw the connection for at least another 500ms, 3 times out of 3"},
+		{"closes later after a Ping without an answer", "Close of a connection whose Ping got no answer returned, but the server saw the connection for at least another 500ms, 3 times out of 3"},
+	} {
+		i := slices.IndexFunc(brokenDrivers, func(b broken) bool { return b.fault == tc.fault })
+		require.GreaterOrEqual(t, i, 0, tc.fault)
+		synctest.Test(t, func(t *testing.T) {
+			r := record(t, func(t testing.TB) {
+				drivertest.RunRule(t, "CloseReachesThePeer", inMemory(brokenDrivers[i].wrap))
+			})
+			require.NotEmpty(t, r.errors, tc.fault)
+			said, _, _ := strings.Cut(r.errors[0], "\n")
+			assert.Equal(t, tc.want, said)
+		})
+	}
+}
+
+func TestTheErrorOfAFailedTypeAssertionNamesDriverAs(t *testing.T) {
+	r := record(t, func(t testing.TB) {
+		drivertest.RunRule(t, "ConnectReturnsAReadyConnection", func(t testing.TB) drivertest.Subject {
+			s := inMemory(nil)(t)
+			s.Exchange = func(c driver.Conn) error { return c.(interface{ Noop() error }).Noop() }
+			return s
+		})
+	})
+	require.NotEmpty(t, r.errors)
+	assert.Contains(t, r.errors[0], "missing method Noop\ndriver.As finds the client")
+}
+
+// The rule gives up waiting for a Connect, which then succeeds.
 func TestConnectionsThatComeLateAreClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var late atomic.Pointer[plainConn]
@@ -142,7 +171,7 @@ func TestDriverWithoutOptionalInterfacesPasses(t *testing.T) {
 		s := inMemory(func(_ testing.TB, p *plainConnector) driver.Connector {
 			return wrapped(p, func(c *plainConn) driver.Conn { return bare{c} })
 		})(t)
-		s.Exchange, s.Spoil, s.Fresh = nil, nil, nil
+		s.Exchange, s.Spoil, s.Fresh, s.Leftover = nil, nil, nil, nil
 		return s
 	})
 }

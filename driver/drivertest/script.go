@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Op is a call that a [Fake] sees and that a test can script.
+// Op is a call to a [Fake] that a test can script.
 type Op int
 
 // The calls, named after the methods.
@@ -19,7 +19,7 @@ const (
 	IsValid         // FakeConn.IsValid: any error of the step makes it false
 	Use             // FakeConn.Use
 	Close           // FakeConn.Close: the connection is closed whatever the step does
-	ops             // how many there are
+	ops             // the number of ops
 )
 
 var opNames = [ops]string{"Connect", "Ping", "ResetSession", "IsValid", "Use", "Close"}
@@ -27,14 +27,14 @@ var opNames = [ops]string{"Connect", "Ping", "ResetSession", "IsValid", "Use", "
 // String returns the name of the method.
 func (op Op) String() string { return opNames[op] }
 
-// Step is what one scripted call does. Its error is what the call returns; nil
-// lets the call go on as if there were no script. ctx is that of the call, or
-// the background for calls that have none. While connecting, c is the
-// connection to be. A Step runs on the caller's goroutine, without a lock, and
-// many may run at a time.
+// Step is what one scripted call does. The call returns its error; nil lets the
+// call continue as if there were no script. ctx is the context of the call, or
+// the background context for calls that have none. In a step of Connect, c is the
+// connection being made. A Step runs on the caller's goroutine, without a lock,
+// and many may run at a time.
 //
-// Any function will do: one that counts, that tells a channel, that looks at
-// c.ID, or that fails every third time.
+// Any function works: one that counts, sends on a channel, checks c.ID, or fails
+// every third time.
 type Step func(ctx context.Context, c *FakeConn) error
 
 // Fail returns err. Mark err with [driver.Permanent], [driver.Throttled] or
@@ -49,7 +49,7 @@ func Hang(ctx context.Context, c *FakeConn) error {
 	return HangUntil(nil)(ctx, c)
 }
 
-// HangUntil is like [Hang], and goes on when it receives from gate: close gate
+// HangUntil is like [Hang], but continues when it receives from gate: close gate
 // to release every call, or send to release one.
 func HangUntil(gate <-chan struct{}) Step {
 	return func(ctx context.Context, c *FakeConn) error {
@@ -67,7 +67,7 @@ func HangUntil(gate <-chan struct{}) Step {
 }
 
 // StallUntil is a bad driver: it blocks until it receives from gate, whatever
-// happens to ctx and to the connection.
+// happens to ctx and the connection.
 func StallUntil(gate <-chan struct{}) Step {
 	return func(context.Context, *FakeConn) error {
 		<-gate
@@ -75,7 +75,7 @@ func StallUntil(gate <-chan struct{}) Step {
 	}
 }
 
-// Delay is a slow peer: it goes on after d. It ends early as [Hang] does.
+// Delay is a slow peer: it continues after d, unless it ends early as [Hang] does.
 func Delay(d time.Duration) Step {
 	return func(ctx context.Context, c *FakeConn) error {
 		gate := make(chan struct{})
@@ -96,16 +96,16 @@ func Goexit(context.Context, *FakeConn) error {
 	return nil
 }
 
-// script is what the calls of one Op do: the steps of next, one each, and
-// always afterwards.
+// script has the steps of one Op: each call takes one of next, and always when
+// there are none left.
 type script struct {
 	next   []Step
 	always Step
 }
 
-// Next makes the next n calls of op do step, after those already planned with
-// Next. Then op is back to what [Fake.Always] said. It may be called at any
-// time; a call that has begun is not changed.
+// Next makes the next n calls of op do step, after the steps already set with
+// Next. After them, op does the step of [Fake.Always] again. Next may be called at
+// any time; it does not affect calls that have begun.
 func (f *Fake) Next(op Op, n int, step Step) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -115,9 +115,9 @@ func (f *Fake) Next(op Op, n int, step Step) {
 	f.scripted[op].Store(true)
 }
 
-// Always makes every call of op do step, once the steps planned with
-// [Fake.Next] are done. A nil step puts back the healthy peer. It may be
-// called at any time; a call that has begun is not changed.
+// Always makes every call of op do step, once the steps set with [Fake.Next] are
+// done. A nil step restores the healthy peer. Always may be called at any time; it
+// does not affect calls that have begun.
 func (f *Fake) Always(op Op, step Step) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -125,7 +125,7 @@ func (f *Fake) Always(op Op, step Step) {
 	f.scripted[op].Store(true)
 }
 
-// play does the step that is due for op.
+// play runs the step that is due for op.
 func (f *Fake) play(ctx context.Context, op Op, c *FakeConn) error {
 	if step := f.due(op); step != nil {
 		return step(ctx, c)
@@ -133,10 +133,11 @@ func (f *Fake) play(ctx context.Context, op Op, c *FakeConn) error {
 	return nil
 }
 
-// due takes the step for one call of op from the script; nil is a healthy one.
+// due takes the step for one call of op from the script. It is nil for a healthy
+// peer.
 func (f *Fake) due(op Op) Step {
 	if !f.scripted[op].Load() {
-		return nil // without the lock, which would order the callers for the race detector
+		return nil // without the lock, which would hide data races between callers
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

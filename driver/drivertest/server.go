@@ -4,48 +4,49 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
 	"testing"
+	"time"
 )
 
-// Server is the side of the peer in [Run]: a healthy server of the protocol,
-// with switches for its faults. [Serve] makes one of a listener; a driver whose
-// transport does not implement net.Conn brings its own. Its methods may be
-// called from any goroutine.
+// Server is the peer in [Run]: a healthy server of the protocol that can be told
+// to fail. [Serve] makes one from a listener, and [Relay] from a running server;
+// a driver whose transport does not implement net.Conn brings its own. Any
+// goroutine may call its methods.
 type Server interface {
-	// AwaitOpen waits until the server sees exactly n open connections. Those
-	// that are still connecting count, and so do those that the client has
-	// forgotten to close. It returns the error of ctx if that ends first.
+	// AwaitOpen waits until the server sees exactly n open connections.
+	// Connections that are still connecting count, and so do connections that the
+	// client forgot to close. It returns the error of ctx if ctx ends first.
 	AwaitOpen(ctx context.Context, n int) error
 
-	// Silence stops all answers for good, on the connections there are and on
-	// new ones, which are accepted. The server still sees what comes in and
-	// when a client closes. The channel is closed when the next bytes come in
-	// on any connection.
+	// Silence permanently stops all answers, on open connections and on new
+	// ones, which are still accepted. The server still receives data and notices
+	// when a client closes. The channel is closed when the next bytes arrive on
+	// any connection.
 	Silence() (received <-chan struct{})
 
-	// Hangup closes all connections as a server does that shuts down. New
-	// ones are accepted.
+	// Hangup closes all connections, like a server that shuts down, but new ones
+	// are still accepted.
 	Hangup()
 
-	// Reset ends all connections with a reset, as far as the transport knows
-	// resets. New ones are accepted.
+	// Reset ends all connections with a reset, if the transport has resets. New
+	// ones are still accepted.
 	Reset()
 
-	// Refuse makes every new connection fail at once, for good.
+	// Refuse makes every new connection fail at once, permanently.
 	Refuse()
 }
 
-// Serve runs serve, which is to accept connections and to speak the protocol on
-// them, with a listener whose connections the returned Server rules. serve
-// returns when the listener is closed, which comes at the end of t, and then
-// all connections are closed.
+// Serve runs serve, which accepts connections from a listener and speaks the
+// protocol on them. The returned Server controls these connections. At the end of
+// t, Serve closes the listener and all connections, and waits for serve to return.
 //
-// Any server that takes a net.Listener will do; [Each] makes one of a function
-// for one connection. TLS belongs into serve, which gives its listener to
-// [crypto/tls.NewListener]: then a handshake can be met by silence as well.
+// Any server that takes a net.Listener works; [Each] makes serve from a function
+// for one connection. For TLS, serve passes its listener to
+// [crypto/tls.NewListener], so that Silence also affects handshakes.
 func Serve(t testing.TB, ln net.Listener, serve func(net.Listener)) Server {
 	s := &server{Listener: ln, conns: map[*serverConn]bool{}, changed: make(chan struct{})}
 	served := make(chan struct{})
@@ -61,9 +62,9 @@ func Serve(t testing.TB, ln net.Listener, serve func(net.Listener)) Server {
 	return s
 }
 
-// Each returns a serve function for [Serve] that runs handle for each
-// connection, on a goroutine of its own, and closes the connection when handle
-// returns. handle returns when I/O fails.
+// Each returns a serve function for [Serve] that runs handle for each connection,
+// on its own goroutine, and closes the connection when handle returns. handle must
+// return when I/O fails.
 func Each(handle func(net.Conn)) func(net.Listener) {
 	return func(ln net.Listener) {
 		var handlers sync.WaitGroup
@@ -81,19 +82,21 @@ func Each(handle func(net.Conn)) func(net.Listener) {
 	}
 }
 
-// server is the Server of Serve, and the listener that serve gets.
+// server is the Server that Serve returns, and the listener that serve gets.
 type server struct {
 	net.Listener
 
-	mu       sync.Mutex // guards the fields below; held across no I/O but Close
+	mu       sync.Mutex // guards the fields below; held across no I/O except Close
 	conns    map[*serverConn]bool
 	changed  chan struct{} // closed and replaced when conns changes
 	refusing bool
 	received chan struct{} // nil until Silence; closed by the first bytes after it
 	heard    bool          // received is closed
+	gathers  bool          // see gather
+	canned   string        // see answerWith
 }
 
-// Accept returns the next connection, ruled by s.
+// Accept returns the next connection, as a serverConn.
 func (s *server) Accept() (net.Conn, error) {
 	inner, err := s.Listener.Accept()
 	if err != nil {
@@ -101,7 +104,7 @@ func (s *server) Accept() (net.Conn, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.refusing { // it came in while Refuse closed the listener
+	if s.refusing { // the connection arrived while Refuse closed the listener
 		inner.Close()
 		return nil, net.ErrClosed
 	}
@@ -172,7 +175,7 @@ func (s *server) Refuse() {
 	}
 }
 
-// gone takes c off the open connections.
+// gone removes c from the open connections.
 func (s *server) gone(c *serverConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -182,8 +185,8 @@ func (s *server) gone(c *serverConn) {
 	}
 }
 
-// hear notes that bytes came in, and reports whether they are to be ignored.
-func (s *server) hear() (silent bool) {
+// noteReceived records that bytes arrived, and reports whether to ignore them.
+func (s *server) noteReceived() (silent bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.received == nil {
@@ -196,25 +199,62 @@ func (s *server) hear() (silent bool) {
 	return true
 }
 
+// answerWith makes the server answer the next data on each connection with line,
+// and then close the connection. An empty line ends that.
+func (s *server) answerWith(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.canned = line
+}
+
+func (s *server) cannedAnswer() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.canned
+}
+
 func (s *server) isSilent() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.received != nil
 }
 
+// gatherTime is how long an answer waits for others while a server gathers.
+const gatherTime = 20 * time.Millisecond
+
+// gather turns gathering on or off: answers wait for others, so that the answers
+// to requests made together arrive together.
+func (s *server) gather(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gathers = on
+}
+
+func (s *server) isGathering() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.gathers
+}
+
 // serverConn is a connection as the protocol's server sees it.
 type serverConn struct {
 	net.Conn
 	server *server
+
+	mu   sync.Mutex // guards held; kept while held is written, to keep the order
+	held []byte     // answers that wait; see server.gather
 }
 
-// Read drops all that comes in while the server is silent, so that the end of
-// the connection is seen all the same.
+// Read drops all data while the server is silent, but still sees the end of the
+// connection.
 func (c *serverConn) Read(b []byte) (int, error) {
 	for {
 		n, err := c.Conn.Read(b)
-		if n > 0 && c.server.hear() {
+		if n > 0 && c.server.noteReceived() {
 			n = 0
+		}
+		if n > 0 && c.sendCanned() {
+			return 0, net.ErrClosed
 		}
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			c.server.gone(c)
@@ -225,12 +265,49 @@ func (c *serverConn) Read(b []byte) (int, error) {
 	}
 }
 
-// Write drops what goes out while the server is silent.
+// sendCanned sends the canned answer, if there is one, closes c, and reports
+// whether it did.
+func (c *serverConn) sendCanned() bool {
+	line := c.server.cannedAnswer()
+	if line == "" {
+		return false
+	}
+	_, _ = io.WriteString(c.Conn, line+"\n")
+	_ = c.Close()
+	return true
+}
+
+// Write drops all data while the server is silent.
 func (c *serverConn) Write(b []byte) (int, error) {
-	if c.server.isSilent() {
+	if c.sendCanned() {
+		return 0, net.ErrClosed
+	}
+	if c.server.isSilent() || c.hold(b) {
 		return len(b), nil
 	}
 	return c.Conn.Write(b)
+}
+
+// hold reports whether it keeps b for later.
+func (c *serverConn) hold(b []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.held) == 0 {
+		if !c.server.isGathering() {
+			return false
+		}
+		time.AfterFunc(gatherTime, c.release)
+	}
+	c.held = append(c.held, b...)
+	return true
+}
+
+// release writes the held answers in one piece.
+func (c *serverConn) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, _ = c.Conn.Write(c.held) // after an error, the next Read fails too
+	c.held = nil
 }
 
 func (c *serverConn) Close() error {

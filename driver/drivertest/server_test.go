@@ -38,7 +38,7 @@ func serveEcho(t testing.TB) (drivertest.Server, func() net.Conn) {
 	}
 }
 
-// say sends line, and want comes back.
+// say fails unless line comes back.
 func say(t testing.TB, c net.Conn, line string) {
 	t.Helper()
 	_, err := fmt.Fprintln(c, line)
@@ -71,7 +71,7 @@ func TestServerCountsOpenConnections(t *testing.T) {
 	assert.ErrorContains(t, err, "1 connections are open, want 0")
 }
 
-func TestSilentServerHearsAndSaysNothing(t *testing.T) {
+func TestSilentServerReceivesAndSendsNothing(t *testing.T) {
 	server, dial := serveEcho(t)
 	old := dial()
 	say(t, old, "before")
@@ -80,7 +80,7 @@ func TestSilentServerHearsAndSaysNothing(t *testing.T) {
 	wantOpen(t, server, 2)
 	select {
 	case <-received:
-		t.Fatal("received is closed, though nobody has sent anything")
+		t.Fatal("received is closed although nothing was sent")
 	default:
 	}
 
@@ -96,7 +96,7 @@ func TestSilentServerHearsAndSaysNothing(t *testing.T) {
 	wantOpen(t, server, 0)
 }
 
-func TestSilentServerDropsWhatItsProtocolSays(t *testing.T) {
+func TestSilentServerDropsAnswers(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	greeted := make(chan struct{})
@@ -151,8 +151,8 @@ func TestRefuseEndsNewConnectionsOnly(t *testing.T) {
 	say(t, c, "still here")
 }
 
-// TestServerSeesTheEndOfAConnectionThatTheProtocolForgets is for protocol
-// servers that do not close what their client has closed.
+// TestServerSeesTheEndOfAConnectionThatTheProtocolForgets is about servers that do
+// not close a connection that their client has closed.
 func TestServerSeesTheEndOfAConnectionThatTheProtocolForgets(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -170,7 +170,7 @@ func TestServerSeesTheEndOfAConnectionThatTheProtocolForgets(t *testing.T) {
 	c, err := net.Dial("tcp", ln.Addr().String())
 	require.NoError(t, err)
 	assert.ErrorIs(t, <-read, os.ErrDeadlineExceeded)
-	wantOpen(t, server, 1) // a read that timed out is not the end
+	wantOpen(t, server, 1) // a read timeout is not the end
 	c.Close()
 	assert.ErrorIs(t, <-read, io.EOF)
 	wantOpen(t, server, 0)
@@ -191,7 +191,7 @@ func TestServeEndsAllWithTheTest(t *testing.T) {
 	c.Close()
 }
 
-// TestGoroutinesOfOthersAreNotCounted is for tests that run in parallel.
+// TestGoroutinesOfOthersAreNotCounted is about tests that run in parallel.
 func TestGoroutinesOfOthersAreNotCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const name = "CloseLeavesNothing"

@@ -5,21 +5,21 @@ import (
 	"testing"
 
 	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/internal/registry"
 )
 
-// Swap puts d in the place of the driver registered under name until t ends,
-// so that a program under test opens a pool as ever and gets the fake:
+// Swap replaces the driver registered under name with d until t ends, so that
+// a program under test opens a pool as usual and gets the fake:
 //
 //	fake := drivertest.NewFake(t)
 //	drivertest.Swap(t, "imap", fake)
 //
-// It fails t if nobody registered the name, which is a misspelt name or
-// a forgotten import; for a name of the test's own see [Register].
+// It fails t if the name is not registered, because of a misspelling or
+// a forgotten import. To register a new name, use [Register].
 //
-// The registry belongs to the whole process. Swap is not for parallel tests
-// that share the name, so it panics in a parallel test, and a test that calls
-// it can't become parallel. The reason is that of t.Setenv, which it uses to
-// find out. A pool opened before keeps the driver that it has.
+// The whole process shares the registry. So Swap panics in a parallel test, and
+// a test that calls it can't become parallel; like t.Setenv, which it calls for
+// this. A pool that is already open keeps its driver.
 func Swap(t testing.TB, name string, d driver.Driver) {
 	t.Helper()
 	if d == nil {
@@ -30,14 +30,14 @@ func Swap(t testing.TB, name string, d driver.Driver) {
 			name, registered)
 	}
 	t.Setenv("DRIVERTEST_SWAP", name) // panics in a parallel test
-	previous := driver.Replace(name, d)
-	t.Cleanup(func() { driver.Replace(name, previous) })
+	previous := registry.Replace(name, d)
+	t.Cleanup(func() { registry.Replace(name, previous) })
 }
 
 // Register registers d under name until t ends. It panics, as
 // [driver.Register] does, if the name is empty or taken or if d is nil.
-// Parallel tests may call it, each with a name of its own.
+// Parallel tests may call it with different names.
 func Register(t testing.TB, name string, d driver.Driver) {
 	driver.Register(name, d)
-	t.Cleanup(func() { driver.Replace(name, nil) })
+	t.Cleanup(func() { registry.Replace(name, nil) })
 }

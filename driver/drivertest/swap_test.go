@@ -10,13 +10,14 @@ import (
 	"github.com/hotline-go/hotline/driver/drivertest"
 )
 
-// registered returns the driver that a program gets under name, or nil.
-func registered(name string) driver.Driver {
+// registered returns the connector that a program gets under name, or nil. The
+// connector of a Fake is the Fake.
+func registered(name string) driver.Connector {
 	c, err := driver.OpenConnector(name, "any")
 	if err != nil {
 		return nil
 	}
-	return c.Driver()
+	return c
 }
 
 func TestSwapLastsAsLongAsTheTest(t *testing.T) {
@@ -69,7 +70,7 @@ func TestSwapRefusesParallelTests(t *testing.T) {
 	})
 }
 
-// fatal returns the message with which fn ends its test.
+// fatal returns the message of the Fatalf with which fn ends its test.
 func fatal(t *testing.T, fn func(testing.TB)) string {
 	r := record(t, fn)
 	require.Len(t, r.errors, 1)

@@ -13,12 +13,12 @@ import (
 	"github.com/hotline-go/hotline/drivers/imap"
 )
 
-// abandoned is what a holder may leave behind. The mailbox has 600 messages of
-// 10 bytes and one of 4 MB.
+// abandoned are the things that a holder may leave behind. The mailbox has 600
+// messages of 10 bytes and one of 4 MB.
 var abandoned = []struct {
 	name  string
 	leave func(t *testing.T, c *imap.Conn)
-	// dead is whether the connection has to go.
+	// dead is whether the connection must be discarded.
 	dead bool
 }{
 	{"many flags", func(_ *testing.T, c *imap.Conn) { c.Fetch(goimap.SeqSet{{Start: 1, Stop: 600}}, flags) }, false},
@@ -45,7 +45,7 @@ var abandoned = []struct {
 		_, err := io.WriteString(c.Append("INBOX", 100, nil), "Subject: half")
 		require.NoError(t, err)
 	}, true},
-	{"an APPEND that was short", func(t *testing.T, c *imap.Conn) {
+	{"a short APPEND", func(t *testing.T, c *imap.Conn) {
 		a := c.Append("INBOX", 100, nil)
 		_, err := io.WriteString(a, "Subject: short")
 		require.NoError(t, err)
@@ -118,7 +118,8 @@ func TestCloseFreesWhatIsAbandoned(t *testing.T) {
 	}
 }
 
-// Who waits behind what he has left open himself is freed by his context.
+// A caller that waits for a command of its own that it abandoned is freed by its
+// context.
 func TestAContextEndsAWaitBehindAnAbandonedCommand(t *testing.T) {
 	for _, tc := range abandoned {
 		t.Run(tc.name, func(t *testing.T) {
@@ -129,7 +130,7 @@ func TestAContextEndsAWaitBehindAnAbandonedCommand(t *testing.T) {
 			require.NoError(t, err)
 			tc.leave(t, c)
 			waiting := make(chan error, 1)
-			go func() { waiting <- c.Noop().Wait() }() // ends because ctx does
+			go func() { waiting <- c.Noop().Wait() }() // ends when ctx does
 			cancel()
 			within(t, "Noop", func() { <-waiting })
 			within(t, "unbind", unbind)
@@ -138,7 +139,7 @@ func TestAContextEndsAWaitBehindAnAbandonedCommand(t *testing.T) {
 	}
 }
 
-// The same in a mailbox that is read by two goroutines, for the race detector.
+// The same with a message that another goroutine is reading, for the race detector.
 func TestAContextEndsAFetchThatIsBeingRead(t *testing.T) {
 	c := dial(t, bigMailbox(t))
 	_, err := c.Select("INBOX", nil).Wait()
@@ -161,13 +162,13 @@ func TestAContextEndsAFetchThatIsBeingRead(t *testing.T) {
 	})
 }
 
-// A number that no message has ends go-imap's reading of an answer to EXPUNGE.
+// The number zero makes go-imap stop reading an answer to EXPUNGE.
 func TestAnAnswerToEXPUNGEIsReadBeyondAZero(t *testing.T) {
 	for _, finish := range []func(c *imap.Conn) error{
 		func(c *imap.Conn) error { _, err := c.Expunge().Collect(); return err },
 		func(c *imap.Conn) error { c.UIDExpunge(goimap.UIDSetNum(1)); return c.ResetSession(t.Context()) },
 	} {
-		zeros := strings.Repeat("* 0 EXPUNGE\r\n", 2) + strings.Repeat("* 1 EXPUNGE\r\n", 300) // of which 128 need nobody
+		zeros := strings.Repeat("* 0 EXPUNGE\r\n", 2) + strings.Repeat("* 1 EXPUNGE\r\n", 300) // more than the 128 that go-imap buffers
 		c := dial(t, plainDSN(script(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: EXPUNGE", zeros+"TAG OK gone\r\n", "C: NOOP", "TAG OK\r\n"), "?tls=none"))
 		within(t, "EXPUNGE", func() { require.NoError(t, finish(c)) })
 		require.NoError(t, c.Ping(soon(t)))
@@ -177,7 +178,7 @@ func TestAnAnswerToEXPUNGEIsReadBeyondAZero(t *testing.T) {
 }
 
 func TestAShortAppendStoresNothing(t *testing.T) {
-	for size := 15; size < 40; size++ { // somewhere a CRLF of what follows would have ended it
+	for size := 15; size < 40; size++ { // for some size, the CRLF of the next command would have completed it
 		_, server := mailbox(t)
 		c := dial(t, plainDSN(server.Addr(), "?tls=none"))
 		a := c.Append("INBOX", int64(size), nil)
@@ -194,7 +195,7 @@ func TestAShortAppendStoresNothing(t *testing.T) {
 	}
 }
 
-// A connection has no way to become somebody else's.
+// No method can change the user of a connection.
 func TestIdentityCannotBeChanged(t *testing.T) {
 	for _, method := range []string{"Login", "Authenticate", "Unauthenticate", "Enable", "Logout", "StartTLS"} {
 		assert.NotContains(t, methodsOf(new(imap.Conn)), method)

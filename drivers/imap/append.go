@@ -9,7 +9,7 @@ import (
 	"github.com/emersion/go-imap/v2"
 )
 
-// AppendCommand is an APPEND under way. Write the message, then Close, then
+// AppendCommand is an APPEND in progress. Write the message, then Close, then
 // Wait. Until Close, no other command can be sent.
 type AppendCommand struct {
 	c       *Conn
@@ -28,13 +28,14 @@ type appending interface {
 }
 
 // Append sends an APPEND command for a message of size bytes. It blocks until
-// the server wants the message, or refuses it; Wait tells which.
+// the server asks for the message or refuses it; Wait returns a refusal as an
+// error.
 //
-// Nothing is sent if a flag is none, or if the name of the mailbox has more than
-// 800 bytes.
+// Nothing is sent if a flag is invalid, or if the name of the mailbox has more
+// than 800 bytes.
 //
-// A server that refuses a message before it has come costs the connection,
-// because go-imap closes it then; the error is the server's all the same.
+// If the server refuses a message before receiving it, go-imap closes the
+// connection. The error is still that of the server, and driver.IsBad.
 func (c *Conn) Append(mailbox string, size int64, options *imap.AppendOptions) *AppendCommand {
 	if err := checkAppend(mailbox, size, options); err != nil {
 		return &AppendCommand{c: c, cmd: unsent[*imap.AppendData]{err}, closed: true, err: c.explain("APPEND", err)}
@@ -42,25 +43,28 @@ func (c *Conn) Append(mailbox string, size int64, options *imap.AppendOptions) *
 	a := &AppendCommand{c: c, size: size}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	c.begin(a) // before it blocks, for Close
+	c.track(a) // before it blocks, so that Close finds it
 	a.cmd = c.client.Append(mailbox, size, options)
 	return a
 }
 
 var _ io.WriteCloser = (*AppendCommand)(nil)
 
-// Write sends a part of the message. A part that goes beyond the size is
-// refused, and nothing of it is sent.
+// Write sends part of the message. It fails, and sends nothing, if the part
+// exceeds the size.
 func (a *AppendCommand) Write(b []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	n, err := a.cmd.Write(b)
 	a.written += int64(n)
+	if errors.As(err, new(*imap.Error)) {
+		_ = a.closeLocked() // ends the connection, so that the error is driver.IsBad
+	}
 	return n, a.c.explain("APPEND", err)
 }
 
-// Close ends the message. If that is shorter than its size, Close ends the
-// connection: the server would take the next commands for the rest.
+// Close ends the message. If the message is shorter than its size, Close ends the
+// connection, because the server would take the next commands for the rest.
 func (a *AppendCommand) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -72,7 +76,7 @@ func (a *AppendCommand) closeLocked() error {
 		return a.err
 	}
 	a.closed = true
-	// A literal that the server has refused takes not even that.
+	// If the server has refused the literal, even an empty Write fails.
 	if _, err := a.cmd.Write(nil); err == nil && a.written < a.size {
 		_ = a.c.conn.CloseWithError(fmt.Errorf("%w: %d bytes of %d", errShortAppend, a.written, a.size))
 	}
@@ -81,11 +85,11 @@ func (a *AppendCommand) closeLocked() error {
 }
 
 var (
-	errShortAppend = errors.New("the message appended was shorter than announced")
+	errShortAppend = errors.New("the appended message was shorter than announced")
 	errUnclosed    = errors.New("imap: APPEND: Wait before Close")
 )
 
-// Wait blocks until the server has answered. Close comes first.
+// Wait blocks until the server has answered. Call Close first.
 func (a *AppendCommand) Wait() (*imap.AppendData, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -93,12 +97,12 @@ func (a *AppendCommand) Wait() (*imap.AppendData, error) {
 		return nil, errUnclosed
 	}
 	data, err := a.cmd.Wait()
-	a.c.end(a)
+	a.c.untrack(a)
 	return data, a.c.explain("APPEND", err)
 }
 
-// unfinished reports whether the server may still be waiting for bytes.
-func (a *AppendCommand) unfinished() bool {
+// incomplete reports whether the server may still be waiting for bytes.
+func (a *AppendCommand) incomplete() bool {
 	if !a.mu.TryLock() {
 		return true // in use
 	}

@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,12 +16,12 @@ type enableData = imapclient.EnableData
 
 // mechanism is a way to log in.
 type mechanism struct {
-	name   string
-	secret bool // it shows the password or the token to whoever listens
-	start  func(o *opener, address string, c Credentials) sasl.Client
+	name      string
+	cleartext bool // an eavesdropper can see the password or the token
+	start     func(o *opener, address string, c Credentials) sasl.Client
 }
 
-// mechanismNames are what Config.Auth may be.
+// mechanismNames returns the values that Config.Auth may have.
 func mechanismNames() []string {
 	names := make([]string, len(mechanisms))
 	for i, m := range mechanisms {
@@ -29,7 +30,7 @@ func mechanismNames() []string {
 	return names
 }
 
-// mechanisms are all that there are. LOGIN is a command of its own.
+// mechanisms are all known mechanisms. LOGIN is a separate command.
 var mechanisms = []mechanism{
 	{"SCRAM-SHA-256", false, func(o *opener, _ string, c Credentials) sasl.Client {
 		return newSCRAM(c.User, c.Password, o.AuthzID)
@@ -49,9 +50,9 @@ var mechanisms = []mechanism{
 	}},
 }
 
-// choose picks the mechanism for the server with caps. mayTell is whether the
-// secret may be sent as it is.
-func (o *opener) choose(caps imap.CapSet, creds Credentials, mayTell bool) (mechanism, error) {
+// offered returns the mechanisms that suit the credentials and that a server with
+// caps offers, best first. A mechanism set in the Config need not be offered.
+func (o *opener) offered(caps imap.CapSet, creds Credentials) (all []mechanism) {
 	for _, name := range o.candidates(creds) {
 		if name == "LOGIN" && caps.Has(imap.CapLoginDisabled) {
 			continue
@@ -59,31 +60,38 @@ func (o *opener) choose(caps imap.CapSet, creds Credentials, mayTell bool) (mech
 		if name != "LOGIN" && !caps.Has(imap.AuthCap(name)) && o.Auth == "" {
 			continue
 		}
-		m := mechanisms[slices.IndexFunc(mechanisms, func(m mechanism) bool { return m.name == name })]
-		if m.secret && !mayTell {
-			continue
+		all = append(all, mechanisms[slices.IndexFunc(mechanisms, func(m mechanism) bool { return m.name == name })])
+	}
+	return all
+}
+
+// choose picks the mechanism for a server with caps. mayReveal is whether the secret
+// may be sent in cleartext.
+func (o *opener) choose(caps imap.CapSet, creds Credentials, mayReveal bool) (mechanism, error) {
+	for _, m := range o.offered(caps, creds) {
+		if !m.cleartext || mayReveal {
+			return m, nil
 		}
-		return m, nil
 	}
 	has := strings.Join(slices.Sorted(slices.Values(caps.AuthMechanisms())), " ")
 	if has == "" {
 		has = "none"
 	}
-	if !mayTell {
-		return mechanism{}, fmt.Errorf("imap: no way to log in over plain text to another host: the server has %s; use TLS, or insecure_auth=true", has)
+	if !mayReveal {
+		return mechanism{}, fmt.Errorf("imap: no way to log in over plain text to another host: the server offers %s; use TLS, or insecure_auth=true", has)
 	}
-	return mechanism{}, fmt.Errorf("imap: no way to log in: the server has %s, and the credentials are for %s", has, strings.Join(o.candidates(creds), ", "))
+	return mechanism{}, fmt.Errorf("imap: no way to log in: the server offers %s, and the credentials are for %s", has, strings.Join(o.candidates(creds), ", "))
 }
 
-// candidates returns the mechanisms that suit the credentials, the best first.
-// Over TLS, SCRAM would cost a round trip more for little.
+// candidates returns the mechanisms that suit the credentials, best first. Over
+// TLS, SCRAM would cost another round trip for little benefit.
 func (o *opener) candidates(creds Credentials) []string {
 	switch {
 	case o.Auth != "":
 		return []string{o.Auth}
 	case creds.Token != "":
 		return []string{"OAUTHBEARER", "XOAUTH2"}
-	case creds.Password == "" && o.Cert != "":
+	case creds.Password == "" && o.TLS.Cert != "":
 		return []string{"EXTERNAL"}
 	case o.secure != nil:
 		return []string{"PLAIN", "LOGIN", "SCRAM-SHA-256"}
@@ -91,7 +99,28 @@ func (o *opener) candidates(creds Credentials) []string {
 	return []string{"SCRAM-SHA-256", "PLAIN", "LOGIN"}
 }
 
-// login logs in.
+// withAlternatives adds to err, if it is a refusal with m, the other mechanisms that
+// the server offers, if they send the password in cleartext and m does not. They are
+// tried only if the user asks for one, because an attacker could make m fail. But
+// a server may offer SCRAM without having a SCRAM secret for this account.
+func (o *opener) withAlternatives(err error, m mechanism, caps imap.CapSet, creds Credentials, mayReveal bool) error {
+	var names []string
+	for _, other := range o.offered(caps, creds) {
+		if other.cleartext && !m.cleartext {
+			names = append(names, other.name)
+		}
+	}
+	if len(names) == 0 || !errors.As(err, new(refusal)) {
+		return err
+	}
+	with := "auth=" + names[0]
+	if !mayReveal {
+		with += " and insecure_auth=true"
+	}
+	return fmt.Errorf("%w; the server also offers %s, which would show the password to eavesdroppers: use TLS, or %s", err, strings.Join(names, ", "), with)
+}
+
+// login logs in with m.
 func (m *mechanism) login(c *imapclient.Client, o *opener, address string, creds Credentials) error {
 	if m.start == nil {
 		return c.Login(creds.User, creds.Password).Wait()
@@ -100,12 +129,12 @@ func (m *mechanism) login(c *imapclient.Client, o *opener, address string, creds
 	err := c.Authenticate(client)
 	switch client := client.(type) {
 	case *oauth:
-		if err != nil && client.reason != "" && !creds.toldBy(client.reason) {
-			return fmt.Errorf("%w (the server says %.200q)", err, client.reason)
+		if err != nil && client.reason != "" && !creds.revealedBy(client.reason) {
+			return fmt.Errorf("%w (the server said %.200q)", err, client.reason)
 		}
 	case *scram:
 		if err == nil && !client.verified {
-			return errImpostor
+			return errUnproven
 		}
 	}
 	return err

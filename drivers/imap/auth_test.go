@@ -11,6 +11,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -20,8 +21,8 @@ import (
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
-// tokens is a Credentials function that returns one after the other, and notes
-// why it was asked again.
+// tokens returns a Credentials function that returns all one after the other, and
+// records the refusals.
 func tokens(refusals *[]error, all ...string) func(context.Context, error) (imap.Credentials, error) {
 	return func(_ context.Context, refused error) (imap.Credentials, error) {
 		if refusals != nil {
@@ -51,8 +52,8 @@ func TestTheBestMechanismIsChosen(t *testing.T) {
 		says              string
 	}{
 		{"PLAIN", "AUTH=PLAIN SASL-IR", "", nil, "AUTHENTICATE PLAIN " + encoded("\x00u\x00p")},
-		{"LOGIN where there is no mechanism", "", "", nil, `LOGIN "u" "p"`},
-		{"LOGIN where it is wanted", "AUTH=PLAIN SASL-IR", "&auth=LOGIN", nil, `LOGIN "u" "p"`},
+		{"LOGIN if there is no mechanism", "", "", nil, `LOGIN "u" "p"`},
+		{"LOGIN if it is set", "AUTH=PLAIN SASL-IR", "&auth=LOGIN", nil, `LOGIN "u" "p"`},
 		{"SCRAM over plain text", "AUTH=PLAIN AUTH=SCRAM-SHA-256 SASL-IR", "", nil, "AUTHENTICATE SCRAM-SHA-256 " + encoded("n,,n=u,r=")[:10]},
 		{"acting as another", "AUTH=PLAIN SASL-IR", "&authzid=boss", nil, "AUTHENTICATE PLAIN " + encoded("boss\x00u\x00p")},
 		{"EXTERNAL", "AUTH=EXTERNAL SASL-IR", "&auth=EXTERNAL&authzid=joe", nil, "AUTHENTICATE EXTERNAL " + encoded("joe")},
@@ -83,61 +84,86 @@ func connectWith(t *testing.T, dsn string, creds func(context.Context, error) (i
 
 func TestNoWayToLogIn(t *testing.T) {
 	for _, tc := range []struct{ name, caps, query, want string }{
-		{"LOGIN is off", "LOGINDISABLED", "", "imap: no way to log in: the server has none, and the credentials are for SCRAM-SHA-256, PLAIN, LOGIN"},
-		{"no mechanism for tokens", "AUTH=PLAIN", "&auth=LOGIN", "imap: no way to log in: the server has PLAIN, and the credentials are for LOGIN"},
+		{"LOGIN is off", "LOGINDISABLED", "", "imap: no way to log in: the server offers none, and the credentials are for SCRAM-SHA-256, PLAIN, LOGIN"},
+		{"no mechanism for tokens", "AUTH=PLAIN", "&auth=LOGIN", "imap: no way to log in: the server offers PLAIN, and the credentials are for LOGIN"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			addr := script(t, greeting(tc.caps+" LOGINDISABLED"))
-			_, err := connectWith(t, "imap://u:p@"+addr+"?tls=none"+tc.query, nil)
-			require.EqualError(t, err, tc.want)
-			assert.True(t, driver.IsPermanent(err))
+			synctest.Test(t, func(t *testing.T) {
+				config := scripted(t, "imap://u:p@localhost?tls=none"+tc.query, greeting(tc.caps+" LOGINDISABLED"))
+				require.EqualError(t, wantPermanentIfAgain(t, config), tc.want)
+			})
 		})
 	}
 }
 
-// elsewhere connects to a host that is not this machine, as far as the driver
-// can tell.
-func elsewhere(t *testing.T, addr, query string) (*imap.Conn, error) {
-	t.Helper()
-	config, err := imap.ParseDSN("imap://u:hunter2@mail.example.org?tls=none" + query)
-	require.NoError(t, err)
-	config.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, addr)
+// elsewhere is a DSN whose host is not this machine.
+const elsewhere = "imap://u:hunter2@mail.example.org?tls=none"
+
+func TestNoSecretGoesOverPlainTextToAnotherHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, query := range []string{"", "&auth=PLAIN", "&auth=LOGIN", "&auth=XOAUTH2", "&auth=OAUTHBEARER"} {
+			config := scripted(t, elsewhere+query, greeting("AUTH=PLAIN AUTH=XOAUTH2 SASL-IR"), "C: nothing", "* BYE\r\n")
+			require.ErrorContains(t, wantPermanentIfAgain(t, config),
+				"no way to log in over plain text to another host: the server offers PLAIN XOAUTH2; use TLS, or insecure_auth=true")
+		}
+		config := scripted(t, elsewhere+"&insecure_auth=true", greeting("AUTH=PLAIN SASL-IR"), "C: AUTHENTICATE PLAIN", welcome)
+		_, err := connectAs(t, config)
+		require.NoError(t, err)
+		config = scripted(t, elsewhere, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n")
+		require.ErrorContains(t, wantPermanentIfAgain(t, config), "an attacker may be in between")
+	})
+}
+
+// The localhost of a proxy is another host, and so is the proxy.
+func TestNoSecretGoesOverPlainTextToAProxy(t *testing.T) {
+	const proxied = "imap://" + login + "localhost?tls=none&proxy=http://proxy:1"
+	accepts := func(hello ...string) []string {
+		return append([]string{"C: CONNECT localhost:143", "HTTP/1.1 200 OK\r\n\r\n"}, hello...)
 	}
+	synctest.Test(t, func(t *testing.T) {
+		for _, hello := range []string{greeting(""), "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n"} {
+			config := scripted(t, proxied, accepts(hello, "C: nothing", "* BYE\r\n")...)
+			require.ErrorContains(t, wantPermanentIfAgain(t, config), "over plain text")
+		}
+		c, err := connectAs(t, scripted(t, proxied+"&insecure_auth=true", accepts(greeting(""), "C: LOGIN", welcome)...))
+		require.NoError(t, err)
+		assert.Equal(t, "LOGIN", c.Mechanism())
+	})
+}
+
+// connectAs connects once.
+func connectAs(t *testing.T, config imap.Config) (*imap.Conn, error) {
+	t.Helper()
 	connector, err := imap.NewConnector(config)
 	require.NoError(t, err)
 	return connectTo(t, connector)
 }
 
-func TestNoSecretGoesOverPlainTextToAnotherHost(t *testing.T) {
-	addr := script(t, greeting("AUTH=PLAIN AUTH=XOAUTH2 SASL-IR"), "C: nothing", "* BYE\r\n")
-	for _, query := range []string{"", "&auth=PLAIN", "&auth=LOGIN", "&auth=XOAUTH2", "&auth=OAUTHBEARER"} {
-		_, err := elsewhere(t, addr, query)
-		require.ErrorContains(t, err, "no way to log in over plain text to another host: the server has PLAIN XOAUTH2; use TLS, or insecure_auth=true")
-		assert.True(t, driver.IsPermanent(err))
+// A server may offer SCRAM without having a SCRAM secret for this account.
+func TestARefusalBySCRAMNamesTheOtherMechanisms(t *testing.T) {
+	const refusal, has = "NO [AUTHENTICATIONFAILED] no secret", "AUTH=SCRAM-SHA-256 AUTH=PLAIN SASL-IR"
+	const others = "; the server also offers PLAIN, LOGIN, which would show the password to eavesdroppers: use TLS, or auth=PLAIN"
+	for _, tc := range []struct{ name, dsn, caps, answer, want string }{
+		{"on this machine", "imap://u:p@localhost?tls=none", has, refusal, refusal + others},
+		{"on another host", elsewhere, has, refusal, refusal + others + " and insecure_auth=true"},
+		{"if LOGIN is off", elsewhere, has + " LOGINDISABLED", refusal, "the server also offers PLAIN, which would show"},
+		{"if there is no other", elsewhere, "AUTH=SCRAM-SHA-256 SASL-IR LOGINDISABLED", refusal, refusal},
+		{"if SCRAM is set", "imap://u:p@localhost?tls=none&auth=SCRAM-SHA-256", has, refusal, refusal},
+		{"if the server is full", "imap://u:p@localhost?tls=none", has, "NO [LIMIT] later", "NO [LIMIT] later"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				config := scripted(t, tc.dsn, greeting(tc.caps), "C: AUTHENTICATE SCRAM-SHA-256", "TAG "+tc.answer+"\r\n", "C: nothing is sent again")
+				_, err := connectAs(t, config)
+				require.ErrorContains(t, err, tc.want)
+				assert.Equal(t, strings.Contains(tc.want, "the server also offers"), strings.Contains(err.Error(), "the server also offers"))
+				assert.Equal(t, tc.answer == refusal, driver.IsPermanent(err))
+			})
+		})
 	}
-	addr = script(t, greeting("AUTH=PLAIN SASL-IR"), "C: AUTHENTICATE PLAIN", welcome)
-	_, err := elsewhere(t, addr, "&insecure_auth=true")
-	require.NoError(t, err)
-	addr = script(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n")
-	_, err = elsewhere(t, addr, "")
-	require.ErrorContains(t, err, "somebody may be in between")
 }
 
-// What a proxy calls localhost is another host, and so is the proxy.
-func TestNoSecretGoesOverPlainTextToAProxy(t *testing.T) {
-	for _, hello := range []string{greeting(""), "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n"} {
-		proxy := script(t, "C: CONNECT localhost:143", "HTTP/1.1 200 OK\r\n\r\n"+hello, "C: nothing", "* BYE\r\n")
-		_, err := tryDial(t, plainDSN("localhost", "?tls=none&proxy=http://"+proxy))
-		require.ErrorContains(t, err, "over plain text")
-		assert.True(t, driver.IsPermanent(err))
-	}
-	proxy := script(t, "C: CONNECT localhost:143", "HTTP/1.1 200 OK\r\n\r\n"+greeting(""), "C: LOGIN", welcome)
-	c := dial(t, plainDSN("localhost", "?tls=none&insecure_auth=true&proxy=http://"+proxy))
-	assert.Equal(t, "LOGIN", c.Mechanism())
-}
-
-// scramServer is the server's side of SCRAM-SHA-256, as RFC 7677 has it.
+// scramServer serves SCRAM-SHA-256 (RFC 7677).
 func scramServer(t *testing.T, password string, iterations int, spoil func(challenge, final *string)) string {
 	t.Helper()
 	server, err := testserver.Start(testserver.TCP, "127.0.0.1:0", func(l net.Listener) {
@@ -201,14 +227,14 @@ func TestSCRAM(t *testing.T) {
 	}{
 		{"right", "p,=", 4096, none, ""},
 		{"a wrong password", "other", 4096, none, "[AUTHENTICATIONFAILED] wrong"},
-		{"too few iterations", "p,=", 4095, none, "SCRAM challenge is not what RFC 7677 wants"},
-		{"too many iterations", "p,=", 4096, func(c, _ *string) { *c = strings.Replace(*c, "i=4096", "i=9999999", 1) }, "SCRAM challenge is not what RFC 7677 wants"},
-		{"another nonce", "p,=", 4096, func(c, _ *string) { *c = "r=x" + (*c)[2:] }, "SCRAM challenge is not what RFC 7677 wants"},
-		{"our nonce alone", "p,=", 4096, func(c, _ *string) { *c = strings.Replace(*c, "server,", ",", 1) }, "SCRAM challenge is not what RFC 7677 wants"},
-		{"a salt that is no base64", "p,=", 4096, func(c, _ *string) { *c = strings.Replace(*c, ",s=", ",s=?", 1) }, "SCRAM challenge is not what RFC 7677 wants"},
-		{"no salt", "p,=", 4096, func(c, _ *string) { *c = strings.Replace(*c, encoded("salt"), "", 1) }, "SCRAM challenge is not what RFC 7677 wants"},
-		{"an extension that is mandatory", "p,=", 4096, func(c, _ *string) { *c = "m=x," + *c }, "SCRAM challenge is not what RFC 7677 wants"},
-		{"no count", "p,=", 4096, func(c, _ *string) { *c = strings.Replace(*c, "i=4096", "i=many", 1) }, "SCRAM challenge is not what RFC 7677 wants"},
+		{"too few iterations", "p,=", 4095, none, "SCRAM challenge violates RFC 7677"},
+		{"too many iterations", "p,=", 4096, func(c, _ *string) { *c = strings.Replace(*c, "i=4096", "i=9999999", 1) }, "SCRAM challenge violates RFC 7677"},
+		{"another nonce", "p,=", 4096, func(c, _ *string) { *c = "r=x" + (*c)[2:] }, "SCRAM challenge violates RFC 7677"},
+		{"our nonce alone", "p,=", 4096, func(c, _ *string) { *c = strings.Replace(*c, "server,", ",", 1) }, "SCRAM challenge violates RFC 7677"},
+		{"a salt that is not base64", "p,=", 4096, func(c, _ *string) { *c = strings.Replace(*c, ",s=", ",s=?", 1) }, "SCRAM challenge violates RFC 7677"},
+		{"no salt", "p,=", 4096, func(c, _ *string) { *c = strings.Replace(*c, encoded("salt"), "", 1) }, "SCRAM challenge violates RFC 7677"},
+		{"an extension that is mandatory", "p,=", 4096, func(c, _ *string) { *c = "m=x," + *c }, "SCRAM challenge violates RFC 7677"},
+		{"no count", "p,=", 4096, func(c, _ *string) { *c = strings.Replace(*c, "i=4096", "i=many", 1) }, "SCRAM challenge violates RFC 7677"},
 		{"a server with another password", "p,=", 4096, func(_, f *string) { *f = "v=" + encoded(strings.Repeat("x", sha256.Size)) }, "the server has not proved that it knows the password"},
 		{"a server without the password", "p,=", 4096, func(_, f *string) { *f = "v=" + encoded("no") }, "the server has not proved that it knows the password"},
 		{"a server that proves nothing", "p,=", 4096, func(_, f *string) { *f = "-" }, "the server has not proved that it knows the password"},
@@ -227,7 +253,7 @@ func TestSCRAM(t *testing.T) {
 	}
 }
 
-// A wrong password that SCRAM itself tells of is one like any other.
+// A wrong password that SCRAM itself reports is a refusal like any other.
 func TestAWrongPasswordInSCRAMIsARefusal(t *testing.T) {
 	for reason, want := range map[string]string{"invalid-proof": `imap: NO SCRAM "invalid-proof"`, "s3cret?": "imap: NO (hidden"} {
 		addr := scramServer(t, "s3cret", 4096, func(_, final *string) { *final = "e=" + reason })
@@ -239,15 +265,15 @@ func TestAWrongPasswordInSCRAMIsARefusal(t *testing.T) {
 		require.ErrorContains(t, err, want)
 		assert.NotContains(t, err.Error(), "s3cret")
 		assert.True(t, driver.IsPermanent(err))
-		assert.Len(t, refusals, 2, "others are asked for")
+		assert.Len(t, refusals, 2, "fresh credentials are asked for")
 	}
 }
 
 func TestAWrongChallengeIsPermanentThoughTheServerHangsUp(t *testing.T) {
 	addr := script(t, greeting("AUTH=SCRAM-SHA-256 SASL-IR"), "C: AUTHENTICATE", "+ "+encoded("r=abc")+"\r\n", "HANG UP")
-	for range 20 { // the one or the other is noticed first
+	for range 20 { // either may be noticed first
 		_, err := connectWith(t, "imap://u:p@"+addr+"?tls=none", nil)
-		require.ErrorContains(t, err, "SCRAM challenge is not what RFC 7677 wants")
+		require.ErrorContains(t, err, "SCRAM challenge violates RFC 7677")
 		assert.True(t, driver.IsPermanent(err), "%v", err)
 	}
 }

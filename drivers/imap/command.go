@@ -7,14 +7,15 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 )
 
-// begun is a command whose end its holder has not seen yet.
-type begun interface {
-	// finish makes the command let go of the client's reader and writer, and
-	// waits for its end. It throws away what the holder did not read.
+// outstanding is a command that its holder has not finished: with Wait, Close, or
+// Collect.
+type outstanding interface {
+	// finish frees the client's reader and writer from the command, and waits for
+	// its end. It discards what the holder did not read.
 	finish()
 }
 
-// Query is a command under way whose answer is a T.
+// Query is a command in progress whose answer is a T.
 type Query[T any] struct {
 	c    *Conn
 	name string
@@ -25,17 +26,18 @@ type Query[T any] struct {
 // answer is a command of go-imap whose answer is a T.
 type answer[T any] interface{ Wait() (T, error) }
 
-// query follows cmd, which was sent.
+// query returns a Query for cmd, which was sent.
 func query[T any](c *Conn, name string, cmd answer[T]) *Query[T] {
 	q := &Query[T]{c: c, name: name, wait: cmd.Wait}
-	c.begin(q)
+	c.track(q)
 	return q
 }
 
-// unless is query for a command that is sent if mistake is nil.
-func unless[T any](c *Conn, name string, mistake error, send func() answer[T]) *Query[T] {
-	if mistake != nil {
-		return query(c, name, unsent[T]{mistake})
+// checkedQuery sends a command and returns its Query. If err is not nil, it sends
+// nothing, and the Query returns err.
+func checkedQuery[T any](c *Conn, name string, err error, send func() answer[T]) *Query[T] {
+	if err != nil {
+		return query(c, name, unsent[T]{err})
 	}
 	return query(c, name, send())
 }
@@ -46,14 +48,13 @@ func (q *Query[T]) Wait() (T, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	v, err := q.wait()
-	q.c.end(q)
+	q.c.untrack(q)
 	return v, q.c.explain(q.name, err)
 }
 
 func (q *Query[T]) finish() { _, _ = q.Wait() }
 
-// waiter is a function as what go-imap returns for a command, and waiter0 one
-// for a command without data.
+// waiter turns a function into a command of go-imap, waiter0 into one without data.
 type (
 	waiter[T any] func() (T, error)
 	waiter0       func() error
@@ -65,14 +66,19 @@ func (w waiter[T]) Wait() (T, error) { return w() }
 // Wait calls w.
 func (w waiter0) Wait() error { return w() }
 
-// Command is a command under way that is answered by yes or no.
+// Command is a command in progress whose answer has no data.
 type Command struct{ query Query[struct{}] }
 
-// command follows cmd, which was sent.
+// command returns a Command for cmd, which was sent.
 func (c *Conn) command(name string, cmd interface{ Wait() error }) *Command {
 	m := &Command{query: Query[struct{}]{c: c, name: name, wait: func() (struct{}, error) { return struct{}{}, cmd.Wait() }}}
-	c.begin(&m.query)
+	c.track(&m.query)
 	return m
+}
+
+// unsent returns a Command that is not sent, because of err.
+func (c *Conn) unsent(name string, err error) *Command {
+	return c.command(name, waiter0(func() error { return err }))
 }
 
 // Wait is [Query.Wait].
@@ -81,20 +87,20 @@ func (m *Command) Wait() error {
 	return err
 }
 
-// Stream is a command under way whose answer comes in parts.
+// Stream is a command in progress whose answer comes in parts.
 type Stream[T comparable] struct {
 	c     *Conn
 	name  string
 	mu    sync.Mutex // one goroutine uses it at a time
 	cmd   parts[T]
-	ended error // why there are no more parts, though there may have been
+	ended error // if not nil, the command was abandoned and returns no more parts
 
-	// broken is whether a part failed while it was read. go-imap reads it once
-	// more when it goes on, which must not meet its other goroutine.
+	// broken is whether reading a part failed. When go-imap continues, it reads the
+	// part again, which must not race with its other goroutine.
 	broken bool
 }
 
-// parts is how go-imap hands out the parts of an answer. The zero T is the end.
+// parts is how go-imap returns the parts of an answer. The zero T means the end.
 type parts[T any] interface {
 	Next() T
 	Close() error
@@ -102,15 +108,15 @@ type parts[T any] interface {
 
 var errAbandoned = errors.New("left unread when the connection was reset or closed")
 
-// stream follows cmd, which was sent.
+// stream returns a Stream for cmd, which was sent.
 func stream[T comparable](c *Conn, name string, cmd parts[T]) *Stream[T] {
 	s := &Stream[T]{c: c, name: name, cmd: cmd}
-	c.begin(s)
+	c.track(s)
 	return s
 }
 
-// Next blocks until the next part is there and returns it, or the zero value
-// when there are no more; Close then tells why.
+// Next blocks until the next part arrives and returns it, or the zero value if
+// there are no more. Close then returns the error, if any.
 func (s *Stream[T]) Next() (part T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,19 +127,19 @@ func (s *Stream[T]) nextLocked() (part T) {
 	if s.ended != nil {
 		return part
 	}
-	s.mendLocked()
+	s.awaitClientLocked()
 	return s.cmd.Next()
 }
 
-// mendLocked waits for the end of a client that has failed.
-func (s *Stream[T]) mendLocked() {
+// awaitClientLocked waits until the client has ended, if reading a part failed.
+func (s *Stream[T]) awaitClientLocked() {
 	if s.broken {
 		<-s.c.client.Closed()
 	}
 }
 
-// Close reads the parts that are left, throws them away, and returns the error
-// of the command. It may be called again.
+// Close reads and discards the remaining parts, and returns the error of the
+// command. It may be called again.
 func (s *Stream[T]) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,16 +147,16 @@ func (s *Stream[T]) Close() error {
 }
 
 func (s *Stream[T]) closeLocked() error {
-	s.mendLocked()
+	s.awaitClientLocked()
 	err := s.cmd.Close()
-	s.c.end(s)
+	s.c.untrack(s)
 	if err == nil {
 		err = s.ended
 	}
 	return s.c.explain(s.name, err)
 }
 
-// Collect returns the parts that are left, and the error of the command.
+// Collect returns the remaining parts and the error of the command.
 func (s *Stream[T]) Collect() (all []T, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -168,12 +174,12 @@ func (s *Stream[T]) finish() {
 	_ = s.closeLocked()
 }
 
-// expunge is an EXPUNGE. go-imap takes a zero among the numbers, which a server
-// should not send, for their end: it waits for the answer then without reading
-// what comes before it, which is as long as the server likes.
+// expunge is an EXPUNGE. If a server sends the number zero, which it should not,
+// go-imap takes it for the end, and waits for the answer without reading the numbers
+// before it, of which there may be any number.
 type expunge struct{ *imapclient.ExpungeCommand }
 
-// Close reads the numbers that are left, and returns the error of the command.
+// Close reads the remaining numbers and returns the error of the command.
 func (e expunge) Close() error {
 	answered := make(chan struct{})
 	defer close(answered)

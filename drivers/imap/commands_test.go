@@ -2,21 +2,25 @@ package imap_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	goimap "github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/drivers/imap"
 	"github.com/hotline-go/hotline/internal/testserver"
+	"github.com/hotline-go/hotline/pool"
 )
 
-// yesMan says OK to whatever it is told, and tells it to heard.
+// yesMan answers OK to every command, and sends the command to heard.
 func yesMan(t testing.TB, greeting string, heard chan<- string) string {
 	server, err := testserver.Start(testserver.TCP, "127.0.0.1:0", func(l net.Listener) {
 		c, err := l.Accept()
@@ -39,14 +43,16 @@ func yesMan(t testing.TB, greeting string, heard chan<- string) string {
 	return server.Addr()
 }
 
-func TestEachCommandIsSentAndAwaited(t *testing.T) {
+// everyCommand returns functions that send a command and wait for its answer, by the
+// line sent.
+func everyCommand() map[string]func(c *imap.Conn) error {
 	numbers, uids := goimap.SeqSetNum(1), goimap.UIDSetNum(7)
 	flag := &goimap.StoreFlags{Op: goimap.StoreFlagsSet, Flags: []goimap.Flag{goimap.FlagSeen}}
 	all := &goimap.SearchCriteria{}
 	sort := &imapclient.SortOptions{SearchCriteria: all, SortCriteria: []imapclient.SortCriterion{{Key: imapclient.SortKeyDate}}}
 	thread := &imapclient.ThreadOptions{Algorithm: goimap.ThreadReferences, SearchCriteria: all}
 	second := func(_ any, err error) error { return err }
-	for want, send := range map[string]func(c *imap.Conn) error{
+	return map[string]func(c *imap.Conn) error{
 		"NOOP":            func(c *imap.Conn) error { return c.Noop().Wait() },
 		"CAPABILITY":      func(c *imap.Conn) error { return second(c.Capability().Wait()) },
 		"NAMESPACE":       func(c *imap.Conn) error { return second(c.Namespace().Wait()) },
@@ -72,6 +78,7 @@ func TestEachCommandIsSentAndAwaited(t *testing.T) {
 			return second(c.UIDThread(thread).Wait())
 		},
 		"FETCH 1 (FLAGS)":         func(c *imap.Conn) error { return second(c.Fetch(numbers, flags).Collect()) },
+		"UID FETCH 7 (UID)":       func(c *imap.Conn) error { return second(c.Fetch(uids, nil).Collect()) },
 		"UID FETCH 7 (UID FLAGS)": func(c *imap.Conn) error { return second(c.Fetch(uids, flags).Collect()) },
 		`STORE 1 FLAGS (\Seen)`:   func(c *imap.Conn) error { return c.Store(numbers, flag, nil).Close() },
 		`COPY 1 "a"`:              func(c *imap.Conn) error { return second(c.Copy(numbers, "a").Wait()) },
@@ -90,7 +97,11 @@ func TestEachCommandIsSentAndAwaited(t *testing.T) {
 		`SETACL "a" "joe" "+l"`: func(c *imap.Conn) error {
 			return c.SetACL("a", "joe", goimap.RightModificationAdd, goimap.RightSet{goimap.RightLookup}).Wait()
 		},
-	} {
+	}
+}
+
+func TestEachCommandIsSentAndAwaited(t *testing.T) {
+	for want, send := range everyCommand() {
 		t.Run(want, func(t *testing.T) {
 			heard := make(chan string, 2)
 			c := dial(t, plainDSN(yesMan(t, "* PREAUTH [CAPABILITY IMAP4rev1 MOVE UNSELECT] hi\r\n", heard), "?tls=none"))
@@ -109,7 +120,7 @@ func TestAServerOfIMAP4rev2HasMove(t *testing.T) {
 	assert.Equal(t, `UID MOVE 7 "a"`, <-heard)
 }
 
-func TestAMessageHasAllThatWasAskedFor(t *testing.T) {
+func TestAMessageHasAllRequestedItems(t *testing.T) {
 	_, server := mailbox(t, message(10))
 	c := dial(t, plainDSN(server.Addr(), "/INBOX?tls=none"))
 	options := &goimap.FetchOptions{
@@ -153,7 +164,7 @@ func TestAnAppendThatIsNotClosedHasNoResult(t *testing.T) {
 	assert.EqualValues(t, 1, data.UID)
 }
 
-func TestIdleEndsWhenToldAndWithTheConnection(t *testing.T) {
+func TestIdleEndsOnCloseAndWithTheConnection(t *testing.T) {
 	mail, server := mailbox(t)
 	c := dial(t, plainDSN(server.Addr(), "/INBOX?tls=none"))
 	idle, err := c.Idle()
@@ -167,4 +178,69 @@ func TestIdleEndsWhenToldAndWithTheConnection(t *testing.T) {
 	within(t, "Wait", func() { assert.ErrorContains(t, idle.Wait(), "so long") })
 	_, err = c.Idle()
 	assert.ErrorContains(t, err, "so long")
+}
+
+// After an answer of the server, there is no need to ping it.
+func TestARefusedCommandCostsNoPing(t *testing.T) {
+	_, server := mailbox(t)
+	p, err := pool.Open[*imap.Conn]("imap", plainDSN(server.Addr(), "?tls=none"), pool.Config{MaxOpen: 1})
+	require.NoError(t, err)
+	defer p.Close()
+	for name, send := range map[string]func(c *imap.Conn) error{
+		"NO":  func(c *imap.Conn) error { return c.Delete("none").Wait() },
+		"BAD": func(c *imap.Conn) error { return c.Expunge().Close() },
+	} {
+		for range 3 {
+			err := p.Do(soon(t), func(_ context.Context, c *imap.Conn) error { return send(c) })
+			var answer *goimap.Error
+			require.ErrorAs(t, err, &answer, name)
+			assert.Equal(t, name, string(answer.Type))
+			assert.True(t, driver.IsGood(err), name)
+		}
+	}
+	s := p.Stats()
+	assert.Equal(t, [3]int64{0, 1, 0}, [3]int64{s.Pings, s.Connects, s.Closed.Bad}, "pings, connects, bad connections")
+}
+
+// A pool that gets the error of a command must not need IsValid to discard the
+// connection.
+func TestAConnectionIsNotValidOnlyAfterAnErrorThatIsBad(t *testing.T) {
+	commands := everyCommand()
+	commands["APPEND"] = func(c *imap.Conn) error { return appendMail(c, "Subject: x\r\n\r\n") }
+	commands["CREATE with a literal"] = func(c *imap.Conn) error { return c.Create(strings.Repeat("a", 5000), nil).Wait() }
+	commands["IDLE"] = func(c *imap.Conn) error {
+		idle, err := c.Idle()
+		if err != nil {
+			return err
+		}
+		return idle.Wait()
+	}
+	for _, answer := range [][]string{
+		{"TAG NO no\r\n"},
+		{"TAG BAD what?\r\n"},
+		{"TAG NO no\r\n* BYE go\r\n"},
+		{"TAG BAD what?\r\n* BYE too many bad commands\r\n", "HANG UP"},
+		{"* BAD what?\r\n", "HANG UP"},
+		{"* BYE go\r\n", "HANG UP"},
+		{"* XYZZY\r\n"},
+		{"* 1 FETCH (FLAGS (\r\n"},
+		{"T99 OK done\r\n"},
+		{"\r\n"},
+		{"HANG UP"},
+	} {
+		t.Run(strings.TrimSpace(answer[0]), func(t *testing.T) {
+			for name, send := range commands {
+				synctest.Test(t, func(t *testing.T) {
+					hello := "* PREAUTH [CAPABILITY IMAP4rev1 MOVE UNSELECT IDLE] hi\r\n"
+					c, err := connectAs(t, scripted(t, plainDSN("localhost", "?tls=none"), append([]string{hello, "C: "}, answer...)...))
+					require.NoError(t, err)
+					err = send(c)
+					require.Error(t, err, name)
+					assert.Equal(t, c.IsValid(), !driver.IsBad(err), "%s: %v", name, err)
+					assert.False(t, c.IsValid() && strings.Contains(answer[0], "BYE"), "%s: %v", name, err)
+					assert.False(t, driver.SafeToRetry(err), "%s: %v", name, err)
+				})
+			}
+		})
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -14,105 +13,110 @@ import (
 	"github.com/emersion/go-imap/v2"
 	"github.com/go-logr/logr"
 
+	"github.com/hotline-go/hotline/drivers/tcp"
 	"github.com/hotline-go/hotline/drivers/tls"
 )
 
-// Config says where to connect, as whom, and how. The fields that a DSN has as
-// well are named after its parameters, save for Encryption, which is tls; zero
-// stands for the default.
+// Config says where and how to connect, and as which user. Fields that also are DSN
+// parameters have the same names, except Encryption, which is tls in a DSN. Zero
+// means the default.
 type Config struct {
-	// Config is the part below IMAP. Its Handshake and Ping must not be set.
-	tls.Config
+	// TCP is the layer below TLS and IMAP, with the Address. Its Handshake and Ping
+	// must not be set.
+	TCP tcp.Config
 
-	// Encryption is how TLS comes to the connection: [Implicit], [StartTLS] or
+	// TLS is how to secure the connection, unless Encryption is None.
+	TLS tls.ClientConfig
+
+	// Encryption is how the connection uses TLS: [Implicit], [StartTLS] or
 	// [None]. Empty means Implicit.
 	Encryption string
 
-	// User and Password are for all mechanisms but EXTERNAL. For OAUTHBEARER
-	// and XOAUTH2 the password is the token. They must not be set where
-	// Credentials is.
+	// User and Password are for all mechanisms except EXTERNAL. For OAUTHBEARER
+	// and XOAUTH2 the password is the token. They must not be set together with
+	// Credentials.
 	User, Password string
 
-	// Credentials, if not nil, is asked before each connect, with the context
-	// of Connect. refused is nil, or why the server did not take what
-	// Credentials has returned just before; then a fresh token is wanted, and
-	// the same again ends the attempt. Many goroutines may call it at a time.
+	// Credentials, if not nil, is called before each connect, with the context of
+	// Connect. refused is nil, or the server's error for the credentials just
+	// returned: then return a fresh token, because returning the same one ends the
+	// attempt. Many goroutines may call it at a time.
 	Credentials func(ctx context.Context, refused error) (Credentials, error)
 
 	// Auth is the mechanism to log in with: SCRAM-SHA-256, PLAIN, LOGIN,
-	// OAUTHBEARER, XOAUTH2 or EXTERNAL. Empty means the best that the server
-	// has; see the package documentation.
+	// OAUTHBEARER, XOAUTH2 or EXTERNAL. Empty means the best one that the server
+	// offers; see the package documentation.
 	Auth string
 
-	// AuthzID is the user to act as, where that is not the one who logs in.
-	// PLAIN, SCRAM-SHA-256 and EXTERNAL have a place for it.
+	// AuthzID is the user to act as, if it is not the user that logs in. Only
+	// PLAIN, SCRAM-SHA-256 and EXTERNAL support it.
 	AuthzID string
 
-	// InsecureAuth lets a password or a token go over plain text to another
+	// InsecureAuth allows sending a password or a token in plain text to another
 	// host.
 	InsecureAuth bool
 
-	// Mailbox, if not empty, is selected in each connection that is handed
-	// out. ReadOnly selects it by EXAMINE.
+	// Mailbox, if not empty, is selected in each connection before it is lent.
+	// ReadOnly selects it with EXAMINE.
 	Mailbox  string
 	ReadOnly bool
 
-	// Reset is what becomes of a connection in which a mailbox other than
-	// Mailbox was selected: [ResetUnselect], [ResetKeep] or [ResetDiscard].
-	// Empty means ResetUnselect.
+	// Reset says what to do with a connection in which a mailbox other than
+	// Mailbox was selected: [ResetUnselect], [ResetKeep] or [ResetDiscard]. Empty
+	// means ResetUnselect.
 	Reset string
 
-	// ID is what the server is told about the program, if it wants to know, in
-	// printable ASCII. Nil means the name hotline. An empty one means nothing.
+	// ID is sent to servers that support the ID command, and must be printable
+	// ASCII. Nil means the name hotline. If it is empty, nothing is sent.
 	ID *imap.IDData
 
-	// Enable lists what to ENABLE in each connection, where the server has it:
-	// UTF8=ACCEPT, IMAP4rev2, METADATA or METADATA-SERVER.
+	// Enable lists the extensions to ENABLE in each connection, if the server has
+	// them: UTF8=ACCEPT, IMAP4rev2, METADATA or METADATA-SERVER.
 	Enable []imap.Cap
 
-	// SRV makes the host of Address a domain, whose servers are looked up in
-	// the DNS (RFC 6186) at each connect. The certificate must be for the
-	// domain, unless ServerName says otherwise. Its port counts for nothing.
+	// SRV means that the host in TCP.Address is a domain, whose servers are looked up
+	// in the DNS (RFC 6186) at each connect. The port is ignored. The certificate
+	// must be for the domain, unless TLS.ServerName is set.
 	SRV bool
 
-	// Trace, unless it is zero or not enabled at connect, is told every line
-	// that is sent and received, after STARTTLS where there is one. What goes
-	// as a literal is left out, as mail is, and all but commands, status and
-	// capabilities of a login. Subjects and addresses are in it. The parameter
-	// of that name makes it print to standard error.
+	// Trace logs every line sent and received, after STARTTLS if that is used. It
+	// omits literals, which carry mail, and everything in a login except commands,
+	// statuses and capabilities. It does include subjects and addresses. A zero
+	// Trace, or one that is not enabled at connect, logs nothing. The DSN
+	// parameter trace prints to standard error.
 	Trace logr.Logger
 
-	// LookupSRV looks up the servers. Nil means that of net.DefaultResolver.
+	// LookupSRV looks up the servers. Nil means the method of net.DefaultResolver.
 	LookupSRV func(ctx context.Context, service, proto, name string) (cname string, addrs []*net.SRV, err error)
 }
 
 // Credentials are what a connection logs in with.
 type Credentials struct {
-	// User and Password are those of Config. Token is an OAuth access token;
-	// where it is set, Password counts for nothing.
+	// User and Password are as in Config. Token is an OAuth access token; if it is
+	// set, Password is ignored.
 	User, Password, Token string
 
-	// Expiry is when the token ends. A connection is not pooled after it, or
-	// in the last minute before; if less than two minutes are left at connect,
-	// in the second half of them. Zero means that nobody knows.
+	// Expiry is when the token expires. A connection leaves the pool a minute
+	// before that; or, if less than two minutes were left at connect, after half of
+	// that time. Zero means unknown.
 	Expiry time.Time
 }
 
 // The values of Config.Encryption.
 const (
 	Implicit = "implicit" // TLS from the first byte
-	StartTLS = "starttls" // TLS before the login; without it there is none
+	StartTLS = "starttls" // TLS before the login; Connect fails without it
 	None     = "none"     // plain text
 )
 
 // The values of Config.Reset.
 const (
-	ResetUnselect = "unselect" // go back to what Connect returned
-	ResetKeep     = "keep"     // leave it selected, for a next holder who looks
+	ResetUnselect = "unselect" // go back to the state in which Connect left it
+	ResetKeep     = "keep"     // leave it selected; the next holder must check
 	ResetDiscard  = "discard"  // close the connection
 )
 
-// String names the protocol, user and address, and nothing secret.
+// String returns protocol, user and address, nothing secret.
 func (c Config) String() string {
 	name := "imaps "
 	if c.Encryption == StartTLS || c.Encryption == None {
@@ -121,22 +125,22 @@ func (c Config) String() string {
 	if c.User != "" {
 		name += c.User + "@"
 	}
-	return name + c.Address
+	return name + c.TCP.Address
 }
 
-// Format prints String for every verb, because of the secrets.
+// Format prints String for every verb, to hide the secrets.
 func (c Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
-// String names the user.
+// String returns only the user.
 func (c Credentials) String() string { return "credentials of " + c.User }
 
 // Format prints String for every verb.
 func (c Credentials) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
-// canEnable are the extensions that go-imap knows how to speak.
+// canEnable are the extensions that go-imap supports.
 var canEnable = []imap.Cap{imap.CapIMAP4rev2, imap.CapUTF8Accept, imap.CapMetadata, imap.CapMetadataServer}
 
-// check returns all faults of the part of c that is IMAP, together.
+// check returns all faults of the IMAP fields of c together.
 func (c *Config) check() error {
 	var faults []error
 	want := func(ok bool, what, allowed string) {
@@ -150,16 +154,15 @@ func (c *Config) check() error {
 	oneOf("tls", c.Encryption, Implicit, StartTLS, None)
 	oneOf("auth", c.Auth, mechanismNames()...)
 	oneOf("reset", c.Reset, ResetUnselect, ResetKeep, ResetDiscard)
-	want(c.Handshake == nil && c.Config.Ping == nil && c.PingBytes == "", "handshake, ping", "none; the driver has its own")
-	external := c.Auth == "EXTERNAL" || c.Auth == "" && c.Cert != ""
+	want(c.TCP.Handshake == nil && c.TCP.Ping == nil && c.TCP.PingBytes == "", "handshake, ping", "neither; the driver has its own")
+	want(c.TCP.Network != "unix", "network unix", "tcp")
+	external := c.Auth == "EXTERNAL" || c.Auth == "" && c.TLS.Cert != ""
 	want(c.User != "" || c.Credentials != nil || external, "user", "one, as in imaps://user:password@host, or a client certificate")
-	want(c.Credentials == nil || c.User == "" && c.Password == "", "user and password", "none beside a Credentials function")
+	want(c.Credentials == nil || c.User == "" && c.Password == "", "user and password", "none with a Credentials function")
 	want(!strings.Contains(strings.ToUpper(c.User), ";AUTH="), "user", "no ;AUTH= in it; write auth=")
-	want(!c.ReadOnly || c.Mailbox != "", "readonly", "a mailbox as well, as in imaps://user:password@host/INBOX")
-	if c.ID != nil {
-		for id, i := reflect.ValueOf(*c.ID), 0; i < id.NumField(); i++ {
-			want(!strings.ContainsFunc(id.Field(i).String(), notPrintable), "id "+id.Type().Field(i).Name, "printable ASCII")
-		}
+	want(!c.ReadOnly || c.Mailbox != "", "readonly", "a mailbox too, as in imaps://user:password@host/INBOX")
+	for _, field := range unprintable(c.ID) {
+		want(false, "id "+field, "printable ASCII")
 	}
 	for _, extension := range c.Enable {
 		want(slices.Contains(canEnable, extension), fmt.Sprintf("enable %q", extension), fmt.Sprint("some of ", canEnable))
@@ -167,6 +170,6 @@ func (c *Config) check() error {
 	return errors.Join(faults...)
 }
 
-// notPrintable reports whether r can't be in a quoted string (RFC 3501 section
-// 9), or would be a surprise there.
+// notPrintable reports whether r is not printable ASCII. A quoted string (RFC 3501,
+// section 9) can't contain all of those characters.
 func notPrintable(r rune) bool { return r < ' ' || r > '~' }

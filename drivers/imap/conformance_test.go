@@ -28,7 +28,7 @@ func TestTheDriverKeepsTheContract(t *testing.T) {
 				require.NoError(t, err)
 				config, err := imap.ParseDSN(scheme + "://" + login + l.Addr().String() + rest)
 				require.NoError(t, err)
-				config.TLS = ca.ClientConfig()
+				config.TLS.Base = ca.ClientConfig()
 				connector, err := imap.NewConnector(config)
 				require.NoError(t, err)
 				return drivertest.Subject{
@@ -36,6 +36,10 @@ func TestTheDriverKeepsTheContract(t *testing.T) {
 					Server:    drivertest.Serve(t, l, func(l net.Listener) { mail.Serve(prepare(mail, l)) }),
 					Exchange:  func(c driver.Conn) error { return c.(*imap.Conn).Noop().Wait() },
 					Spoil:     spoil,
+					Leftover: func(c driver.Conn) error {
+						first, _ := c.(*imap.Conn).Noop(), c.(*imap.Conn).Noop()
+						return first.Wait()
+					},
 					Fresh: func(c driver.Conn) error {
 						if at := c.(*imap.Conn).Mailbox(); at != config.Mailbox {
 							return fmt.Errorf("selected: %q, want %q", at, config.Mailbox)
@@ -44,6 +48,10 @@ func TestTheDriverKeepsTheContract(t *testing.T) {
 					},
 					Fill: func() func() {
 						mail.Refuse(&goimap.Error{Type: goimap.StatusResponseTypeNo, Code: goimap.ResponseCodeLimit, Text: "no more of them"})
+						return func() { mail.Refuse(nil) }
+					},
+					Refusal: func(words string) func() {
+						mail.Refuse(&goimap.Error{Type: goimap.StatusResponseTypeNo, Text: words})
 						return func() { mail.Refuse(nil) }
 					},
 					Secrets: []string{password, login},
@@ -61,7 +69,7 @@ func TestTheDriverKeepsTheContract(t *testing.T) {
 	})
 }
 
-// spoil leaves another mailbox than that of the DSN selected.
+// spoil selects a mailbox other than that of the DSN.
 func spoil(c driver.Conn) error {
 	conn := c.(*imap.Conn)
 	if err := conn.Create("Other", nil).Wait(); err != nil {

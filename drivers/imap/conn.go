@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -17,9 +18,9 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// Conn is a logged-in connection. Its methods send the commands of IMAP; see
-// the package documentation for what they have in common. One goroutine uses
-// it at a time, and any other may Close it.
+// Conn is a logged-in connection. Its methods send IMAP commands; see the package
+// documentation for what they have in common. One goroutine uses it at a time, and
+// any other may Close it.
 type Conn struct {
 	client    *imapclient.Client
 	conn      *conn.Conn
@@ -27,26 +28,27 @@ type Conn struct {
 	wire      *wire
 	home      home
 	mechanism string
-	expiry    time.Time     // of the credentials; zero if nobody knows
-	margin    time.Duration // how long before expiry the connection goes
+	expiry    time.Time     // of the credentials; zero if unknown
+	margin    time.Duration // how long before expiry the connection is unusable
 	closing   sync.Once
 
-	mu         sync.Mutex // guards the fields below; never held across I/O
-	begun      map[begun]struct{}
-	updates    *updates
-	at         place
-	moves      int   // commands sent that lead to another place
-	arrived    int   // the last of them that was answered
-	sentBefore int64 // bytes sent before the lease
+	mu          sync.Mutex // guards the fields below; never held across I/O
+	outstanding map[outstanding]struct{}
+	updates     *updates
+	selected    selection
+	selects     int   // commands sent that change the selection
+	answered    int   // number of the last of them that was answered
+	sentBefore  int64 // bytes sent before the lease
 
 	receivedBefore int64 // bytes received before the lease
 	answersBefore  int64 // wire.answers before the lease
 }
 
-// home is the state in which Connect returns a connection.
+// home is the state in which Connect returns a connection, and to which ResetSession
+// returns it.
 type home struct {
-	place
-	reset string
+	selection
+	reset string // Config.Reset
 }
 
 var (
@@ -60,52 +62,52 @@ var (
 // newConn starts the client on nc.
 func newConn(nc *conn.Conn, address, greeting string, home home, log logr.Logger) *Conn {
 	c := &Conn{
-		address: address,
-		conn:    nc,
-		wire:    &wire{Conn: nc, trace: newTrace(log, nc), greeting: []byte(greeting)},
-		home:    home,
-		begun:   map[begun]struct{}{},
+		address:     address,
+		conn:        nc,
+		wire:        &wire{Conn: nc, trace: newTrace(log, nc), greeting: []byte(greeting)},
+		home:        home,
+		outstanding: map[outstanding]struct{}{},
 	}
 	c.client = imapclient.New(c.wire, &imapclient.Options{UnilateralDataHandler: c.handler()})
 	c.wire.client.Store(c.client)
 	return c
 }
 
-// begin notes that b was sent.
-func (c *Conn) begin(b begun) {
+// track records that o was sent.
+func (c *Conn) track(o outstanding) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.begun[b] = struct{}{}
+	c.outstanding[o] = struct{}{}
 }
 
-// end notes that the holder has seen the end of b.
-func (c *Conn) end(b begun) {
+// untrack records that the holder has finished o.
+func (c *Conn) untrack(o outstanding) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.begun, b)
+	delete(c.outstanding, o)
 }
 
-// unseen returns the commands whose end nobody has seen.
-func (c *Conn) unseen() []begun {
+// unfinished returns the commands that the holder has not finished.
+func (c *Conn) unfinished() []outstanding {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Collect(maps.Keys(c.begun))
+	return slices.Collect(maps.Keys(c.outstanding))
 }
 
-// finish ends what the holder has left open, and waits. All are ended at
-// a time, for each may wait for another one to be read.
+// finish ends the commands that the holder has left open, and waits. It ends all of
+// them concurrently, because each may wait until another is read.
 func (c *Conn) finish() {
 	var all sync.WaitGroup
-	for _, b := range c.unseen() {
-		all.Go(b.finish) // ends when the command does, or the connection
+	for _, o := range c.unfinished() {
+		all.Go(o.finish) // ends when the command does, or the connection
 	}
 	all.Wait()
 }
 
-// Bind makes commands obey ctx: soon after it ends, those under way and all
-// later ones fail with its error. IMAP can't take a command back, so that the
-// connection is then of no more use. unbind waits for that to be under way; it
-// may be called again.
+// Bind makes commands obey ctx: soon after ctx ends, commands in progress and all
+// later ones fail with its error. IMAP can't cancel a command, so the connection is
+// then unusable. unbind waits for a cancellation that has begun; it may be called
+// again.
 //
 // A pool's Do binds the connection to the context of Do.
 func (c *Conn) Bind(ctx context.Context) (unbind func()) {
@@ -115,12 +117,12 @@ func (c *Conn) Bind(ctx context.Context) (unbind func()) {
 	done := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(done)
-		c.conn.Bind(ctx) // it has ended, so all I/O fails from now on
-		go c.finish()    // ends because of that; it frees those who don't wait for I/O
+		c.conn.Bind(ctx) // ctx has ended, so all I/O fails from now on
+		go c.finish()    // ends because I/O fails; it unblocks waits for something else
 	})
 	return func() {
 		if stop() {
-			close(done) // for when it is called again
+			close(done) // for a second call
 		}
 		<-done
 	}
@@ -136,29 +138,35 @@ func (c *Conn) Ping(ctx context.Context) error {
 	return c.Noop().Wait()
 }
 
-// IsValid reports whether the connection may be pooled: it is open and logged
-// in, the credentials have not expired, and no APPEND waits for more. It does
-// no I/O. What else was left open, ResetSession ends.
+// IsValid reports whether the connection may be pooled: it is open and logged in,
+// the credentials have not expired, and no APPEND is incomplete. It does no I/O.
+// ResetSession ends other commands that were left open.
 func (c *Conn) IsValid() bool {
 	return c.poolable() == nil
 }
 
-// poolable returns why the connection must not be pooled, or nil.
+// poolable returns the reason why the connection must not be pooled, or nil.
 func (c *Conn) poolable() error {
-	for _, b := range c.unseen() {
-		if a, ok := b.(*AppendCommand); ok && a.unfinished() {
+	for _, o := range c.unfinished() {
+		if a, ok := o.(*AppendCommand); ok && a.incomplete() {
 			return errors.New("an APPEND was left open")
 		}
 	}
 	return c.usable()
 }
 
-// usable returns why the connection is of no more use, or nil.
+// lost returns the reason why the connection is lost, or nil. A BYE of the server
+// counts, even if the connection has yet to end.
+func (c *Conn) lost() error {
+	if bye := c.wire.bye(); bye != nil {
+		return bye
+	}
+	return c.conn.Err()
+}
+
+// usable returns the reason why the connection is unusable, or nil.
 func (c *Conn) usable() error {
-	if err := c.conn.Err(); err != nil {
-		if bye := c.wire.bye(); bye != nil {
-			return bye
-		}
+	if err := c.lost(); err != nil {
 		return err
 	}
 	if !c.expiry.IsZero() && time.Until(c.expiry) <= c.margin {
@@ -167,28 +175,27 @@ func (c *Conn) usable() error {
 	return nil
 }
 
-// expiryMargin is how long before the expiry of its credentials a connection
-// goes: servers end it in the middle of a command. Sources keep a token until
-// seconds before its end, so it is half of what was left at connect, where that
-// is less: else each request would log in for itself.
+// expiryMargin is how long before the expiry of its credentials a connection becomes
+// unusable, because servers would end it in the middle of a command. Token sources
+// return a token until seconds before its end. So if half of the time left at connect
+// is less, that is the margin; otherwise each request would log in anew.
 const expiryMargin = time.Minute
 
-// drainTime is what reading the rest of an abandoned answer may take. A new
+// drainTime is how long reading the rest of an abandoned answer may take. A new
 // connection takes about as long.
 const drainTime = time.Second
 
-// ResetSession brings the connection back into the state in which Connect
-// returned it, for the next holder. It ends the commands that were left open,
-// reads what was left of their answers, for a second at most, and selects what
-// the Config says, or no mailbox. Where the last holder has left all as it was
-// there is no I/O. It never expunges.
+// ResetSession returns the connection to the state in which Connect left it. It ends
+// the commands that were left open, reads the rest of their answers for up to
+// a second, and selects the mailbox of the Config, or none. If the last holder left
+// nothing behind, it does no I/O. It never expunges.
 func (c *Conn) ResetSession(ctx context.Context) error {
 	if err := c.poolable(); err != nil {
 		return badConn(err)
 	}
-	c.cutUpdates()
-	if len(c.unseen()) > 0 || c.where() != c.home.place {
-		if err := c.tidy(ctx); err != nil {
+	c.endUpdates()
+	if len(c.unfinished()) > 0 || c.selection() != c.home.selection {
+		if err := c.cleanUp(ctx); err != nil {
 			return err
 		}
 	}
@@ -199,10 +206,10 @@ func (c *Conn) ResetSession(ctx context.Context) error {
 	return nil
 }
 
-// tidy is the part of ResetSession that does I/O. To be ended by a context
-// costs more than all the rest of a reset, so that part is apart.
-func (c *Conn) tidy(ctx context.Context) error {
-	if len(c.unseen()) > 0 {
+// cleanUp is the part of ResetSession that does I/O. Only this part binds ctx, which
+// costs more than the rest of a reset.
+func (c *Conn) cleanUp(ctx context.Context) error {
+	if len(c.unfinished()) > 0 {
 		var cancel func()
 		ctx, cancel = context.WithTimeout(ctx, drainTime)
 		defer cancel()
@@ -212,14 +219,14 @@ func (c *Conn) tidy(ctx context.Context) error {
 	if err := c.usable(); err != nil {
 		return badConn(err)
 	}
-	err := c.goHome()
+	err := c.restoreSelection()
 	if err != nil && !driver.IsBad(err) {
-		return badConn(err) // it is not the next holder's fault
+		return badConn(err) // the next holder did not cause it
 	}
 	return err
 }
 
-// startCount makes the next lease begin with nothing sent and received.
+// startCount starts the counts of Sent and Received at zero.
 func (c *Conn) startCount() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -227,9 +234,9 @@ func (c *Conn) startCount() {
 	c.receivedBefore, c.answersBefore = c.conn.Received(), c.wire.answers.Load()
 }
 
-// Received returns how many bytes came from the server since Connect returned,
-// or since the last ResetSession. It is zero until there is a whole line that is
-// not a farewell: a server that only says BYE has answered nothing.
+// Received returns how many bytes came from the server since Connect returned, or
+// since the last ResetSession. It is zero until a whole line has come that is not
+// a BYE: a server that only says BYE has answered nothing.
 func (c *Conn) Received() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -239,10 +246,18 @@ func (c *Conn) Received() int64 {
 	return c.conn.Received() - c.receivedBefore
 }
 
-// goHome selects the mailbox of the Config, or none.
-func (c *Conn) goHome() error {
+// Sent returns how many bytes were sent since Connect returned, or since the
+// last ResetSession.
+func (c *Conn) Sent() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conn.Sent() - c.sentBefore
+}
+
+// restoreSelection selects the mailbox of the Config, or none.
+func (c *Conn) restoreSelection() error {
 	switch {
-	case c.where() == c.home.place:
+	case c.selection() == c.home.selection:
 		return nil
 	case c.home.reset == ResetKeep:
 		return nil
@@ -257,33 +272,33 @@ func (c *Conn) goHome() error {
 	return c.unselectByFailure()
 }
 
-// noMailbox is a name that nobody has.
+// noMailbox is a name that no mailbox has.
 const noMailbox = "hotline-there-is-no-such-mailbox"
 
-// unselectByFailure is for servers without UNSELECT: an EXAMINE that fails
-// leaves no mailbox selected, and CLOSE would expunge.
+// unselectByFailure is for servers without UNSELECT: after a failed EXAMINE no
+// mailbox is selected, while CLOSE would expunge.
 func (c *Conn) unselectByFailure() error {
 	_, err := c.Select(noMailbox, &imap.SelectOptions{ReadOnly: true}).Wait()
 	var answer *imap.Error
-	if errors.As(err, &answer) && c.where() == (place{}) {
+	if errors.As(err, &answer) && c.selection() == (selection{}) {
 		return nil
 	}
 	return badConn(errors.New("the server can't leave a mailbox without expunging it"))
 }
 
-// Bounds of Close. The farewell is for servers that count connections: Gmail
-// counts those that just vanish for a while.
+// Time limits of Close. The LOGOUT is for servers that count connections: Gmail still
+// counts a connection for a while if it just vanishes.
 const (
 	farewellTime = 2 * time.Second
 	endTime      = time.Second
 )
 
-// Close logs out, which takes two seconds at most, and closes the connection.
-// If a command is under way, or the connection has failed, it only closes it.
-// Commands under way fail. A second Close does nothing.
+// Close logs out, which takes at most two seconds, and closes the connection. If
+// a command is in progress, or the connection has failed, it does not log out.
+// Commands in progress fail. A second Close does nothing.
 func (c *Conn) Close() error {
 	c.closing.Do(func() {
-		if c.conn.Err() == nil && len(c.unseen()) == 0 {
+		if c.lost() == nil && len(c.unfinished()) == 0 {
 			ctx, cancel := context.WithTimeout(context.Background(), farewellTime)
 			unbind := c.Bind(ctx)
 			_ = c.client.Logout().Wait()
@@ -295,8 +310,8 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// abandon closes the connection without a word and waits, though not for ever,
-// until the client has noticed.
+// abandon closes the connection without LOGOUT and waits, up to endTime, until the
+// client has ended.
 func (c *Conn) abandon() {
 	_ = c.conn.Close()
 	done := make(chan struct{})
@@ -311,7 +326,10 @@ func (c *Conn) abandon() {
 	}
 }
 
-// String names both ends of the connection.
+// String returns both addresses of the connection.
 func (c *Conn) String() string {
-	return fmt.Sprintf("imap %s->%s", c.conn.LocalAddr(), c.conn.RemoteAddr())
+	return fmt.Sprintf("imap %s->%s", c.conn.LocalAddr(), c.RemoteAddr())
 }
+
+// RemoteAddr returns the remote address of the connection.
+func (c *Conn) RemoteAddr() net.Addr { return c.conn.RemoteAddr() }

@@ -23,6 +23,7 @@ func TestAConnectionReadsMail(t *testing.T) {
 	_, server := mailbox(t, message(10), message(20))
 	c := dial(t, plainDSN(server.Addr(), "?tls=none"))
 	assert.Equal(t, "PLAIN", c.Mechanism())
+	assert.Equal(t, server.Addr(), c.RemoteAddr().String(), "which the pool shows")
 	selected, err := c.Select("INBOX", nil).Wait()
 	require.NoError(t, err)
 	assert.EqualValues(t, 2, selected.NumMessages)
@@ -73,7 +74,7 @@ func TestUnbindMayBeCalledAgain(t *testing.T) {
 		within(t, "unbind", unbind)
 		within(t, "unbind again", unbind)
 		cancel()
-		assert.Equal(t, !ended, c.IsValid(), "what ends afterwards does not matter")
+		assert.Equal(t, !ended, c.IsValid(), "a context that ends after unbind does not matter")
 	}
 }
 
@@ -115,13 +116,13 @@ func TestReceivedCountsFromTheBeginningOfALease(t *testing.T) {
 	assert.Positive(t, received.Received())
 }
 
-func TestAFarewellAloneIsNothingReceived(t *testing.T) {
+func TestAFarewellAloneDoesNotCountAsReceived(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		answers []string
 		want    bool
 	}{
-		{"no word", []string{"HANG UP"}, false},
+		{"nothing", []string{"HANG UP"}, false},
 		{"a farewell", []string{"* BYE Too many connections\r\n", "HANG UP"}, false},
 		{"an answer and a farewell", []string{"TAG OK done\r\n* BYE Server shutting down\r\n", "HANG UP"}, true},
 		{"news and a farewell", []string{"* 1 EXISTS\r\n", "* BYE Server shutting down\r\n", "HANG UP"}, true},
@@ -144,7 +145,7 @@ func TestNothingSentIsSafeToRetry(t *testing.T) {
 	_, server := mailbox(t)
 	c := dial(t, plainDSN(server.Addr(), "?tls=none"))
 	require.NoError(t, c.Noop().Wait())
-	require.NoError(t, c.ResetSession(soon(t))) // what was sent before does not count
+	require.NoError(t, c.ResetSession(soon(t))) // bytes sent before it do not count
 	server.Kill()
 	within(t, "the end", func() {
 		for c.IsValid() {
@@ -155,7 +156,7 @@ func TestNothingSentIsSafeToRetry(t *testing.T) {
 	assert.True(t, driver.IsBad(err))
 }
 
-// lateConn sends EXPUNGE when it is asked to, and returns when it is released.
+// lateConn is a connection whose Write of an EXPUNGE returns only when released.
 type lateConn struct {
 	net.Conn
 	sent, released chan struct{}
@@ -170,12 +171,12 @@ func (l *lateConn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-func TestWhatTheServerMayHaveReadIsNotSafeToRetry(t *testing.T) {
+func TestACommandTheServerMayHaveReadIsNotSafeToRetry(t *testing.T) {
 	addr := script(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: EXPUNGE")
 	config, err := imap.ParseDSN(plainDSN(addr, "?tls=none"))
 	require.NoError(t, err)
 	late := &lateConn{sent: make(chan struct{}), released: make(chan struct{})}
-	config.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+	config.TCP.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		late.Conn, err = new(net.Dialer).DialContext(ctx, network, address)
 		return late, err
 	}
@@ -187,7 +188,7 @@ func TestWhatTheServerMayHaveReadIsNotSafeToRetry(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer c.Bind(ctx)()
 	failed := make(chan error, 1)
-	go func() { // ends because of the release
+	go func() { // ends when released
 		failed <- c.Expunge().Close()
 	}()
 	<-late.sent
@@ -223,7 +224,7 @@ func TestAnOpenAppendIsTheReasonOfAFailedReset(t *testing.T) {
 	assert.EqualError(t, c.ResetSession(soon(t)), "imap: driver: bad connection: an APPEND was left open")
 }
 
-func TestCloseIsSaidToTheServer(t *testing.T) {
+func TestCloseLogsOut(t *testing.T) {
 	addr := script(t, "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hi\r\n", "C: AUTHENTICATE PLAIN",
 		"TAG OK [CAPABILITY IMAP4rev1] in\r\n", "C: LOGOUT", "* BYE bye\r\nTAG OK done\r\n")
 	c := dial(t, plainDSN(addr, "?tls=none"))
@@ -233,7 +234,7 @@ func TestCloseIsSaidToTheServer(t *testing.T) {
 	assert.Error(t, c.Noop().Wait())
 }
 
-func TestCloseIsBoundedWhereLOGOUTIsNotAnswered(t *testing.T) {
+func TestCloseIsBoundedIfLOGOUTIsNotAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := playInMemory(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: LOGOUT")
 		began := time.Now()
@@ -242,8 +243,8 @@ func TestCloseIsBoundedWhereLOGOUTIsNotAnswered(t *testing.T) {
 	})
 }
 
-// A LOGOUT could not be sent before the server agrees to what comes first.
-func TestCloseDoesNotWaitForWhatTheServerHasNotAgreedTo(t *testing.T) {
+// A LOGOUT could not be sent before the server agrees to a command in progress.
+func TestCloseDoesNotWaitForTheServersAgreement(t *testing.T) {
 	for name, begin := range map[string]func(c *imap.Conn) error{
 		"IDLE":   func(c *imap.Conn) error { _, err := c.Idle(); return err },
 		"APPEND": func(c *imap.Conn) error { return c.Append("INBOX", 10, nil).Close() },
@@ -272,7 +273,7 @@ func TestCloseDoesNotWaitForWhatTheServerHasNotAgreedTo(t *testing.T) {
 	}
 }
 
-func TestALiteralCutShortIsNoCompleteOne(t *testing.T) {
+func TestALiteralCutShortIsNotComplete(t *testing.T) {
 	addr := script(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: SELECT", "* 1 EXISTS\r\nTAG OK in\r\n",
 		"C: FETCH", "* 1 FETCH (BODY[] {100}\r\nhalf", "C: nothing")
 	c := dial(t, plainDSN(addr, "?tls=none&id="))
@@ -293,7 +294,7 @@ func TestALiteralCutShortIsNoCompleteOne(t *testing.T) {
 	assert.Error(t, fetch.Close())
 }
 
-func TestALiteralThatEndsWithTheConnectionIsNoCompleteOne(t *testing.T) {
+func TestALiteralThatEndsWithTheConnectionIsNotComplete(t *testing.T) {
 	for _, collect := range []bool{false, true} {
 		server, err := testserver.Start(testserver.TCP, "127.0.0.1:0", func(l net.Listener) {
 			c, err := l.Accept()
@@ -317,7 +318,7 @@ func TestALiteralThatEndsWithTheConnectionIsNoCompleteOne(t *testing.T) {
 			text, err := io.ReadAll(literalOf(t, m))
 			assert.Equal(t, "half", string(text))
 			assert.True(t, driver.IsBad(err), "%v", err)
-			assert.Nil(t, m.Next(), "and it does not meet the client, which reads on")
+			assert.Nil(t, m.Next(), "and it does not race with the client, which still reads")
 			assert.Nil(t, fetch.Next())
 		}
 		assert.True(t, driver.IsBad(fetch.Close()))

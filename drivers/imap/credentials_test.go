@@ -31,8 +31,8 @@ func TestAWrongPasswordIsTriedOnce(t *testing.T) {
 	assert.Equal(t, 1, server.Stats().Accepted)
 }
 
-// inMemory starts a server on a network in memory, and returns how to reach it.
-// Its logins take delay.
+// inMemory starts a server on a network in memory, and returns a Config for it. Its
+// logins take delay.
 func inMemory(t *testing.T, delay time.Duration) (*testserver.IMAP, *testserver.Server, imap.Config) {
 	t.Helper()
 	var nw memnet.Network
@@ -43,12 +43,12 @@ func inMemory(t *testing.T, delay time.Duration) (*testserver.IMAP, *testserver.
 	t.Cleanup(server.Close)
 	config, err := imap.ParseDSN(plainDSN("localhost", "?tls=none"))
 	require.NoError(t, err)
-	config.Dial = nw.DialContext
+	config.TCP.Dial = nw.DialContext
 	return mail, server, config
 }
 
 // A server that is being stopped may refuse a good password.
-func TestAPasswordThatWasGoodIsTriedOnceMore(t *testing.T) {
+func TestAPasswordThatWasGoodIsTriedOnceAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mail, server, config := inMemory(t, 0)
 		connector, err := imap.NewConnector(config)
@@ -115,7 +115,7 @@ func TestARefusedTokenIsReplacedOnce(t *testing.T) {
 				c.Close()
 			} else {
 				assert.True(t, driver.IsPermanent(err), "%v", err)
-				assert.ErrorContains(t, err, `the server says "{\"status\":\"401\"}"`)
+				assert.ErrorContains(t, err, `the server said "{\"status\":\"401\"}"`)
 			}
 			require.Len(t, refusals, 2)
 			require.NoError(t, refusals[0])
@@ -156,11 +156,11 @@ func TestAConnectionEndsWithItsToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := expiring(t, time.Time{})
 		<-time.After(10 * time.Minute)
-		assert.True(t, c.IsValid(), "nobody knows")
+		assert.True(t, c.IsValid(), "the expiry is unknown")
 	})
 }
 
-// expiring is a connection with credentials that expire then.
+// expiring returns a connection whose credentials expire at expiry.
 func expiring(t *testing.T, expiry time.Time) *imap.Conn {
 	_, _, config := inMemory(t, 0)
 	config.User, config.Password = "", ""
@@ -174,8 +174,8 @@ func expiring(t *testing.T, expiry time.Time) *imap.Conn {
 	return c
 }
 
-// A source that is down says nothing of the account.
-func TestATokenThatCannotBeReplacedIsNoRefusal(t *testing.T) {
+// A token source that is down says nothing about the account.
+func TestATokenThatCannotBeReplacedIsNotARefusal(t *testing.T) {
 	_, server := mailbox(t)
 	down := errors.New("503")
 	for _, permanent := range []bool{false, true} {
@@ -189,15 +189,15 @@ func TestATokenThatCannotBeReplacedIsNoRefusal(t *testing.T) {
 			return imap.Credentials{}, down
 		})
 		assert.ErrorIs(t, err, down)
-		assert.ErrorContains(t, err, "login by PLAIN", "why it was asked")
-		assert.Equal(t, permanent, driver.IsPermanent(err), "the source knows")
+		assert.ErrorContains(t, err, "login by PLAIN", "the reason for asking")
+		assert.Equal(t, permanent, driver.IsPermanent(err), "the source decides")
 		pause, ok := driver.RetryAfter(err)
 		assert.Equal(t, !permanent, ok)
 		assert.Equal(t, !permanent, pause == 30*time.Second, "the old one is not sent again and again")
 	}
 }
 
-func TestTheSameTokenIsNotSentAgainForItsExpiry(t *testing.T) {
+func TestTheSameTokenWithANewExpiryIsNotSentAgain(t *testing.T) {
 	_, server := mailbox(t)
 	n := 0
 	_, err := connectWith(t, "imap://"+server.Addr()+"?tls=none", func(context.Context, error) (imap.Credentials, error) {
@@ -209,7 +209,7 @@ func TestTheSameTokenIsNotSentAgainForItsExpiry(t *testing.T) {
 	assert.Equal(t, 1, server.Stats().Accepted)
 }
 
-func TestWhileARefusalIsDoubtedOneLoginProbes(t *testing.T) {
+func TestWhileARefusalIsDoubtedThereIsOneProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mail, server, config := inMemory(t, time.Second)
 		n := 0
@@ -231,7 +231,7 @@ func TestWhileARefusalIsDoubtedOneLoginProbes(t *testing.T) {
 		}
 		require.NoError(t, logins(1))
 		mail.Refuse(&goimap.Error{Type: goimap.StatusResponseTypeNo, Code: goimap.ResponseCodeAuthenticationFailed})
-		assert.False(t, driver.IsPermanent(logins(2)), "a token and another one")
+		assert.False(t, driver.IsPermanent(logins(2)), "a token and a fresh one")
 		<-time.After(2 * time.Second)
 		go func() {
 			<-time.After(500 * time.Millisecond)
@@ -240,13 +240,13 @@ func TestWhileARefusalIsDoubtedOneLoginProbes(t *testing.T) {
 			assert.Positive(t, pause)
 		}()
 		assert.True(t, driver.IsPermanent(logins(1)), "the probe")
-		assert.True(t, driver.IsPermanent(logins(2)), "from the beginning")
+		assert.True(t, driver.IsPermanent(logins(2)), "at once, with both tokens")
 	})
 }
 
-// An account that is locked by some wrong passwords in a row is not locked by
-// a pool whose credentials are revoked while many want connections.
-func TestRevokedCredentialsAreTriedThreeTimesAtMost(t *testing.T) {
+// If a server locks accounts after a few wrong passwords, a busy pool whose credentials
+// are revoked must not lock one.
+func TestRevokedCredentialsAreTriedAtMostThreeTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mail, server, config := inMemory(t, 0)
 		connector, err := imap.NewConnector(config)
@@ -264,7 +264,7 @@ func TestRevokedCredentialsAreTriedThreeTimesAtMost(t *testing.T) {
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
-				for !driver.IsPermanent(noop()) { // somebody who does not let it be
+				for !driver.IsPermanent(noop()) { // a caller that keeps trying
 				}
 			})
 		}
@@ -284,7 +284,7 @@ func TestASecretThatTheServerRepeatsIsHidden(t *testing.T) {
 		{"in base64", password, "TAG NO [ALERT] what is " + encoded("\x00ada\x00"+password) + "?\r\n", false, true},
 		{"in part", password, `TAG BAD too long: LOGIN "ada" "` + password[:5] + "...\r\n", false, true},
 		{"in a farewell", password, "* BYE cannot parse " + password + "\r\n", true, false},
-		{"in no answer at all", password, "* " + password + "\r\n", true, false}, // go-imap tells it in capitals
+		{"in no answer at all", password, "* " + password + "\r\n", true, false}, // go-imap repeats it in capitals
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			addr := script(t, greeting(""), "C: LOGIN", tc.answer, "HANG UP")
@@ -299,7 +299,9 @@ func TestASecretThatTheServerRepeatsIsHidden(t *testing.T) {
 			for _, secret := range []string{tc.password[:5], `s3\"cr`, encoded("\x00ada\x00" + password)[:12]} {
 				assert.NotContains(t, text, strings.ToLower(secret))
 			}
-			assert.Equal(t, tc.bad, driver.IsBad(err))
+			if tc.bad { // otherwise the end may have been noticed by now, or not
+				assert.True(t, driver.IsBad(err))
+			}
 			assert.Equal(t, tc.permanent, driver.IsPermanent(err))
 		})
 	}
@@ -316,7 +318,7 @@ func TestASecretThatTheServerRepeatsIsHidden(t *testing.T) {
 	assert.NotContains(t, err.Error(), password)
 }
 
-func TestWhatIsHiddenLeavesTheCause(t *testing.T) {
+func TestHidingTheTextKeepsTheClass(t *testing.T) {
 	connector, err := driver.OpenConnector("imap", plainDSN(script(t, greeting(""), "C: LOGIN", "* BYE no such user, "+password+"\r\n"), "?tls=none"))
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -326,11 +328,11 @@ func TestWhatIsHiddenLeavesTheCause(t *testing.T) {
 	assert.ErrorContains(t, err, "BYE (hidden")
 }
 
-// The text of our own errors may have the password in it: any word may be one.
+// Our own error texts may contain the password, because any word may be a password.
 func TestAPasswordIsNotHiddenFromOurOwnWords(t *testing.T) {
 	addr := script(t, greeting("AUTH=SCRAM-SHA-256 SASL-IR"), "C: AUTHENTICATE", welcome)
 	_, err := connectWith(t, "imap://ada:password@"+addr+"?tls=none", nil)
-	require.EqualError(t, err, "imap: login by SCRAM-SHA-256: the server has not proved that it knows the password: it may be somebody else's")
+	require.EqualError(t, err, "imap: login by SCRAM-SHA-256: the server has not proved that it knows the password; it may belong to an attacker")
 	assert.True(t, driver.IsPermanent(err))
 }
 
@@ -360,7 +362,7 @@ func TestACredentialsFunctionMayPanic(t *testing.T) {
 	})
 }
 
-func TestAConnectionWhoseTokenEndsLogsOut(t *testing.T) {
+func TestAConnectionWhoseTokenExpiresLogsOut(t *testing.T) {
 	heard := make(chan string, 20)
 	addr := yesMan(t, greeting(""), heard)
 	c, err := connectWith(t, "imap://"+addr+"?tls=none", func(context.Context, error) (imap.Credentials, error) {
@@ -371,7 +373,7 @@ func TestAConnectionWhoseTokenEndsLogsOut(t *testing.T) {
 	assert.Equal(t, "LOGOUT", last(heard))
 }
 
-// last returns the last of what is in ch.
+// last returns the last string in ch.
 func last(ch <-chan string) (s string) {
 	for len(ch) > 0 {
 		s = <-ch

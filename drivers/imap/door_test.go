@@ -14,20 +14,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// door is a way to a server, which counts the connections that come through.
+// door is a proxy that counts the connections through it.
 type door struct {
 	address string
 	to      string
 
 	mu    sync.Mutex // guards the fields below
 	pairs map[pair]bool
-	most  int // that were open when another one came
+	most  int // the most that were ever open at once
 }
 
-// pair is a connection of a client and what it has become behind the door.
+// pair is a connection of a client and the one to the server for it.
 type pair [2]*net.TCPConn
 
-// newDoor opens a door to the server at the address to, until the test ends.
+// newDoor starts a door to the server at the address to. It ends with the test.
 func newDoor(t testing.TB, to string) *door {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -50,7 +50,7 @@ func newDoor(t testing.TB, to string) *door {
 	return d
 }
 
-// pass lets a client through, until either side hangs up.
+// pass connects a client to the server, until either side hangs up.
 func (d *door) pass(client *net.TCPConn) {
 	server, err := net.Dial("tcp", d.to)
 	if err != nil {
@@ -75,16 +75,16 @@ func (d *door) pass(client *net.TCPConn) {
 	d.mu.Unlock()
 }
 
-// counts returns how many connections neither side has closed, now and at the
-// most.
+// counts returns how many connections neither side has closed: the current number and
+// the highest.
 func (d *door) counts() (open, most int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.openLocked(), d.most
 }
 
-// openLocked asks the kernel: it knows of a close before the door has read its
-// way to it, and the client that dials next has closed before.
+// openLocked asks the kernel, which knows of a close before the door has read up to it.
+// The client closes one connection before it dials the next.
 func (d *door) openLocked() (n int) {
 	for p := range d.pairs {
 		if established(p[0]) && established(p[1]) {
@@ -106,7 +106,7 @@ func established(c *net.TCPConn) bool {
 		return false
 	}
 	const stateEstablished = 1
-	var info [4]byte // the beginning of a struct tcp_info, which begins with the state
+	var info [4]byte // the beginning of a struct tcp_info: first the state
 	if errClosed := raw.Control(func(fd uintptr) {
 		info, err = syscall.GetsockoptInet4Addr(int(fd), syscall.IPPROTO_TCP, syscall.TCP_INFO)
 	}); errClosed != nil || err != nil {
@@ -115,7 +115,7 @@ func established(c *net.TCPConn) bool {
 	return info[0] == stateEstablished
 }
 
-// sockets counts those of a client that it has not closed.
+// sockets counts the sockets that a client has not closed.
 type sockets struct{ open atomic.Int32 }
 
 func (s *sockets) dial(ctx context.Context, network, address string) (net.Conn, error) {

@@ -3,6 +3,7 @@ package imap
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"time"
 
@@ -14,15 +15,12 @@ import (
 )
 
 func init() {
-	driver.Register("imap", imapDriver{})
-	driver.Register("imaps", imapDriver{})
+	driver.RegisterFunc("imap", openDSN)
+	driver.RegisterFunc("imaps", openDSN)
 }
 
-// imapDriver serves both names; the scheme of the DSN tells what is meant.
-type imapDriver struct{}
-
-// OpenConnector implements driver.DriverContext.
-func (imapDriver) OpenConnector(s string) (driver.Connector, error) {
+// openDSN returns a connector for the DSN s.
+func openDSN(s string) (driver.Connector, error) {
 	c, err := ParseDSN(s)
 	if err != nil {
 		return nil, err
@@ -30,27 +28,19 @@ func (imapDriver) OpenConnector(s string) (driver.Connector, error) {
 	return NewConnector(c)
 }
 
-// Open implements driver.Driver, without a bound in time.
-func (d imapDriver) Open(s string) (driver.Conn, error) {
-	c, err := d.OpenConnector(s)
-	if err != nil {
-		return nil, err
-	}
-	return c.Connect(context.Background())
-}
-
-// NewConnector returns a connector for c, which it copies. It does not dial,
-// but reads the files of TLS. All faults of c are reported together. The
-// connections are of type [*Conn].
+// NewConnector returns a connector for c, which it copies. It reads the TLS files but
+// does not dial. Its error reports all faults of c together. The connections are of
+// type [*Conn].
 func NewConnector(c Config) (driver.Connector, error) {
 	err := c.check()
 	var secure *tls.Client
 	if c.Encryption != None {
 		var errTLS error
-		secure, errTLS = tls.NewClient(c.Config)
+		host, _, _ := net.SplitHostPort(c.TCP.Address) // drivers/tcp reports a fault in it
+		secure, errTLS = tls.NewClient(c.TLS, host)
 		err = errors.Join(err, errTLS)
 	}
-	if _, errTCP := tcp.NewConnector(c.Config.Config); errTCP != nil {
+	if _, errTCP := tcp.NewConnector(c.TCP); errTCP != nil {
 		err = errors.Join(err, errTCP)
 	}
 	if err != nil {
@@ -66,25 +56,25 @@ func NewConnector(c Config) (driver.Connector, error) {
 	return &connector{advice: c.advice(), open: o.open}, nil
 }
 
-// What suits most providers. The smallest limit known is 5 connections for an
-// account, whose owner has a phone besides. Idle connections are cut by
-// routers after 5 minutes, by providers after 10, by the standard after 30. A
-// provider that throttles answers a NOOP after 6 seconds.
+// Values that suit most providers. The smallest known limit is 5 connections per
+// account, whose owner may also have a phone. Routers drop idle connections after
+// 5 minutes, providers after 10; the standard allows it after 30. A provider that
+// throttles may take 6 seconds to answer a NOOP.
 const (
 	maxOpen        = 4
-	maxConnecting  = 2                // so that a wrong password is not tried four times before the first answer
-	connectTimeout = 30 * time.Second // Dovecot lets one wait 15 after wrong passwords from the same address
+	maxConnecting  = 2                // limits the attempts with a wrong password before the first answer
+	connectTimeout = 30 * time.Second // Dovecot waits up to 15 after wrong passwords from the same address
 	keepAlive      = 4 * time.Minute
 	pingTimeout    = 15 * time.Second
 	maxIdleTime    = 10 * time.Minute
 	maxLifetime    = 4 * time.Hour
-	tokenLifetime  = 25 * time.Minute // of connections whose token may end without notice
+	tokenLifetime  = 25 * time.Minute // for connections whose token may expire without notice
 )
 
 func (c *Config) advice() driver.Advice {
 	a := driver.Advice{
 		Name: c.String(), MaxOpen: maxOpen, MaxConnecting: maxConnecting, ConnectTimeout: connectTimeout, KeepAlive: keepAlive,
-		PingTimeout: pingTimeout, MaxIdleTime: maxIdleTime, MaxLifetime: maxLifetime,
+		PingTimeout: pingTimeout, MaxIdleTime: maxIdleTime, MaxLifetime: maxLifetime, Conn: (*Conn)(nil),
 	}
 	if c.Credentials != nil || c.Auth == "OAUTHBEARER" || c.Auth == "XOAUTH2" {
 		a.MaxLifetime = tokenLifetime
@@ -92,7 +82,7 @@ func (c *Config) advice() driver.Advice {
 	return a
 }
 
-// connector has the Config inside open, where no %+v reaches the password.
+// connector keeps the Config in a closure, where %+v can't print the password.
 type connector struct {
 	advice driver.Advice
 	open   func(context.Context) (*Conn, error)
@@ -102,13 +92,10 @@ type connector struct {
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.open(ctx)
 	if err != nil {
-		return nil, err
+		return nil, driver.QuoteError(err)
 	}
 	return conn, nil
 }
-
-// Driver implements driver.Connector.
-func (c *connector) Driver() driver.Driver { return imapDriver{} }
 
 // Advice implements driver.Advisor.
 func (c *connector) Advice() driver.Advice { return c.advice }

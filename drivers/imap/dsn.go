@@ -12,19 +12,18 @@ import (
 	"github.com/emersion/go-imap/v2"
 	"github.com/go-logr/stdr"
 
-	"github.com/hotline-go/hotline/internal/dsn"
+	"github.com/hotline-go/hotline/driver/dsn"
 )
 
-// ParseDSN returns the Config that s stands for, so that a program can add to
-// it what a string can't carry:
+// ParseDSN returns the Config for s, so that a program can add settings that don't
+// fit in a string:
 //
 //	cfg, err := imap.ParseDSN("imaps://imap.example.org")
 //	cfg.Credentials = tokens
 //	connector, err := imap.NewConnector(cfg)
 //
-// What only a whole Config can lack, such as the user, is left to
-// [NewConnector]. All faults are reported together, and none of the messages
-// shows a secret.
+// Its error reports all faults together and shows no secret. It does not check for
+// missing fields, such as the user; [NewConnector] does.
 func ParseDSN(s string) (Config, error) {
 	u, err := dsn.Parse(s)
 	if err != nil {
@@ -37,7 +36,7 @@ func ParseDSN(s string) (Config, error) {
 	}
 	var p dsn.Params
 	c.addParams(&p)
-	if err := errors.Join(p.Apply(u.Params), c.setPlace(u)); err != nil {
+	if err := errors.Join(p.Apply(u.Params), c.setAddress(u)); err != nil {
 		return Config{}, err
 	}
 	return c, nil
@@ -49,8 +48,8 @@ const (
 	portPlain = 143
 )
 
-// setPlace sets the address, the user and the mailbox.
-func (c *Config) setPlace(u *dsn.URL) error {
+// setAddress sets the address, the user and the mailbox.
+func (c *Config) setAddress(u *dsn.URL) error {
 	if u.Scheme != "imap" && u.Scheme != "imaps" {
 		return fmt.Errorf("imap: scheme %q: want imap or imaps", u.Scheme)
 	}
@@ -72,7 +71,7 @@ func (c *Config) setPlace(u *dsn.URL) error {
 	default:
 		port = portPlain
 	}
-	c.Address = net.JoinHostPort(u.Host, strconv.Itoa(port))
+	c.TCP.Address = net.JoinHostPort(u.Host, strconv.Itoa(port))
 	c.User, c.Password = u.User, u.Password
 	c.Mailbox = strings.TrimPrefix(u.Path, "/")
 	return nil
@@ -81,8 +80,8 @@ func (c *Config) setPlace(u *dsn.URL) error {
 // addParams adds the parameters of the package documentation to p, bound to
 // the fields of c.
 func (c *Config) addParams(p *dsn.Params) {
-	c.Config.Config.AddParams(p)
-	c.Config.AddParams(p)
+	p.Struct(&c.TCP, "ping", "pong", "connect_ping")
+	p.Struct(&c.TLS)
 	p.Enum("tls", &c.Encryption, Implicit, StartTLS, None)
 	p.Enum("auth", &c.Auth, mechanismNames()...)
 	p.String("authzid", &c.AuthzID)
@@ -93,7 +92,7 @@ func (c *Config) addParams(p *dsn.Params) {
 		c.ID = &imap.IDData{Name: name}
 		return nil
 	})
-	p.Func("enable", "extensions with commas between them", func(list string) error {
+	p.Func("enable", "extensions separated by commas", func(list string) error {
 		for name := range strings.SplitSeq(list, ",") {
 			c.Enable = append(c.Enable, imap.Cap(name))
 		}

@@ -13,26 +13,27 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/dsn"
 	"github.com/hotline-go/hotline/drivers/imap"
 	"github.com/hotline-go/hotline/drivers/tcp"
 	"github.com/hotline-go/hotline/drivers/tls"
-	"github.com/hotline-go/hotline/internal/dsn"
 )
 
 func TestParseDSN(t *testing.T) {
-	at := func(address string) tls.Config { return tls.Config{Config: tcp.Config{Address: address}} }
+	at := func(address string) tcp.Config { return tcp.Config{Address: address} }
 	for _, tc := range []struct {
 		dsn  string
 		want imap.Config
 	}{
-		{"imaps://u:p@h", imap.Config{Config: at("h:993"), Encryption: imap.Implicit, User: "u", Password: "p"}},
-		{"imap://u:p@h", imap.Config{Config: at("h:143"), Encryption: imap.StartTLS, User: "u", Password: "p"}},
-		{"imap://u:p@[::1]:1143/?tls=none", imap.Config{Config: at("[::1]:1143"), Encryption: imap.None, User: "u", Password: "p"}},
+		{"imaps://u:p@h", imap.Config{TCP: at("h:993"), Encryption: imap.Implicit, User: "u", Password: "p"}},
+		{"imap://u:p@h", imap.Config{TCP: at("h:143"), Encryption: imap.StartTLS, User: "u", Password: "p"}},
+		{"imap://u:p@[::1]:1143/?tls=none", imap.Config{TCP: at("[::1]:1143"), Encryption: imap.None, User: "u", Password: "p"}},
 		{
 			"imaps://joe%40example.org:%2F%3A%23%25@h:1/Sent%20Mail/2024%2Fq?auth=SCRAM-SHA-256&authzid=a,b&insecure_auth=true&readonly=true" +
 				"&reset=keep&id=my+app&enable=UTF8%3DACCEPT,METADATA&srv=true&server_name=n&keepalive_idle=20s",
 			imap.Config{
-				Config:     tls.Config{Config: tcp.Config{Address: "h:1", KeepAliveIdle: 20 * time.Second}, ServerName: "n"},
+				TCP:        tcp.Config{Address: "h:1", KeepAliveIdle: 20 * time.Second},
+				TLS:        tls.ClientConfig{ServerName: "n"},
 				Encryption: imap.Implicit, User: "joe@example.org", Password: "/:#%", Auth: "SCRAM-SHA-256", AuthzID: "a,b", InsecureAuth: true,
 				Mailbox: "Sent Mail/2024/q", ReadOnly: true, Reset: imap.ResetKeep, ID: &goimap.IDData{Name: "my app"},
 				Enable: []goimap.Cap{"UTF8=ACCEPT", "METADATA"}, SRV: true,
@@ -60,12 +61,12 @@ func TestADSNNamesItsFault(t *testing.T) {
 		{"an unknown mechanism", "imaps://u:p@h?auth=CRAM-MD5",
 			`dsn: parameter auth="CRAM-MD5": want SCRAM-SHA-256 or PLAIN or LOGIN or OAUTHBEARER or XOAUTH2 or EXTERNAL`},
 		{"the mechanism in the user", "imaps://joe;AUTH=PLAIN:p@h", "imap: user: want no ;AUTH= in it; write auth="},
-		{"readonly of nothing", "imaps://u:p@h?readonly=true", "imap: readonly: want a mailbox as well, as in imaps://user:password@host/INBOX"},
+		{"readonly of nothing", "imaps://u:p@h?readonly=true", "imap: readonly: want a mailbox too, as in imaps://user:password@host/INBOX"},
 		{"a typo", "imaps://u:p@h?read_only=true", "dsn: unknown parameter read_only; the nearest known one is readonly"},
 		{"an unknown extension", "imaps://u:p@h?enable=CONDSTORE", `imap: enable "CONDSTORE": want some of [IMAP4rev2 UTF8=ACCEPT METADATA METADATA-SERVER]`},
 		{"a fault of TLS", "imaps://u:p@h?min_version=2", `tls: min_version "2": want 1.0, 1.1, 1.2 or 1.3`},
 		{"a fault of TCP", "imaps://u:p@h?local_addr=x", `tcp: local_addr "x": want an IP address`},
-		{"a password unescaped", "imaps://u:a/hunter2@h", "dsn: port: want a number from 1 to 65535; in user and password, percent-encode all but letters and digits"},
+		{"a password unescaped", "imaps://u:a/hunter2@h", "dsn: port: want a number from 1 to 65535; in user and password, percent-encode everything except letters and digits"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := driver.OpenConnector("imaps", tc.dsn)
@@ -79,13 +80,15 @@ func TestAConfigNamesItsFaults(t *testing.T) {
 	require.NoError(t, err)
 	config.Credentials = tokens(nil)
 	config.ID = &goimap.IDData{Name: `"\`, OS: "a\x7f", SupportURL: "\n"}
-	config.Encryption, config.Auth, config.Reset, config.PingBytes, config.PongBytes = "a", "b", "c", "d", "e"
+	config.TCP.Network = "unix"
+	config.Encryption, config.Auth, config.Reset, config.TCP.PingBytes, config.TCP.PongBytes = "a", "b", "c", "d", "e"
 	_, err = imap.NewConnector(config)
 	require.EqualError(t, err, `imap: tls "a": want implicit or starttls or none
 imap: auth "b": want SCRAM-SHA-256 or PLAIN or LOGIN or OAUTHBEARER or XOAUTH2 or EXTERNAL
 imap: reset "c": want unselect or keep or discard
-imap: handshake, ping: want none; the driver has its own
-imap: user and password: want none beside a Credentials function
+imap: handshake, ping: want neither; the driver has its own
+imap: network unix: want tcp
+imap: user and password: want none with a Credentials function
 imap: id OS: want printable ASCII
 imap: id SupportURL: want printable ASCII`)
 }
@@ -104,7 +107,7 @@ func TestAdvice(t *testing.T) {
 	require.NoError(t, err)
 	want := driver.Advice{
 		Name: "imaps joe@h:993", MaxOpen: 4, MaxConnecting: 2, ConnectTimeout: 30 * time.Second, KeepAlive: 4 * time.Minute, PingTimeout: 15 * time.Second, MaxIdleTime: 10 * time.Minute,
-		MaxLifetime: 4 * time.Hour,
+		MaxLifetime: 4 * time.Hour, Conn: (*imap.Conn)(nil),
 	}
 	assert.Equal(t, want, connector.(driver.Advisor).Advice())
 	connector, err = driver.OpenConnector("imaps", "imaps://joe:p@h?auth=XOAUTH2")
@@ -113,7 +116,7 @@ func TestAdvice(t *testing.T) {
 	assert.Equal(t, want, connector.(driver.Advisor).Advice())
 }
 
-// The table in the package documentation is what users go by.
+// Users rely on the table in the package documentation.
 func TestThePackageDocumentsEachParameter(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "doc.go", nil, parser.ParseComments)
 	require.NoError(t, err)
@@ -125,9 +128,8 @@ func TestThePackageDocumentsEachParameter(t *testing.T) {
 		documented = append(documented, strings.Fields(line)[0])
 	}
 	var inherited dsn.Params
-	var config tls.Config
-	config.Config.AddParams(&inherited)
-	config.AddParams(&inherited)
+	inherited.Struct(new(tcp.Config), "ping", "pong", "connect_ping")
+	inherited.Struct(new(tls.ClientConfig))
 	assert.Equal(t, imap.ParamNames(), append(inherited.Names(), documented...))
 }
 
@@ -139,7 +141,7 @@ func FuzzOpenConnector(f *testing.F) {
 	f.Fuzz(func(t *testing.T, before, after, query string) {
 		const secret = "hunter2"
 		if strings.Contains(before+after+query, secret) {
-			t.Skip("the secret's own text in the other parts")
+			t.Skip("other parts of the DSN contain the secret's text")
 		}
 		text := before + secret + after + "&" + query
 		config, err := imap.ParseDSN(text)
@@ -152,7 +154,7 @@ func FuzzOpenConnector(f *testing.F) {
 		again, err := imap.ParseDSN(u.Unredacted())
 		require.NoError(t, err)
 		require.True(t, assert.ObjectsAreEqual(config, again), "parse, print, parse")
-		if config.CA+config.Cert+config.Key != "" {
+		if config.TLS.CA+config.TLS.Cert+config.TLS.Key != "" {
 			t.Skip("files of the machine")
 		}
 		if u.Password != "" && !strings.Contains(u.Host+u.User, secret) {

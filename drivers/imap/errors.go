@@ -15,149 +15,186 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// explain gives an error of go-imap its class, and the cause that go-imap has
-// cut off.
+// explain gives an error of go-imap its class, and adds the cause that go-imap has
+// dropped.
 //
-// An *imap.Error is an answer of the server: the connection lives on. All
-// else, once the connection has an error itself, is that error.
+// An *imap.Error is an answer of the server: the connection stays good, unless it is
+// lost. Any other error, once the connection itself has one, is a consequence of it.
 func (c *Conn) explain(op string, err error) error {
 	if err == nil {
 		return nil
 	}
 	var answer *imap.Error
-	if errors.As(err, &answer) {
-		return marked(fmt.Errorf("imap: %s on %s: %w", op, c.address, c.wire.hush(err)), answer, !c.wire.welcome.Load())
+	answered := errors.As(err, &answer)
+	if !answered && c.conn.Err() == nil {
+		return fmt.Errorf("imap: %s: %w", op, c.wire.redact(err)) // the caller's fault
 	}
-	why := c.conn.Err()
-	if why == nil {
-		return fmt.Errorf("imap: %s: %w", op, c.wire.hush(err)) // a mistake of the caller
-	}
-	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = why // which says as much
+	answers := c.wire.answersWith(answer)
+	err = c.withCause(err, answer, answers)
+	if c.lost() != nil {
+		err = &lostError{op: op, address: c.address, err: err, answered: answered, unsent: !answered && c.sentNothing()}
 	} else {
-		err = fmt.Errorf("%w: %w", c.wire.hush(err), why) // what go-imap could not read
+		err = &answerError{fmt.Errorf("imap: %s on %s: %w", op, c.address, err)}
 	}
-	bye := c.wire.bye()
-	if bye != nil {
-		err = fmt.Errorf("%w: %w", c.wire.hush(bye), err)
+	return marked(err, !c.wire.loggedIn.Load(), answers...)
+}
+
+// withCause adds to err, of go-imap, the other answers of the server; and if answer
+// is nil, the reason why the connection ended. answers includes answer, unless that
+// is nil.
+func (c *Conn) withCause(err error, answer *imap.Error, answers []*imap.Error) error {
+	why := c.conn.Err()
+	switch {
+	case answer != nil:
+		err = c.wire.redact(err)
+	case err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF):
+		err = why // it says the same
+	default:
+		err = fmt.Errorf("%w: %w", c.wire.redact(err), why) // go-imap could not parse something
 	}
-	err = &lostError{op: op, address: c.address, err: err, unsent: c.sentNothing()}
-	if bye != nil {
-		err = marked(err, bye, !c.wire.welcome.Load())
+	for _, other := range answers {
+		switch {
+		case other == answer:
+		case answer != nil:
+			err = fmt.Errorf("%w (the server also said %w)", err, c.wire.redact(other))
+		default:
+			err = fmt.Errorf("%w: %w", c.wire.redact(other), err)
+		}
 	}
 	return err
 }
 
-// marked marks err if answer, which is in it, says that the server is full or
-// wants a pause. atDoor is whether we are not logged in yet.
-func marked(err error, answer *imap.Error, atDoor bool) error {
-	switch isFull, pause, ok := load(answer, atDoor); {
-	case isFull:
-		return driver.Full(err, pause)
-	case ok:
-		return driver.Throttled(err, pause)
+// marked marks err if one of its answers says that the server is full or wants
+// a pause. beforeLogin is whether the login is not done yet.
+func marked(err error, beforeLogin bool, answers ...*imap.Error) error {
+	for _, answer := range answers {
+		switch isFull, pause, ok := overload(answer, beforeLogin); {
+		case isFull:
+			return driver.Full(err, pause)
+		case ok:
+			return driver.Throttled(err, pause)
+		case beforeLogin && answer.Code == imap.ResponseCodeUnavailable:
+			return driver.Throttled(err, 0)
+		}
 	}
 	return err
 }
 
-// lostError is a command that failed because the connection did.
+// answerError is the error of a command that the server refused.
+type answerError struct{ error }
+
+func (e *answerError) Unwrap() error { return e.error }
+
+// BadConn makes the error driver.IsGood, so that the pool does not ping.
+func (e *answerError) BadConn() bool { return false }
+
+// lostError is the error of a command that failed because the connection did, or
+// whose answer was the last on its connection.
 type lostError struct {
 	op, address string
 	err         error
+	answered    bool // the server answered the command
 	unsent      bool // nothing was sent since the lease began
 }
 
 func (e *lostError) Error() string { return fmt.Sprintf("imap: %s on %s: %v", e.op, e.address, e.err) }
 func (e *lostError) Unwrap() error { return e.err }
 
-// BadConn is what driver.IsBad asks.
+// BadConn makes the error driver.IsBad.
 func (e *lostError) BadConn() bool { return true }
 
-// SafeToRetry is what driver.SafeToRetry asks.
+// SafeToRetry implements the method that driver.SafeToRetry calls.
 func (e *lostError) SafeToRetry() bool { return e.unsent }
 
-// sentNothing reports whether the lease has sent nothing. It asks the
-// connection as it is now: its error does not count a Write that was under way.
-// (conn.Conn could count anew with each lease, but only together with a look
-// at the socket, which is for go-imap's goroutine alone.)
+// sentNothing reports whether the lease has sent nothing. It uses the connection's
+// current count, because that in its error lacks a Write in progress. (conn.Conn could
+// restart its count for each lease, but only together with a check of the socket,
+// which only go-imap's goroutine may do.)
 func (c *Conn) sentNothing() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.conn.Sent() == c.sentBefore
 }
 
-// refusal is an error that says: not with these credentials. The trust of the
-// connector gives it its class.
+// refusal is an error of a server that refuses the credentials. The connector's trust
+// gives it its class.
 type refusal struct{ error }
 
 func (r refusal) Unwrap() error { return r.error }
 
-// atLogin gives an error of the greeting or of the login, which explain has
-// seen, its class.
-func atLogin(err error) error {
+// doubtful is an error that means a wrong Config, or a server in the middle of
+// a restart. The connector's trust gives it its class.
+type doubtful struct{ error }
+
+func (d doubtful) Unwrap() error { return d.error }
+
+// refused makes err, the answer to a login, a refusal unless it has a temporary cause.
+func refused(err error) error {
 	var answer *imap.Error
-	if err == nil || !errors.As(err, &answer) {
+	if isThrottled(err) || !errors.As(err, &answer) || hasCode(err, imap.ResponseCodeServerBug) {
 		return err
-	}
-	if _, ok := driver.RetryAfter(err); ok {
-		return err
-	}
-	switch answer.Code {
-	case imap.ResponseCodeUnavailable:
-		return driver.Throttled(err, 0)
-	case imap.ResponseCodeServerBug:
-		return err
-	}
-	if answer.Type == imap.StatusResponseTypeBye {
-		return err // a server that shuts down, or one that is too busy to say why
 	}
 	return refusal{err}
 }
 
-// overLimits is what Gmail says to those that want too much of it.
+// hasCode reports whether one of the answers in err has the code.
+func hasCode(err error, code imap.ResponseCode) bool {
+	switch e := err.(type) {
+	case *imap.Error:
+		return e.Code == code
+	case interface{ Unwrap() error }:
+		return hasCode(e.Unwrap(), code)
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), func(err error) bool { return hasCode(err, code) })
+	}
+	return false
+}
+
+// overLimits is in Gmail's answer to clients that ask too much.
 const overLimits = "exceeded command or bandwidth limits"
 
-// The words of servers. They stand in answers with any code: Gmail's has ALERT
-// or OVERQUOTA, those of Cyrus and Exchange have none.
+// Texts of servers. They come with any code: Gmail's answer has ALERT or OVERQUOTA,
+// those of Cyrus and Exchange have none.
 var (
-	// full matches what servers say that have no room for one more connection.
+	// full matches the text of a server that has no room for another connection.
 	full = regexp.MustCompile(`too many (?:\S+ ){0,3}(?:connections|sessions)\b|maximum (?:\S+ ){0,4}connections?\b|` +
 		`connections? (?:limit|queue full)|exceeded (?:\S+ ){0,5}connections\b`)
 
-	// paced matches what makes of that a wish to come more slowly.
-	paced = regexp.MustCompile(`rate limit|throttled|suggested backoff|per (?:second|minute|hour|day)\b|attempts|` + overLimits)
+	// rateLimited matches words that turn such a text into a request to slow down.
+	rateLimited = regexp.MustCompile(`rate limit|throttled|suggested backoff|per (?:second|minute|hour|day)\b|attempts|` + overLimits)
 
-	// busy are the words of servers that want less of us.
-	busy = []string{"too many", "throttled", "rate limit", "try again later", "authenticated but not connected", overLimits}
+	// busy are words of servers that want fewer requests.
+	busy = []string{"too many", "throttled", "rate limit", "try again later", "authenticated but not connected", "intrusion prevention", overLimits}
 )
 
-// aboutNames are the codes of answers whose text may hold the name of
-// a mailbox or of something else, in which words mean nothing.
-var aboutNames = []imap.ResponseCode{
+// nameCodes are the codes of answers whose text may contain the name of a mailbox or
+// something else, so that words in it mean nothing.
+var nameCodes = []imap.ResponseCode{
 	imap.ResponseCodeNonExistent, imap.ResponseCodeTryCreate, imap.ResponseCodeAlreadyExists, imap.ResponseCodeNoPerm,
 	imap.ResponseCodeCannot, imap.ResponseCodeOverQuota, imap.ResponseCodeBadCharset,
 }
 
-// load reads from an answer whether the server is full, or else whether it wants
-// a pause, and how long to wait. atDoor is as for marked: at a login, LIMIT and
-// INUSE are about the connection; later they are about a command.
-func load(e *imap.Error, atDoor bool) (isFull bool, pause time.Duration, ok bool) {
+// overload reports whether an answer says that the server is full, or else (ok) that
+// it wants a pause, and how long to wait. beforeLogin is as for marked: before the end
+// of the login, LIMIT and INUSE are about the connection; later they are about
+// a command.
+func overload(e *imap.Error, beforeLogin bool) (isFull bool, pause time.Duration, ok bool) {
 	text := strings.ToLower(e.Text)
 	has := func(words string) bool { return strings.Contains(text, words) }
-	if slices.Contains(aboutNames, e.Code) && !has(overLimits) {
+	if slices.Contains(nameCodes, e.Code) && !has(overLimits) {
 		return false, 0, false
 	}
-	noRoom := atDoor && (e.Code == imap.ResponseCodeLimit || e.Code == imap.ResponseCodeInUse)
-	isPaced := paced.MatchString(text)
+	noRoom := beforeLogin && (e.Code == imap.ResponseCodeLimit || e.Code == imap.ResponseCodeInUse)
+	slowDown := rateLimited.MatchString(text)
 	switch {
-	case !isPaced && (noRoom || full.MatchString(text)):
+	case !slowDown && (noRoom || full.MatchString(text)):
 		return true, limitPause, true
 	case !noRoom && e.Code != "THROTTLED" && !slices.ContainsFunc(busy, has):
 		return false, 0, false
-	case !isPaced && e.Code == imap.ResponseCodeLimit:
+	case !slowDown && e.Code == imap.ResponseCodeLimit:
 		return false, limitPause, true
 	}
-	if m := suggested.FindStringSubmatch(text); m != nil {
+	if m := suggestedPause.FindStringSubmatch(text); m != nil {
 		if n, err := strconv.ParseInt(m[1], 10, 32); err == nil {
 			return false, min(time.Duration(n)*time.Millisecond, longestPause), true
 		}
@@ -165,21 +202,21 @@ func load(e *imap.Error, atDoor bool) (isFull bool, pause time.Duration, ok bool
 	return false, defaultPause, true
 }
 
-// suggested is how Exchange names the length of the pause.
-var suggested = regexp.MustCompile(`suggested backoff time: (\d+) milliseconds`)
+// suggestedPause matches the length of the pause in an answer of Exchange.
+var suggestedPause = regexp.MustCompile(`suggested backoff time: (\d+) milliseconds`)
 
 const (
-	// limitPause is for a full server: what fills it may be connections of our
-	// own that are just closing.
+	// limitPause is for a full server: our own connections that are just closing may
+	// fill it.
 	limitPause = time.Second
-	// defaultPause is for servers that name no length: they count by minutes.
+	// defaultPause is for servers that name no length. They usually count per minute.
 	defaultPause = 30 * time.Second
-	// longestPause is for those that exaggerate.
+	// longestPause is for servers that exaggerate.
 	longestPause = 5 * time.Minute
 )
 
-// badConn is a driver.ErrBadConn because of why, which nobody may take for the
-// fate of the next request.
+// badConn returns a driver.ErrBadConn with the reason why. It does not wrap why, whose
+// class is not that of the next request.
 func badConn(why error) error {
-	return fmt.Errorf("imap: %w: %v", driver.ErrBadConn, why)
+	return fmt.Errorf("imap: %w: %v", driver.ErrBadConn, driver.QuoteError(why))
 }

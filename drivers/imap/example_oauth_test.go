@@ -11,10 +11,10 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// Tokens come from golang.org/x/oauth2. Its sources keep a token until just
-// before it ends.
+// Tokens come from golang.org/x/oauth2. Its sources keep a token until just before it
+// expires.
 func ExampleConfig_oauth() {
-	// The source would be that of an oauth2.Config or a clientcredentials.Config.
+	// In a real program, use the source of an oauth2.Config or a clientcredentials.Config.
 	var source oauth2.TokenSource = oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "t0ken"})
 
 	cfg, err := imap.ParseDSN("imaps://imap.example.org/INBOX")
@@ -32,7 +32,7 @@ func ExampleConfig_oauth() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	p, err := pool.New[*imap.Conn](connector, pool.Config{}) // connects when it is asked to
+	p, err := pool.New[*imap.Conn](connector, pool.Config{}) // connects on demand
 	if err != nil {
 		log.Fatal(err)
 	}

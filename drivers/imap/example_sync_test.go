@@ -19,14 +19,14 @@ import (
 	"github.com/hotline-go/hotline/retry"
 )
 
-// Syncer copies what comes into a mailbox.
+// Syncer copies new mail from a mailbox.
 type Syncer struct {
 	Pool    *pool.Pool[*imap.Conn]
 	Mailbox string
-	Save    func(validity uint32, uid goimap.UID, mail []byte) error // from many goroutines; again for one mail, after a failure
+	Save    func(validity uint32, uid goimap.UID, mail []byte) error // called from many goroutines; called again for a mail after a failure
 
-	validity uint32     // of the UIDs; keep it and next, or each start copies everything
-	next     goimap.UID // those below are saved
+	validity uint32     // of the UIDs; store it and next, or each start copies everything
+	next     goimap.UID // all lower ones are saved
 }
 
 // Run copies until ctx ends, Save fails, or the server refuses permanently.
@@ -34,7 +34,7 @@ func (s *Syncer) Run(ctx context.Context) error {
 	return imap.Watch(ctx, s.Pool, s.Mailbox, s.look)
 }
 
-// look copies what is new. c is the connection of the watch.
+// look copies new mail. c is the connection of the watch.
 func (s *Syncer) look(ctx context.Context, c *imap.Conn, _ []imap.Update) error {
 	uids, err := s.search(ctx, c)
 	if err != nil {
@@ -46,7 +46,7 @@ func (s *Syncer) look(ctx context.Context, c *imap.Conn, _ []imap.Update) error 
 	defer stop(nil)
 	var all sync.WaitGroup
 	for i := range some {
-		all.Go(func() { // the pool makes them wait for connections
+		all.Go(func() { // they queue for connections of the pool
 			if errs[i] = s.copy(ctx, some[i]); driver.IsPermanent(errs[i]) {
 				stop(errs[i])
 			}
@@ -55,14 +55,14 @@ func (s *Syncer) look(ctx context.Context, c *imap.Conn, _ []imap.Update) error 
 	all.Wait()
 	for i, err := range errs {
 		if err != nil {
-			return cmp.Or(context.Cause(ctx), err) // Watch calls again, if that may help
+			return cmp.Or(context.Cause(ctx), err) // Watch calls again if that may help
 		}
 		s.next = some[i][len(some[i])-1] + 1
 	}
 	return nil
 }
 
-// search returns what is not saved yet.
+// search returns the UIDs that are not saved yet.
 func (s *Syncer) search(ctx context.Context, c *imap.Conn) ([]goimap.UID, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -71,7 +71,7 @@ func (s *Syncer) search(ctx context.Context, c *imap.Conn) ([]goimap.UID, error)
 	if err != nil {
 		return nil, err
 	}
-	if selected.UIDValidity != s.validity { // the server has numbered the mails anew
+	if selected.UIDValidity != s.validity { // the server has renumbered the mail
 		s.validity, s.next = selected.UIDValidity, 1
 	}
 	found, err := c.UIDSearch(&goimap.SearchCriteria{UID: []goimap.UIDSet{{{Start: s.next}}}}, nil).Wait()
@@ -82,7 +82,7 @@ func (s *Syncer) search(ctx context.Context, c *imap.Conn) ([]goimap.UID, error)
 	return slices.Sorted(slices.Values(uids)), nil
 }
 
-// again lets reads be repeated on another connection, also after they were sent.
+// again repeats reads on another connection, even after they were sent.
 var again = retry.Policy{RetryIf: func(err error) bool { return driver.IsBad(err) || retry.Safe(err) }}
 
 func (s *Syncer) copy(ctx context.Context, uids []goimap.UID) error {
@@ -91,17 +91,17 @@ func (s *Syncer) copy(ctx context.Context, uids []goimap.UID) error {
 		return pool.Call(ctx, s.Pool, func(ctx context.Context, c *imap.Conn) ([]*imapclient.FetchMessageBuffer, error) {
 			ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 			defer cancel()
-			defer c.Bind(ctx)() // a server may be there, and silent
+			defer c.Bind(ctx)() // a server may stop answering
 			selected, err := c.Select(s.Mailbox, &goimap.SelectOptions{ReadOnly: true}).Wait()
 			if err != nil || selected.UIDValidity != s.validity {
-				return nil, cmp.Or(err, driver.ErrBadConn) // which lets Watch call again
+				return nil, cmp.Or(err, driver.ErrBadConn) // makes Watch call again
 			}
 			return c.Fetch(goimap.UIDSetNum(uids...), &goimap.FetchOptions{UID: true, BodySection: []*goimap.FetchItemBodySection{whole}}).Collect()
 		})
 	})
 	for _, m := range mails {
 		if err := s.Save(s.validity, m.UID, m.FindBodySection(whole)); err != nil {
-			return driver.Permanent(err) // no trouble of the connection: it ends Watch
+			return driver.Permanent(err) // not the connection's fault: ends Watch
 		}
 	}
 	return err
@@ -124,7 +124,7 @@ func Example_sync() {
 			cancel()
 			return nil
 		}
-		return mail.Append("INBOX", "Subject: Second\r\n\r\nHello again.\r\n") // somebody writes
+		return mail.Append("INBOX", "Subject: Second\r\n\r\nHello again.\r\n") // mail arrives
 	}}
 	fmt.Println(errors.Is(s.Run(ctx), context.Canceled))
 	// Output:

@@ -27,8 +27,8 @@ func startMail() (*testserver.IMAP, *testserver.Server) {
 	return mail, server
 }
 
-// A pool of connections to one account. This server is on the same machine and
-// has no TLS; the DSN of another would be imaps://ada:secret@imap.example.org.
+// A pool of connections to one account. This server is on the same machine and has no
+// TLS; a typical DSN is imaps://ada:secret@imap.example.org.
 func Example() {
 	_, server := startMail()
 	defer server.Close()
@@ -54,8 +54,8 @@ func Example() {
 	// Output: First
 }
 
-// A token is fetched for each connect. The program that it comes from is told
-// if the server does not take it.
+// A token is fetched for each connect. If the server refuses it, the Credentials function
+// gets the error.
 func ExampleConfig() {
 	_, server := startMail()
 	defer server.Close()
@@ -83,7 +83,7 @@ func ExampleConfig() {
 	// logged in by PLAIN
 }
 
-// Watch looks at a mailbox, and again whenever something has changed there.
+// Watch reads a mailbox, and reads it again whenever something has changed.
 func ExampleWatch() {
 	mail, server := startMail()
 	defer server.Close()
@@ -102,7 +102,7 @@ func ExampleWatch() {
 			return err
 		}
 		for _, m := range messages {
-			if m.UID > seen { // the last one comes in any case
+			if m.UID > seen { // * always matches the last message
 				fmt.Println(m.Envelope.Subject)
 				seen = m.UID
 			}
@@ -110,7 +110,7 @@ func ExampleWatch() {
 		if seen >= 2 {
 			return enough
 		}
-		return mail.Append("INBOX", "Subject: Second\r\n\r\nHello again.\r\n") // somebody writes
+		return mail.Append("INBOX", "Subject: Second\r\n\r\nHello again.\r\n") // mail arrives
 	})
 	fmt.Println(errors.Is(err, enough))
 	// Output:

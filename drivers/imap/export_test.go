@@ -1,6 +1,6 @@
 package imap
 
-import "github.com/hotline-go/hotline/internal/dsn"
+import "github.com/hotline-go/hotline/driver/dsn"
 
 // ParamNames returns the names of all parameters.
 func ParamNames() []string {

@@ -7,21 +7,21 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 )
 
-// FetchCommand is a FETCH or STORE under way. Read it to the end or Close it:
-// until then, nothing else that the server sends is read.
+// FetchCommand is a FETCH or STORE in progress. Read it to the end or Close it: until
+// then, nothing else from the server is read.
 type FetchCommand struct {
 	s Stream[*imapclient.FetchMessageData]
 }
 
 func (c *Conn) fetch(name string, cmd parts[*imapclient.FetchMessageData]) *FetchCommand {
 	f := &FetchCommand{s: Stream[*imapclient.FetchMessageData]{c: c, name: name, cmd: cmd}}
-	c.begin(&f.s)
+	c.track(&f.s)
 	return f
 }
 
-// Next blocks until the next message begins to arrive and returns it, or nil
-// when there are no more; Close then tells why. It throws away what was not
-// read of the message before.
+// Next blocks until the next message begins to arrive and returns it, or nil if there
+// are no more. Close then returns the error, if any. Next discards the unread rest of
+// the message before.
 func (f *FetchCommand) Next() *FetchMessage {
 	data := f.s.Next()
 	if data == nil {
@@ -30,12 +30,12 @@ func (f *FetchCommand) Next() *FetchMessage {
 	return &FetchMessage{SeqNum: data.SeqNum, s: &f.s, data: data}
 }
 
-// Close reads what is left, throws it away, and returns the error of the
-// command. It may be called again.
+// Close reads and discards the rest, and returns the error of the command. It may be
+// called again.
 func (f *FetchCommand) Close() error { return f.s.Close() }
 
-// Collect returns the messages that are left, in memory, and the error of the
-// command.
+// Collect reads the remaining messages into memory and returns them and the error of
+// the command.
 func (f *FetchCommand) Collect() (all []*imapclient.FetchMessageBuffer, err error) {
 	for m := f.Next(); m != nil; m = f.Next() {
 		buffer, err := m.Collect()
@@ -48,7 +48,7 @@ func (f *FetchCommand) Collect() (all []*imapclient.FetchMessageBuffer, err erro
 	return all, f.Close()
 }
 
-// FetchMessage is a message that arrives. It is of use until the next call of
+// FetchMessage is a message that is arriving. It is valid until the next call of
 // [FetchCommand.Next] or Close.
 type FetchMessage struct {
 	SeqNum uint32 // the number of the message in the mailbox
@@ -57,16 +57,16 @@ type FetchMessage struct {
 	data *imapclient.FetchMessageData
 }
 
-// Next blocks until the next item of the message is there and returns it, or
-// nil when there are no more. A Literal in it is to be read before the next
-// call; what is left of it is thrown away.
+// Next blocks until the next item of the message arrives and returns it, or nil if
+// there are no more. Read a Literal in it before the next call, which discards the
+// rest of it.
 func (m *FetchMessage) Next() imapclient.FetchItemData {
 	m.s.mu.Lock()
 	defer m.s.mu.Unlock()
 	if m.s.ended != nil {
 		return nil
 	}
-	m.s.mendLocked()
+	m.s.awaitClientLocked()
 	switch item := m.data.Next().(type) {
 	case imapclient.FetchItemDataBodySection:
 		item.Literal = m.guard(item.Literal)
@@ -79,7 +79,7 @@ func (m *FetchMessage) Next() imapclient.FetchItemData {
 	}
 }
 
-// Collect returns the items that are left, in memory.
+// Collect reads the remaining items into memory and returns them.
 func (m *FetchMessage) Collect() (*imapclient.FetchMessageBuffer, error) {
 	buffer := &imapclient.FetchMessageBuffer{SeqNum: m.SeqNum}
 	for item := m.Next(); item != nil; item = m.Next() {
@@ -90,8 +90,8 @@ func (m *FetchMessage) Collect() (*imapclient.FetchMessageBuffer, error) {
 	return buffer, nil
 }
 
-// collect adds item to buffer. go-imap does the same, but reads on after an
-// error, while another goroutine does.
+// collect adds item to buffer. go-imap does the same, but continues to read after an
+// error, concurrently with another goroutine.
 func collect(buffer *imapclient.FetchMessageBuffer, item imapclient.FetchItemData) error {
 	switch item := item.(type) {
 	case imapclient.FetchItemDataBodySection:
@@ -136,8 +136,8 @@ func (m *FetchMessage) guard(r imap.LiteralReader) imap.LiteralReader {
 	return &literal{LiteralReader: r, s: m.s, left: r.Size()}
 }
 
-// literal is a literal that is not read by two goroutines at a time, nor after
-// an error, and that tells its end from that of the connection.
+// literal is a literal that is not read by two goroutines at a time or after an error,
+// and that distinguishes its own end from the end of the connection.
 type literal struct {
 	imap.LiteralReader
 	s    *Stream[*imapclient.FetchMessageData]
@@ -145,8 +145,8 @@ type literal struct {
 	err  error
 }
 
-// Read returns bytes of the literal. It returns an error other than io.EOF if
-// there should be more.
+// Read returns bytes of the literal. If the connection ends before the literal does,
+// the error is not io.EOF.
 func (l *literal) Read(b []byte) (n int, err error) {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()

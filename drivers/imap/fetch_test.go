@@ -40,8 +40,8 @@ func methodsOf(v any) (names []string) {
 	return names
 }
 
-// go-imap would give each message five minutes, and each other response half
-// a minute.
+// go-imap itself allows five minutes for each message, and half a minute for each other
+// response.
 func TestAMessageMayTakeAsLongAsItsReaderLikes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		text := strings.Repeat("x", 100_000)
@@ -68,7 +68,7 @@ func TestAnAnswerMayComeInPieces(t *testing.T) {
 func TestAMessageMayTakeAsLongAsItsWriterLikes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := playInMemory(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: APPEND", "+ go on\r\n", "C: xxx", "TAG OK\r\n")
-		text := strings.Repeat("x", 10_000) // more than go-imap keeps
+		text := strings.Repeat("x", 10_000) // more than go-imap buffers
 		a := c.Append("INBOX", int64(len(text)), nil)
 		<-time.After(time.Hour)
 		_, err := io.WriteString(a, text)
@@ -79,8 +79,8 @@ func TestAMessageMayTakeAsLongAsItsWriterLikes(t *testing.T) {
 	})
 }
 
-// playInMemory is a connection, in the fake time of a bubble, to a server that
-// plays lines.
+// playInMemory returns a connection, in the fake time of a bubble, to a server that plays
+// lines.
 func playInMemory(t *testing.T, lines ...string) *imap.Conn {
 	t.Helper()
 	var nw memnet.Network
@@ -93,7 +93,7 @@ func playInMemory(t *testing.T, lines ...string) *imap.Conn {
 	t.Cleanup(server.Close)
 	config, err := imap.ParseDSN(plainDSN("localhost", "?tls=none"))
 	require.NoError(t, err)
-	config.Dial = nw.DialContext
+	config.TCP.Dial = nw.DialContext
 	connector, err := imap.NewConnector(config)
 	require.NoError(t, err)
 	c, err := connectTo(t, connector)

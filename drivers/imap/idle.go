@@ -7,7 +7,7 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 )
 
-// IdleCommand is an IDLE under way. Until Close, no other command can be sent.
+// IdleCommand is an IDLE in progress. Until Close, no other command can be sent.
 type IdleCommand struct {
 	c      *Conn
 	cmd    *imapclient.IdleCommand
@@ -15,18 +15,18 @@ type IdleCommand struct {
 	mu     sync.Mutex // held by Idle and Close
 	closed bool
 	err    error      // of Close
-	wait   sync.Mutex // held by Wait; never with mu
+	wait   sync.Mutex // held by Wait; never together with mu
 }
 
-// Idle sends an IDLE command: the server now tells at once what changes, see
-// [Conn.Updates]. It blocks until the server has agreed. go-imap begins IDLE
-// anew every 28 minutes; [Watch] does so much more often, because routers and
-// servers are less patient than the standard.
+// Idle sends an IDLE command: the server then reports changes at once; see
+// [Conn.Updates]. Idle blocks until the server has agreed. go-imap restarts IDLE every
+// 28 minutes; [Watch] does so much more often, because routers and servers are less
+// patient than the standard.
 func (c *Conn) Idle() (*IdleCommand, error) {
 	i := &IdleCommand{c: c, wire: &idling{}}
-	c.begin(i) // before it blocks, for Close
+	c.track(i) // before it blocks, so that Close finds it
 	if err := i.start(); err != nil {
-		c.end(i)
+		c.untrack(i)
 		return nil, err
 	}
 	return i, nil
@@ -43,8 +43,8 @@ func (i *IdleCommand) start() (err error) {
 	return i.err
 }
 
-// Close tells the server to end IDLE. It does not wait for its answer. It may
-// be called again.
+// Close asks the server to end the IDLE, and does not wait for the answer. It may be
+// called again.
 func (i *IdleCommand) Close() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -56,35 +56,35 @@ func (i *IdleCommand) Close() error {
 	return i.err
 }
 
-// Wait blocks until IDLE has ended: after Close, or because the connection
-// has. It does not tell that the server has ended it, for which [Watch] looks
-// twice a minute; Close it from time to time.
+// Wait blocks until the IDLE has ended, after Close or because the connection ended.
+// It does not return if the server ends the IDLE, so Close it from time to time.
+// ([Watch] checks for that twice a minute.)
 func (i *IdleCommand) Wait() error {
 	i.wait.Lock()
 	defer i.wait.Unlock()
 	err := i.cmd.Wait()
-	i.c.end(i)
+	i.c.untrack(i)
 	return i.c.explain("IDLE", err)
 }
 
 func (i *IdleCommand) finish() {
 	_ = i.Close()
-	if i.cmd != nil { // else the server has not agreed
+	if i.cmd != nil { // nil if the server has not agreed
 		_ = i.Wait()
 	}
 }
 
-// idling is what the wire sees of an IDLE. A server may end it by itself, which
-// go-imap does not notice. It ends it once more then, which the server would
-// take for a command, and go-imap would not understand the answer to that.
+// idling is the state of an IDLE, as the wire sees it. A server may end an IDLE on its
+// own, which go-imap does not notice. When go-imap then sends DONE, the server would
+// take that for a command, and go-imap would not understand the answer.
 type idling struct {
 	mu   sync.Mutex // guards the fields below
-	tag  string     // of the command; go-imap begins anew with another one
-	over bool       // the server has ended it
+	tag  string     // of the command; go-imap restarts IDLE with a new one
+	over bool       // the server has ended the IDLE
 }
 
-// hear is told each line that the server sends.
-func (i *idling) hear(line string) {
+// receive takes each line from the server.
+func (i *idling) receive(line string) {
 	if i == nil {
 		return
 	}
@@ -95,8 +95,8 @@ func (i *idling) hear(line string) {
 	}
 }
 
-// leaveOut is told what go-imap sends, and reports whether it must not be sent.
-func (i *idling) leaveOut(b []byte) bool {
+// drop takes the data that go-imap sends, and reports whether it must not be sent.
+func (i *idling) drop(b []byte) bool {
 	if i == nil {
 		return false
 	}
@@ -108,7 +108,7 @@ func (i *idling) leaveOut(b []byte) bool {
 	return i.over && string(b) == "DONE\r\n"
 }
 
-// endedByServer reports whether the server has ended IDLE, before Close.
+// endedByServer reports whether the server ended the IDLE before Close.
 func (i *IdleCommand) endedByServer() bool {
 	i.wire.mu.Lock()
 	defer i.wire.mu.Unlock()

@@ -22,22 +22,21 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// Each operation appends a message of its own, and is not repeated. The server
-// hangs up on everybody every second, or crashes. HOTLINE_IMAP_KICKS sets the
-// length.
+// Each operation appends its own message, and is not repeated. Every second the server
+// hangs up on everybody or crashes. HOTLINE_IMAP_KICKS sets the length.
 func TestRealServersUnderKicks(t *testing.T) {
 	const maxOpen, workers = 4, 8
-	manyLogins := mailserver.Options{MaxLogins: 10_000} // Cyrus counts those that crashed
+	manyLogins := mailserver.Options{MaxLogins: 10_000} // Cyrus counts crashed sessions
 	onServers(t, manyLogins, func(t *testing.T, s *realServer) {
 		way := newDoor(t, s.TLS)
 		config := s.config(imap.Implicit)
 		var sockets sockets
-		config.Address, config.Dial = way.address, sockets.dial
+		config.TCP.Address, config.TCP.Dial = way.address, sockets.dial
 		p, err := pool.New[*imap.Conn](s.connector(config), pool.Config{MaxOpen: maxOpen})
 		require.NoError(t, err)
 		defer p.Close()
 		require.NoError(t, p.Do(soon(t), func(_ context.Context, c *imap.Conn) error { return appendAndRead(c, "first") }),
-			"Dovecot makes the INBOX when it is first used, and fails if two use it then")
+			"Dovecot creates the INBOX at its first use, and fails if two sessions use it at that moment")
 
 		outcome := outcomes{of: map[string]error{}}
 		stop := make(chan struct{})
@@ -57,11 +56,11 @@ func TestRealServersUnderKicks(t *testing.T) {
 		require.Eventually(t, func() bool { return s.Sessions() == 0 }, 5*time.Second, 10*time.Millisecond, "sessions were left")
 		wantGoroutines(t, 0)
 		failed := outcome.check(t, s.subjects())
-		t.Logf("%d operations, %d failed, %d connects, %d connections at the server at most", len(outcome.of), failed, p.Stats().Connects, most)
+		t.Logf("%d operations, %d failed, %d connects, at most %d connections at the server", len(outcome.of), failed, p.Stats().Connects, most)
 	})
 }
 
-// kickTime is how long s is kicked.
+// kickTime returns how long to kick s.
 func kickTime(t *testing.T, s *realServer) time.Duration {
 	if text := os.Getenv("HOTLINE_IMAP_KICKS"); text != "" {
 		length, err := time.ParseDuration(text)
@@ -74,7 +73,7 @@ func kickTime(t *testing.T, s *realServer) time.Duration {
 	return s.kicks
 }
 
-// kickFor ends all sessions every second, in turn gently and not.
+// kickFor ends all sessions every second, alternating between gently and abruptly.
 func kickFor(t *testing.T, s *realServer, length time.Duration) {
 	ctx := bounded(t, length)
 	kicks := time.NewTicker(time.Second)
@@ -89,18 +88,17 @@ func kickFor(t *testing.T, s *realServer, length time.Duration) {
 	}
 }
 
-// outcomes are what became of operations, by the subjects of their messages.
+// outcomes are the results of operations, by the subjects of their messages.
 type outcomes struct {
 	mu sync.Mutex // guards of, while operations run
 	of map[string]error
 }
 
-// failurePause is how long a worker does nothing after a failure: a pool that
-// can't connect may say so at once, and each outcome is kept.
+// failurePause is how long a worker waits after a failure: a pool that can't connect may
+// fail at once, and each outcome is kept.
 const failurePause = 5 * time.Millisecond
 
-// fill runs operations until stop is closed, or one fails for good, which the
-// servers have no reason for.
+// fill runs operations until stop is closed. None may fail permanently.
 func (o *outcomes) fill(t *testing.T, p *pool.Pool[*imap.Conn], name string, stop <-chan struct{}) {
 	for n := 0; ; n++ {
 		select {
@@ -116,7 +114,7 @@ func (o *outcomes) fill(t *testing.T, p *pool.Pool[*imap.Conn], name string, sto
 		o.of[subject] = err
 		o.mu.Unlock()
 		if driver.IsPermanent(err) {
-			assert.NoError(t, err, "%s failed for good", subject)
+			assert.NoError(t, err, "%s failed permanently", subject)
 			return
 		}
 		if err != nil {
@@ -125,8 +123,8 @@ func (o *outcomes) fill(t *testing.T, p *pool.Pool[*imap.Conn], name string, sto
 	}
 }
 
-// check compares the outcomes with the messages that there are, and returns
-// how many operations have failed.
+// check compares the outcomes with the stored messages, and returns how many operations
+// failed.
 func (o *outcomes) check(t *testing.T, stored map[string]int) (failed int) {
 	require.Greater(t, len(o.of), 10)
 	for subject, err := range o.of {
@@ -141,22 +139,22 @@ func (o *outcomes) check(t *testing.T, stored map[string]int) (failed int) {
 	return failed
 }
 
-// hasClass reports whether err says what has become of the connection.
+// hasClass reports whether the class of err is known.
 func hasClass(err error) bool {
 	var acquire *pool.AcquireError
-	var answer *goimap.Error // of a Dovecot whose locking is interrupted by a kick
+	var answer *goimap.Error // from a Dovecot whose locking was interrupted by a kick
 	_, throttled := driver.RetryAfter(err)
 	return driver.IsBad(err) || throttled || errors.As(err, &acquire) ||
 		errors.As(err, &answer) && answer.Code == goimap.ResponseCodeServerBug
 }
 
-// appendAndRead appends a message with that subject, and reads another one.
+// appendAndRead appends a message with the subject, and reads a message.
 func appendAndRead(c *imap.Conn, subject string) error {
 	if err := appendMail(c, "Subject: "+subject+"\r\n\r\nhello\r\n"); err != nil {
 		return err
 	}
 	if _, err := c.Select("INBOX", nil).Wait(); err != nil {
-		return nil // what counts was done
+		return nil // the append succeeded
 	}
 	_ = c.Fetch(goimap.SeqSetNum(1), body).Close()
 	return nil
@@ -180,7 +178,7 @@ func (s *realServer) subjects() map[string]int {
 	return count
 }
 
-// A restart under load: nothing fails for longer than the server is away.
+// A restart under load: operations fail only while the server is down.
 func TestRealServersRestartUnderLoad(t *testing.T) {
 	onServers(t, mailserver.Options{}, func(t *testing.T, s *realServer) {
 		p, err := pool.New[*imap.Conn](s.connector(s.config(imap.Implicit)), pool.Config{MaxOpen: 4})

@@ -9,11 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/drivers/imap"
+	"github.com/hotline-go/hotline/internal/memnet"
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
@@ -44,7 +46,7 @@ func mailbox(t testing.TB, messages ...string) (*testserver.IMAP, *testserver.Se
 	return mail, serve(t, mail)
 }
 
-// plainDSN is the DSN of a server in plain text.
+// plainDSN returns the DSN of a server in plain text.
 func plainDSN(address, rest string) string { return "imap://" + login + address + rest }
 
 func dial(t testing.TB, dsn string) *imap.Conn {
@@ -74,9 +76,23 @@ func connectTo(t testing.TB, connector driver.Connector) (*imap.Conn, error) {
 	return c.(*imap.Conn), nil
 }
 
-// message is a mail with a body of n bytes.
+// message returns a mail with a body of n bytes.
 func message(n int) string {
 	return "Subject: hello\r\nFrom: bob@example.org\r\n\r\n" + strings.Repeat("x", n)
+}
+
+// appendMail appends text to the INBOX.
+func appendMail(c *imap.Conn, text string) error {
+	a := c.Append("INBOX", int64(len(text)), nil)
+	if _, err := a.Write([]byte(text)); err != nil {
+		_ = a.Close()
+		return err
+	}
+	if err := a.Close(); err != nil {
+		return err
+	}
+	_, err := a.Wait()
+	return err
 }
 
 // soon is a context that ends before the test gives up.
@@ -86,7 +102,7 @@ func soon(t testing.TB) context.Context {
 	return ctx
 }
 
-// within fails the test if f takes longer than the test is patient.
+// within fails the test if f takes too long.
 func within(t testing.TB, what string, f func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -122,10 +138,10 @@ func wantGoroutines(t testing.TB, n int) {
 	t.Fatalf("%d goroutines, want %d:\n%s", len(ours), n, strings.Join(ours, "\n\n"))
 }
 
-// script serves each connection with lines: what begins with C: is read and
-// must be contained in what comes, a duration is a pause, the rest is written
-// as it is. After them it hangs up if the last line says HANG UP; else it is
-// silent until LOGOUT.
+// script serves each connection with lines. For a line that begins with C:, it reads
+// a line, which must contain the rest. A duration is a pause. It writes other lines as
+// they are. At the end it hangs up if the last line is HANG UP; otherwise it is silent
+// until LOGOUT.
 func script(t testing.TB, lines ...string) string {
 	t.Helper()
 	server, err := testserver.Start(testserver.TCP, "127.0.0.1:0", func(l net.Listener) {
@@ -140,6 +156,45 @@ func script(t testing.TB, lines ...string) string {
 	require.NoError(t, err)
 	t.Cleanup(server.Close)
 	return server.Addr()
+}
+
+// scripted is script on a network in memory, for the fake time of a bubble. It returns
+// the Config of a DSN such as imap://u:p@localhost for it.
+func scripted(t testing.TB, dsn string, lines ...string) imap.Config {
+	t.Helper()
+	var nw memnet.Network
+	config, err := imap.ParseDSN(dsn)
+	require.NoError(t, err)
+	config.TCP.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return nw.DialContext(ctx, network, "localhost:143")
+	}
+	server, err := testserver.Start(nw.Listen, "localhost:143", func(l net.Listener) {
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			play(c, lines)
+		}
+	})
+	require.NoError(t, err)
+	t.Cleanup(server.Close)
+	return config
+}
+
+// wantPermanentIfAgain connects with config, which must fail, and again after the pause
+// that the error asks for. It returns the second error, which must be permanent; the
+// first must not be.
+func wantPermanentIfAgain(t testing.TB, config imap.Config) error {
+	t.Helper()
+	connector, err := imap.NewConnector(config)
+	require.NoError(t, err)
+	_, err = connectTo(t, connector)
+	pause, ok := driver.RetryAfter(err)
+	assert.True(t, ok && !driver.IsPermanent(err), "%v", err)
+	assert.Equal(t, 2*time.Second, pause)
+	<-time.After(pause)
+	_, err = connectTo(t, connector)
+	assert.True(t, driver.IsPermanent(err), "%v", err)
+	_, err = connectTo(t, connector)
+	assert.True(t, driver.IsPermanent(err), "the second time: %v", err)
+	return err
 }
 
 func play(c net.Conn, lines []string) {

@@ -21,12 +21,12 @@ import (
 	"github.com/hotline-go/hotline/internal/mailserver"
 )
 
-// issuer gives tokens to the program, and tells the mail server which are good.
+// issuer issues tokens to the program, and answers the mail server which are valid.
 type issuer struct {
 	*httptest.Server
 
 	mu     sync.Mutex
-	good   string // the latest token, unless it was revoked
+	good   string // the latest token, or empty if it was revoked
 	issued int
 }
 
@@ -51,7 +51,7 @@ func startIssuer(t *testing.T) *issuer {
 	return s
 }
 
-// revoke makes the latest token a bad one, and returns how many were issued.
+// revoke revokes the latest token, and returns how many were issued.
 func (s *issuer) revoke() (issued int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,14 +59,14 @@ func (s *issuer) revoke() (issued int) {
 	return s.issued
 }
 
-// client is who asks the issuer for tokens.
+// client gets tokens from the issuer.
 type client struct {
 	clientcredentials.Config
 	source   oauth2.TokenSource
-	refusals []error // what it was told
+	refusals []error // the errors passed to credentials
 }
 
-// credentials is for imap.Config. It keeps a token until that is refused.
+// credentials is for imap.Config. It keeps a token until it is refused.
 func (c *client) credentials(ctx context.Context, refused error) (imap.Credentials, error) {
 	c.refusals = append(c.refusals, refused)
 	if c.source == nil || refused != nil {

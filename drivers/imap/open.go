@@ -18,49 +18,49 @@ import (
 	"github.com/hotline-go/hotline/drivers/tls"
 )
 
-// opener makes connections as a checked Config wants them.
+// opener makes connections according to a checked Config.
 type opener struct {
 	Config
 	secure *tls.Client // nil: no TLS
 	trust  trust
 }
 
-// open makes a connection.
+// open makes a connection, if trust admits it.
 func (o *opener) open(ctx context.Context) (c *Conn, err error) {
 	probe, err := o.trust.admit()
 	if err != nil {
 		return nil, err
 	}
-	err = errors.New("imap: the Credentials function has panicked") // for the judge
-	defer func() { err = o.trust.judge(probe, err) }()
-	return o.openAfresh(ctx, probe)
+	err = errors.New("imap: the Credentials function panicked") // for classify
+	defer func() { err = o.trust.classify(probe, err) }()
+	return o.connect(ctx, probe)
 }
 
-// openAfresh makes a connection. If the server does not take the credentials,
-// and there is a source of them, it asks for others once, unless that was done
-// before this probe.
-func (o *opener) openAfresh(ctx context.Context, probe bool) (*Conn, error) {
+// connect makes a connection. If the server refuses the credentials, and they come
+// from a function, it asks for fresh ones once; not in a probe, because that was done
+// before it.
+func (o *opener) connect(ctx context.Context, probe bool) (*Conn, error) {
 	creds, err := o.credentials(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	c, err := o.openAs(ctx, creds)
+	c, err := o.tryAddresses(ctx, creds)
 	var refused refusal
 	if o.Credentials == nil || probe || !errors.As(err, &refused) {
 		return c, err
 	}
 	fresh, errFresh := o.credentials(ctx, err)
 	if errFresh != nil {
-		err = fmt.Errorf("%w; they are asked for because of: %v", errFresh, err) // which may be no news of the account
+		err = fmt.Errorf("%w; fresh ones were needed because of: %v", errFresh, err) // %v: it is not a refusal now
 		if driver.IsPermanent(err) {
 			return nil, err
 		}
-		return nil, driver.Throttled(err, defaultPause) // or the old ones are sent again and again
+		return nil, driver.Throttled(err, defaultPause) // otherwise the old ones would be sent again and again
 	}
 	if fresh.User == creds.User && fresh.Password == creds.Password && fresh.Token == creds.Token {
 		return nil, err
 	}
-	return o.openAs(ctx, fresh)
+	return o.tryAddresses(ctx, fresh)
 }
 
 func (o *opener) credentials(ctx context.Context, refused error) (Credentials, error) {
@@ -78,47 +78,49 @@ func (o *opener) credentials(ctx context.Context, refused error) (Credentials, e
 	return creds, nil
 }
 
-// openAs tries the addresses in turn, until one has a server that answers.
-func (o *opener) openAs(ctx context.Context, creds Credentials) (*Conn, error) {
+// tryAddresses tries the addresses in turn, until a server accepts the login, or
+// refuses for a reason that the others share.
+func (o *opener) tryAddresses(ctx context.Context, creds Credentials) (*Conn, error) {
 	addresses, err := o.addresses(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for i, address := range addresses {
-		c, errOne := o.openWithin(ctx, len(addresses)-i, address, creds)
+		c, errOne := o.tryAddress(ctx, len(addresses)-i, address, creds)
 		if errOne == nil {
 			return c, nil
 		}
 		err = errOne
 		var answer *imap.Error
-		if ctx.Err() != nil || errors.As(errOne, &answer) && (errors.As(errOne, new(refusal)) || driver.IsPermanent(errOne)) {
-			break // the others would say the same
+		lasting := driver.IsPermanent(errOne) || errors.As(errOne, new(refusal)) || errors.As(errOne, new(doubtful))
+		if ctx.Err() != nil || lasting && errors.As(errOne, &answer) {
+			break // the others would answer the same
 		}
 	}
 	return nil, err
 }
 
-// openWithin is openAt within an equal share of the time that is left: n
-// addresses have to do with it.
-func (o *opener) openWithin(ctx context.Context, n int, address string, creds Credentials) (*Conn, error) {
+// tryAddress is dialAndLogin with an equal share of the time left: n addresses must
+// share it.
+func (o *opener) tryAddress(ctx context.Context, n int, address string, creds Credentials) (*Conn, error) {
 	if end, ok := ctx.Deadline(); ok && n > 1 {
 		var cancel func()
 		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/time.Duration(n))
 		defer cancel()
 	}
-	return o.openAt(ctx, address, creds)
+	return o.dialAndLogin(ctx, address, creds)
 }
 
-// openAt connects to address and logs in.
-func (o *opener) openAt(ctx context.Context, address string, creds Credentials) (*Conn, error) {
+// dialAndLogin connects to address and logs in.
+func (o *opener) dialAndLogin(ctx context.Context, address string, creds Credentials) (*Conn, error) {
 	nc, greeting, err := o.dial(ctx, address)
 	if err != nil {
 		return nil, err
 	}
-	c := newConn(nc.Conn, address, greeting, home{place{o.Mailbox, o.ReadOnly}, o.Reset}, o.Trace)
+	c := newConn(nc.Conn, address, greeting, home{selection{o.Mailbox, o.ReadOnly}, o.Reset}, o.Trace)
 	c.expiry, c.margin = creds.Expiry, min(expiryMargin, time.Until(creds.Expiry)/2)
 	unbind := c.Bind(ctx)
-	err = o.greet(c, address, creds)
+	err = o.prepare(c, address, creds)
 	unbind()
 	if err == nil && ctx.Err() != nil {
 		err = ctx.Err()
@@ -131,10 +133,10 @@ func (o *opener) openAt(ctx context.Context, address string, creds Credentials) 
 	return c, nil
 }
 
-// dial connects to address and makes the connection secure. greeting is not
-// empty if the server's was read on the way.
+// dial connects to address and begins TLS. If it has already read the server's
+// greeting, greeting replaces it; otherwise greeting is empty.
 func (o *opener) dial(ctx context.Context, address string) (nc *tcp.Conn, greeting string, err error) {
-	below := o.Config.Config.Config
+	below := o.TCP
 	below.Address = address
 	switch o.Encryption {
 	case None:
@@ -160,26 +162,29 @@ func (o *opener) dial(ctx context.Context, address string) (nc *tcp.Conn, greeti
 	return c.(*tcp.Conn), greeting, nil
 }
 
-// greet does what comes before the first lease. It is bound to a context.
-func (o *opener) greet(c *Conn, address string, creds Credentials) error {
+// prepare prepares c for its first lease: greeting, login, settings. c is bound to
+// a context.
+func (o *opener) prepare(c *Conn, address string, creds Credentials) error {
 	if err := waitGreeting(c.client); err != nil {
-		return notIMAP(c.wire, atLogin(c.explain("greeting", err)))
+		return notIMAP(c.wire, c.explain("greeting", err))
 	}
-	private := o.secure != nil || o.Proxy == "" && isLocal(address)
+	private := o.secure != nil || o.TCP.Proxy == "" && isLocal(address)
 	if c.client.State() == imap.ConnStateAuthenticated {
 		if !private && !o.InsecureAuth {
-			return driver.Permanent(errors.New("imap: the server has logged us in by itself, over plain text: somebody may be in between"))
+			return doubtful{errPlainPreauth}
 		}
 		c.mechanism = "PREAUTH"
 	} else if err := o.login(c, address, creds, private || o.InsecureAuth); err != nil {
 		return err
 	}
-	c.wire.welcome.Store(true)
-	return o.settle(c)
+	c.wire.loggedIn.Store(true)
+	return o.configure(c)
 }
 
-// waitGreeting returns nil if the server has greeted, also if the connection
-// has ended since: WaitGreeting then tells the one or the other, at random.
+var errPlainPreauth = errors.New("imap: the server logged us in without a login, over plain text; an attacker may be in between")
+
+// waitGreeting returns nil if the server has greeted, even if the connection has ended
+// since then: WaitGreeting itself would return nil or an error at random.
 func waitGreeting(client *imapclient.Client) (err error) {
 	for range 20 {
 		if err = client.WaitGreeting(); err == nil || errors.As(err, new(*imap.Error)) {
@@ -189,23 +194,27 @@ func waitGreeting(client *imapclient.Client) (err error) {
 	return err
 }
 
-// login authenticates c, and makes sure that its capabilities are those after.
-func (o *opener) login(c *Conn, address string, creds Credentials, mayTell bool) error {
+// login authenticates c, and makes sure that its capabilities are those after login.
+func (o *opener) login(c *Conn, address string, creds Credentials, mayReveal bool) error {
 	before := c.Caps()
 	if before == nil {
 		return c.explain("CAPABILITY", errNoCaps)
 	}
-	m, err := o.choose(before, creds, mayTell)
+	m, err := o.choose(before, creds, mayReveal)
 	if err != nil {
-		return driver.Permanent(err)
+		return doubtful{err}
 	}
 	c.mechanism = m.name
 	c.wire.login.Store(&creds)
-	if err := m.login(c.client, o, address, creds); err != nil {
-		return atLogin(c.explain("login by "+m.name, err)) // wire.login stays, for what the server says late
+	if err := m.login(c.client, o, address, creds); err != nil { // wire.login stays set, for late answers
+		explained := c.explain("login by "+m.name, err)
+		if !errors.As(err, new(*imap.Error)) {
+			return explained // there was no answer
+		}
+		return o.withAlternatives(refused(explained), m, before, creds, mayReveal)
 	}
 	c.wire.login.Store(nil)
-	if sameSet(before, c.Caps()) { // the answer did not say
+	if sameSet(before, c.Caps()) { // the answer had no new ones
 		if _, err := c.Capability().Wait(); err != nil {
 			return err
 		}
@@ -213,17 +222,17 @@ func (o *opener) login(c *Conn, address string, creds Credentials, mayTell bool)
 	return nil
 }
 
-// errNoCaps is the error of a CAPABILITY command that go-imap has sent.
-var errNoCaps = errors.New("the server does not tell its capabilities")
+// errNoCaps is the error if the CAPABILITY command that go-imap sends on its own fails.
+var errNoCaps = errors.New("the server did not report its capabilities")
 
-// sameSet reports whether a and b are one and the same map. go-imap makes a
-// new one of each list.
+// sameSet reports whether a and b are the same map. go-imap makes a new map from each
+// list.
 func sameSet(a, b imap.CapSet) bool {
 	return reflect.ValueOf(a).UnsafePointer() == reflect.ValueOf(b).UnsafePointer()
 }
 
-// settle sends what the Config wants in each connection, in one go.
-func (o *opener) settle(c *Conn) error {
+// configure sends the ID, ENABLE and SELECT of the Config, pipelined.
+func (o *opener) configure(c *Conn) error {
 	caps := c.Caps()
 	var id *Query[*imap.IDData]
 	if caps.Has(imap.CapID) && *o.ID != (imap.IDData{}) {
@@ -245,40 +254,38 @@ func (o *opener) settle(c *Conn) error {
 	}
 	if id != nil {
 		if _, err := id.Wait(); err != nil && (c.conn.Err() != nil || isThrottled(err)) {
-			return err // else: who does not like our name can be used all the same
+			return err // any other error of ID does no harm
 		}
 	}
 	if enabled != nil {
-		if _, err := enabled.Wait(); err != nil {
-			return forGood(err)
+		if _, err := enabled.Wait(); isNo(err) {
+			return doubtful{err}
+		} else if err != nil {
+			return err
 		}
 	}
 	if selected != nil {
-		_, err := selected.Wait()
-		return noSuchMailbox(o.Mailbox, err)
+		if _, err := selected.Wait(); isNo(err) {
+			return doubtful{noSuchMailbox(o.Mailbox, err)}
+		} else if err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// notNow are the codes of answers that may be others soon.
-var notNow = []imap.ResponseCode{imap.ResponseCodeInUse, imap.ResponseCodeUnavailable, imap.ResponseCodeServerBug}
+// temporaryCodes are the codes of answers that may soon change.
+var temporaryCodes = []imap.ResponseCode{imap.ResponseCodeInUse, imap.ResponseCodeUnavailable, imap.ResponseCodeServerBug}
 
-// noSuchMailbox makes err permanent if the server said no to the mailbox for
-// good.
+// noSuchMailbox adds the name of the mailbox to err.
 func noSuchMailbox(mailbox string, err error) error {
-	if lasting := forGood(err); driver.IsPermanent(lasting) {
-		return fmt.Errorf("imap: mailbox %q: %w", mailbox, lasting)
-	}
-	return err
+	return fmt.Errorf("imap: mailbox %q: %w", mailbox, err)
 }
 
-// forGood makes err permanent if it is an answer that will be the same again.
-func forGood(err error) error {
+// isNo reports whether err is an answer that a healthy server would give again.
+func isNo(err error) bool {
 	var answer *imap.Error
-	if !errors.As(err, &answer) || driver.IsBad(err) || isThrottled(err) || slices.Contains(notNow, answer.Code) {
-		return err
-	}
-	return driver.Permanent(err)
+	return errors.As(err, &answer) && answer.Type != imap.StatusResponseTypeBye && !isThrottled(err) && !slices.Contains(temporaryCodes, answer.Code)
 }
 
 func isThrottled(err error) bool {
@@ -286,18 +293,16 @@ func isThrottled(err error) bool {
 	return ok
 }
 
-// notIMAP makes err permanent if the server began with what is no greeting of
-// IMAP.
+// notIMAP makes err doubtful if the server did not begin with an IMAP greeting.
 func notIMAP(w *wire, err error) error {
 	line := w.first()
 	if line == "" || line[0] == '*' {
 		return err
 	}
-	return driver.Permanent(fmt.Errorf("imap: the server does not speak IMAP on this port, it begins with %q: %w", line, err))
+	return doubtful{fmt.Errorf("imap: the server does not speak IMAP on this port; it begins with %q: %w", line, err)}
 }
 
-// isLocal reports whether address is on this machine, as far as its text
-// tells. What is connected to may be a proxy.
+// isLocal reports whether the text of address says that it is on this machine.
 func isLocal(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestAGreetingCountsThoughTheServerHasHungUpSince(t *testing.T) {
+func TestAGreetingCountsEvenIfTheServerHasHungUp(t *testing.T) {
 	for text, ok := range map[string]bool{"* OK hi\r\n": true, "* PREAUTH hi\r\n": true, "* BYE no\r\n": false, "+OK hi\r\n": false, "": false} {
 		w, far := newWire(t)
 		client := imapclient.New(w, nil)

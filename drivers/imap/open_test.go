@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	goimap "github.com/emersion/go-imap/v2"
@@ -20,13 +21,14 @@ import (
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
-func TestAServerThatDoesNotWantUs(t *testing.T) {
+func TestAServerThatRefusesUs(t *testing.T) {
 	type class struct {
 		permanent, throttled bool
 		pause                time.Duration
 		full                 bool
+		again                bool // permanent if it is the same 2 seconds later
 	}
-	transient, permanent, full := class{}, class{permanent: true}, class{throttled: true, pause: time.Second, full: true}
+	transient, permanent, full, ifAgain := class{}, class{permanent: true}, class{throttled: true, pause: time.Second, full: true}, class{again: true}
 	throttled := func(pause time.Duration) class { return class{throttled: true, pause: pause} }
 	for _, tc := range []struct {
 		name  string
@@ -39,24 +41,24 @@ func TestAServerThatDoesNotWantUs(t *testing.T) {
 		{"says BYE before STARTTLS", []string{"* BYE Server shutting down.\r\n"}, "", transient, "BYE Server shutting down."},
 		{"is full at the greeting", []string{"* BYE Too many connections from your IP\r\n"}, "?tls=none", full, "Too many"},
 		{"is full before STARTTLS", []string{"* BYE [ALERT] Too many connections\r\n"}, "", full, "Too many"},
-		{"has no STARTTLS", []string{"* OK hi\r\n", "C: STARTTLS", "TAG BAD what?\r\n"}, "", permanent, `it says "BAD what?"; tls=none would go without`},
+		{"has no STARTTLS", []string{"* OK hi\r\n", "C: STARTTLS", "TAG BAD what?\r\n"}, "", ifAgain, "does not support STARTTLS: imap: BAD what?; tls=none would use plain text"},
 		{"is full at STARTTLS", []string{"* OK hi\r\n", "C: STARTTLS", "* BYE Too many connections\r\n", "HANG UP"}, "", full, "Too many"},
 		{"shuts down at STARTTLS", []string{"* OK hi\r\n", "C: STARTTLS", "* BYE Server shutting down.\r\n", "HANG UP"}, "", transient, "BYE Server shutting down."},
 		{"has no STARTTLS for now", []string{"* OK hi\r\n", "C: STARTTLS", "TAG NO [UNAVAILABLE] later\r\n"}, "", throttled(0), "[UNAVAILABLE]"},
 		{"has no STARTTLS left", []string{"* OK hi\r\n", "C: STARTTLS", "TAG NO [LIMIT] later\r\n"}, "", full, "[LIMIT]"},
 		{"is in use at the greeting", []string{"* BYE [INUSE] later\r\n"}, "?tls=none", full, "[INUSE]"},
-		{"is in between", []string{"* OK hi\r\n", "C: STARTTLS", "TAG OK begin\r\nT1 OK [CAPABILITY] injected\r\n"}, "", permanent, "somebody may be in between"},
-		{"logs us in before STARTTLS", []string{"* PREAUTH hi\r\n"}, "", permanent, "somebody may be in between"},
-		{"is a POP server", []string{"+OK POP3 ready\r\n"}, "?tls=none", permanent, `does not speak IMAP on this port, it begins with "+OK POP3 ready"`},
-		{"is a POP server asked for STARTTLS", []string{"+OK POP3 ready\r\n"}, "", permanent, `does not speak IMAP on this port, it begins with "+OK POP3 ready"`},
-		{"is an SMTP server", []string{"220 mx ESMTP\r\n"}, "?tls=none", permanent, `it begins with "220 mx ESMTP"`},
-		{"is an HTTP server", []string{"HTTP/1.1 400 Bad Request\r\n\r\n"}, "?tls=none", permanent, `it begins with "HTTP/1.1 400 Bad Request"`},
-		{"has a page for us", []string{"HTTP/1.1 400 Bad Request\r\n\r\n" + strings.Repeat("* page\r\n", 100)}, "?tls=none", permanent,
+		{"is an attacker", []string{"* OK hi\r\n", "C: STARTTLS", "TAG OK begin\r\nT1 OK [CAPABILITY] injected\r\n"}, "", ifAgain, "an attacker may have sent it"},
+		{"logs us in before STARTTLS", []string{"* PREAUTH hi\r\n"}, "", ifAgain, "an attacker may be in between"},
+		{"is a POP server", []string{"+OK POP3 ready\r\n"}, "?tls=none", ifAgain, `does not speak IMAP on this port; it begins with "+OK POP3 ready"`},
+		{"is a POP server asked for STARTTLS", []string{"+OK POP3 ready\r\n"}, "", ifAgain, `does not speak IMAP on this port; it begins with "+OK POP3 ready"`},
+		{"is an SMTP server", []string{"220 mx ESMTP\r\n"}, "?tls=none", ifAgain, `it begins with "220 mx ESMTP"`},
+		{"is an HTTP server", []string{"HTTP/1.1 400 Bad Request\r\n\r\n"}, "?tls=none", ifAgain, `it begins with "HTTP/1.1 400 Bad Request"`},
+		{"sends a page", []string{"HTTP/1.1 400 Bad Request\r\n\r\n" + strings.Repeat("* page\r\n", 100)}, "?tls=none", ifAgain,
 			`it begins with "HTTP/1.1 400 Bad Request"`},
-		{"has no end", []string{"* OK " + strings.Repeat("x", 1<<20)}, "?tls=none", transient, "more than 65536 bytes before the login was done"},
-		{"has no end of capabilities", login1("* CAPABILITY " + strings.Repeat("X ", 1<<20)), "?tls=none", transient, "more than 65536 bytes before the login was done"},
-		{"has no end of a literal", login1("* LIST () \"/\" {1000000}\r\n" + strings.Repeat("x", 1000000)), "?tls=none", transient, "more than 65536 bytes before the login was done"},
-		{"is talkative", []string{strings.Repeat("x", 100) + "\r\n"}, "?tls=none", permanent, `it begins with "` + strings.Repeat("x", 40) + `"`},
+		{"sends an endless greeting", []string{"* OK " + strings.Repeat("x", 1<<20)}, "?tls=none", transient, "more than 65536 bytes before the login was done"},
+		{"sends endless capabilities", login1("* CAPABILITY " + strings.Repeat("X ", 1<<20)), "?tls=none", transient, "more than 65536 bytes before the login was done"},
+		{"sends an endless literal", login1("* LIST () \"/\" {1000000}\r\n" + strings.Repeat("x", 1000000)), "?tls=none", transient, "more than 65536 bytes before the login was done"},
+		{"is talkative", []string{strings.Repeat("x", 100) + "\r\n"}, "?tls=none", ifAgain, `it begins with "` + strings.Repeat("x", 40) + `"`},
 		{"has no LOGIN left", login1("TAG NO [LIMIT] Maximum number of connections from user+IP exceeded"), "?tls=none", full, "[LIMIT]"},
 		{"is Cyrus and full", login1("TAG NO Too many open connections (3 of 3 for ada@example.org)"), "?tls=none", full, "Too many"},
 		{"is an old Dovecot and full", login1("TAG NO [ALERT] Maximum number of connections from user+IP exceeded"), "?tls=none", full, "Maximum"},
@@ -73,34 +75,43 @@ func TestAServerThatDoesNotWantUs(t *testing.T) {
 		{"gives no reason", login1("TAG NO LOGIN failed."), "?tls=none", permanent, "LOGIN failed."},
 		{"is in use, and hangs up in the login", login1("* BYE [INUSE] later\r\n", "HANG UP"), "?tls=none", full, "BYE"},
 		{"hangs up in the login", login1("* BYE Autologout; idle for too long\r\n", "HANG UP"), "?tls=none", transient, "BYE Autologout"},
-		{"has no such mailbox", login1("TAG OK [CAPABILITY IMAP4rev1] in\r\n", "C: SELECT", "TAG NO [NONEXISTENT] Unknown mailbox"), "/Missing?tls=none", permanent,
+		{"has no such mailbox", login1("TAG OK [CAPABILITY IMAP4rev1] in\r\n", "C: SELECT", "TAG NO [NONEXISTENT] Unknown mailbox"), "/Missing?tls=none", ifAgain,
 			`mailbox "Missing"`},
-		{"has no mailbox of a name like an excuse", login1("TAG OK [CAPABILITY IMAP4rev1] in\r\n", "C: SELECT", "TAG NO [NONEXISTENT] No mailbox Too many news"),
-			"/Too%20many%20news?tls=none", permanent, "[NONEXISTENT]"},
+		{"has no mailbox of a name like an error", login1("TAG OK [CAPABILITY IMAP4rev1] in\r\n", "C: SELECT", "TAG NO [NONEXISTENT] No mailbox Too many news"),
+			"/Too%20many%20news?tls=none", ifAgain, "[NONEXISTENT]"},
 		{"has the mailbox in use", login1("TAG OK [CAPABILITY IMAP4rev1] in\r\n", "C: SELECT", "TAG NO [INUSE] locked"), "/INBOX?tls=none", transient, "[INUSE]"},
 		{"shuts down at SELECT", login1(welcome, "C: SELECT", "* BYE Server shutting down.\r\n", "HANG UP"), "/INBOX?tls=none", transient, "BYE Server shutting down."},
 		{"is full at SELECT", login1(welcome, "C: SELECT", "* BYE Too many connections\r\n", "HANG UP"), "/INBOX?tls=none", full, "Too many"},
-		{"does not ENABLE what it has", login1(canUTF8, "C: ENABLE", "TAG BAD what?"), "?tls=none&enable=UTF8%3DACCEPT", permanent, "ENABLE"},
+		{"does not ENABLE what it has", login1(canUTF8, "C: ENABLE", "TAG BAD what?"), "?tls=none&enable=UTF8%3DACCEPT", ifAgain, "ENABLE"},
 		{"cannot ENABLE now", login1(canUTF8, "C: ENABLE", "TAG NO [UNAVAILABLE] later"), "?tls=none&enable=UTF8%3DACCEPT", transient, "[UNAVAILABLE]"},
 		{"is busy at ENABLE", login1(canUTF8, "C: ENABLE", "TAG NO [THROTTLED] later"), "?tls=none&enable=UTF8%3DACCEPT", throttled(30 * time.Second), "[THROTTLED]"},
 		{"shuts down at ENABLE", login1(canUTF8, "C: ENABLE", "* BYE Server shutting down.\r\n", "HANG UP"), "?tls=none&enable=UTF8%3DACCEPT", transient, "BYE Server shutting down."},
 		{"hangs up at ENABLE", login1(canUTF8, "C: ENABLE", "HANG UP"), "?tls=none&enable=UTF8%3DACCEPT", transient, "ENABLE"},
 		{"is Exchange and has given up", login1("TAG OK [CAPABILITY IMAP4rev1 ID] in\r\n", "C: ID",
 			"TAG BAD User is authenticated but not connected."), "?tls=none", throttled(30 * time.Second), "not connected"},
-		{"tells no capabilities", []string{"* OK hi\r\n", "C: CAPABILITY", "TAG BAD what?\r\n"}, "?tls=none", transient, "does not tell its capabilities"},
+		{"reports no capabilities", []string{"* OK hi\r\n", "C: CAPABILITY", "TAG BAD what?\r\n"}, "?tls=none", transient, "did not report its capabilities"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := tryDial(t, plainDSN(script(t, append(tc.lines, "\r\n")...), tc.query))
-			require.ErrorContains(t, err, tc.text)
-			pause, throttled := driver.RetryAfter(err)
-			assert.Equal(t, tc.want, class{driver.IsPermanent(err), throttled, pause, driver.IsFull(err)}, "%v", err)
-			assert.NotContains(t, err.Error(), password)
+			synctest.Test(t, func(t *testing.T) {
+				config := scripted(t, plainDSN("localhost", tc.query), append(tc.lines, "\r\n")...)
+				if tc.want == ifAgain {
+					require.ErrorContains(t, wantPermanentIfAgain(t, config), tc.text)
+					return
+				}
+				connector, err := imap.NewConnector(config)
+				require.NoError(t, err)
+				_, err = connectTo(t, connector)
+				require.ErrorContains(t, err, tc.text)
+				pause, throttled := driver.RetryAfter(err)
+				assert.Equal(t, tc.want, class{driver.IsPermanent(err), throttled, pause, driver.IsFull(err), false}, "%v", err)
+				assert.NotContains(t, err.Error(), password)
+			})
 		})
 	}
 	wantGoroutines(t, 0)
 }
 
-// login1 is a server that answers the first LOGIN by lines.
+// login1 is a script that answers the first LOGIN with lines.
 func login1(lines ...string) []string {
 	return append([]string{"* OK [CAPABILITY IMAP4rev1] hi\r\n", "C: LOGIN"}, lines...)
 }
@@ -128,7 +139,7 @@ func TestAServerThatIsSilentIsBoundedByTheContext(t *testing.T) {
 			scheme, query, _ := cut(tc.scheme)
 			config, err := imap.ParseDSN(scheme + "://" + login + script(t, tc.lines...) + query)
 			require.NoError(t, err)
-			config.TLS = ca.ClientConfig()
+			config.TLS.Base = ca.ClientConfig()
 			connector, err := imap.NewConnector(config)
 			require.NoError(t, err)
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -168,29 +179,29 @@ func TestTLSThatIsNotTrusted(t *testing.T) {
 	} {
 		config, err := imap.ParseDSN(tc.scheme + "://" + login + tc.addr)
 		require.NoError(t, err)
-		config.TLS = ours.ClientConfig()
+		config.TLS.Base = ours.ClientConfig()
 		connector, err := imap.NewConnector(config)
 		require.NoError(t, err)
 		_, err = connectTo(t, connector)
 		require.ErrorContains(t, err, tc.want)
-		assert.True(t, driver.IsPermanent(err))
+		assert.False(t, driver.IsPermanent(err), "drivers/tls waits to see whether it lasts")
 	}
 	assert.Zero(t, mail.Logins())
 }
 
-func TestWhatEachConnectionIsTold(t *testing.T) {
+func TestCommandsSentOnEachConnection(t *testing.T) {
 	heard := make(chan string, 20)
-	addr := yesMan(t, greeting(""), heard) // it does not tell its capabilities after the login
+	addr := yesMan(t, greeting(""), heard) // it does not report its capabilities after the login
 	c := dial(t, plainDSN(addr, "/INBOX?tls=none&id=my+app&enable=UTF8%3DACCEPT,METADATA&readonly=true"))
 	assert.True(t, c.Caps().Has(goimap.CapID))
 	assert.Equal(t, "INBOX", c.Mailbox())
 	c.Close()
-	assert.Equal(t, []string{`LOGIN "ada@example.org" "p4ss,w/rd@"`, `ID ("name" "my app")`, "ENABLE UTF8=ACCEPT", "EXAMINE INBOX", "LOGOUT"}, told(heard))
+	assert.Equal(t, []string{`LOGIN "ada@example.org" "p4ss,w/rd@"`, `ID ("name" "my app")`, "ENABLE UTF8=ACCEPT", "EXAMINE INBOX", "LOGOUT"}, commandsIn(heard))
 }
 
-// told is what was heard so far, but for CAPABILITY, which comes once or
-// twice: go-imap asks too.
-func told(heard <-chan string) (all []string) {
+// commandsIn returns the commands heard so far, except CAPABILITY, which comes once or
+// twice, because go-imap sends it too.
+func commandsIn(heard <-chan string) (all []string) {
 	for len(heard) > 0 {
 		if command := <-heard; command != "CAPABILITY" {
 			all = append(all, command)
@@ -209,7 +220,12 @@ func TestTheIDIsThatOfNewConnector(t *testing.T) {
 	*config.ID = goimap.IDData{Name: "another\r\n"}
 	_, err = connectTo(t, connector)
 	require.NoError(t, err)
-	assert.Contains(t, told(heard), `ID ("name" "my \"app\\" "version" "1")`)
+	assert.Contains(t, commandsIn(heard), `ID ("name" "my \"app\\" "version" "1")`)
+}
+
+func isThrottled(err error) bool {
+	_, ok := driver.RetryAfter(err)
+	return ok
 }
 
 func TestServersAreLookedUpInTheDNS(t *testing.T) {
@@ -221,13 +237,13 @@ func TestServersAreLookedUpInTheDNS(t *testing.T) {
 		records []*net.SRV
 		err     error
 		want    string
-		class   func(error) bool
+		doubted bool
 	}{
-		{"the second answers", []*net.SRV{{Target: "127.0.0.1.", Port: 1}, {Target: "localhost.", Port: port}}, nil, "", nil},
-		{"there is none", []*net.SRV{{Target: "."}}, nil, "imap: look up _imap._tcp.example.org: the domain has no such service", driver.IsPermanent},
-		{"no answer", nil, errors.New("timeout"), "imap: look up _imap._tcp.example.org: timeout", nil},
-		{"the first shuts down", []*net.SRV{{Target: "127.0.0.1.", Port: leaving}, {Target: "localhost.", Port: port}}, nil, "", nil},
-		{"the first is silent", []*net.SRV{{Target: "127.0.0.1.", Port: silent}, {Target: "localhost.", Port: port}}, nil, "", nil},
+		{"the second answers", []*net.SRV{{Target: "127.0.0.1.", Port: 1}, {Target: "localhost.", Port: port}}, nil, "", false},
+		{"no service", []*net.SRV{{Target: "."}}, nil, "imap: look up _imap._tcp.example.org: the domain has no such service", true},
+		{"no answer", nil, errors.New("timeout"), "imap: look up _imap._tcp.example.org: timeout", false},
+		{"the first shuts down", []*net.SRV{{Target: "127.0.0.1.", Port: leaving}, {Target: "localhost.", Port: port}}, nil, "", false},
+		{"the first is silent", []*net.SRV{{Target: "127.0.0.1.", Port: silent}, {Target: "localhost.", Port: port}}, nil, "", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			config, err := imap.ParseDSN("imap://" + login + "example.org?tls=none&srv=true")
@@ -247,7 +263,8 @@ func TestServersAreLookedUpInTheDNS(t *testing.T) {
 				return
 			}
 			require.EqualError(t, err, tc.want)
-			assert.Equal(t, tc.class != nil, driver.IsPermanent(err))
+			assert.False(t, driver.IsPermanent(err))
+			assert.Equal(t, tc.doubted, isThrottled(err))
 		})
 	}
 }

@@ -16,8 +16,7 @@ import (
 	"github.com/hotline-go/hotline/internal/mailserver"
 )
 
-// products are the real servers on which the driver is tested, and how they
-// differ for a client.
+// products are the real servers that the tests use, and how they differ for a client.
 var products = []product{
 	{
 		kind: mailserver.Dovecot, name: "Dovecot",
@@ -37,20 +36,20 @@ var products = []product{
 type product struct {
 	kind     mailserver.Kind
 	name     string        // in its answer to ID
-	refusal  string        // of a wrong password
+	refusal  string        // its answer to a wrong password
 	full     string        // its answer to the login of a fourth session of three
-	farewell string        // to those who are kicked; empty: it has none
-	kicks    time.Duration // how long it is kicked
+	farewell string        // its message to kicked clients; empty: none
+	kicks    time.Duration // how long to kick it
 }
 
-// realServer is a server of a product.
+// realServer is a running server of a product.
 type realServer struct {
 	product
 	*mailserver.Server
 	t testing.TB
 }
 
-// onServers runs f on a server of each product, as a subtest, or skips that.
+// onServers runs f as a subtest with a server of each product that is installed.
 func onServers(t *testing.T, options mailserver.Options, f func(t *testing.T, s *realServer)) {
 	for _, p := range products {
 		t.Run(p.name, func(t *testing.T) {
@@ -59,7 +58,7 @@ func onServers(t *testing.T, options mailserver.Options, f func(t *testing.T, s 
 	}
 }
 
-// config is for the server with TLS from the first byte, or what encryption says.
+// config returns a Config for the server, with implicit TLS or the given encryption.
 func (s *realServer) config(encryption string) imap.Config {
 	s.t.Helper()
 	address, scheme := s.TLS, "imaps"
@@ -68,7 +67,7 @@ func (s *realServer) config(encryption string) imap.Config {
 	}
 	c, err := imap.ParseDSN(scheme + "://" + login + address)
 	require.NoError(s.t, err)
-	c.TLS, c.Encryption = &tls.Config{RootCAs: s.CA.Pool()}, encryption
+	c.TLS.Base, c.Encryption = &tls.Config{RootCAs: s.CA.Pool()}, encryption
 	return c
 }
 
@@ -86,7 +85,7 @@ func (s *realServer) dial(encryption string) *imap.Conn {
 	return c
 }
 
-// fill puts n small messages and a big one into the INBOX, which is empty.
+// fill puts n small messages and a big one into the empty INBOX.
 func (s *realServer) fill(n, big int) {
 	s.t.Helper()
 	c := s.dial(imap.None)
@@ -101,26 +100,13 @@ func (s *realServer) fill(n, big int) {
 	require.NoError(s.t, appendMail(c, message(big)))
 }
 
-func appendMail(c *imap.Conn, text string) error {
-	a := c.Append("INBOX", int64(len(text)), nil)
-	if _, err := a.Write([]byte(text)); err != nil {
-		_ = a.Close()
-		return err
-	}
-	if err := a.Close(); err != nil {
-		return err
-	}
-	_, err := a.Wait()
-	return err
-}
-
-// ended waits until c knows that the server has hung up.
+// ended waits until c has noticed that the server hung up.
 func ended(t testing.TB, c *imap.Conn) {
 	t.Helper()
 	require.Eventually(t, func() bool { return !c.IsValid() }, 5*time.Second, time.Millisecond)
 }
 
-// bounded returns a context of d.
+// bounded returns a context that ends after d.
 func bounded(t testing.TB, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)

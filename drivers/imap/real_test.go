@@ -62,7 +62,7 @@ func TestRealServersKeepAndFindMail(t *testing.T) {
 	})
 }
 
-// go-imap closes a connection on which a message is refused before it came.
+// go-imap closes a connection if a message is refused before it was sent.
 func TestRealServersRefuseAMessage(t *testing.T) {
 	onServers(t, mailserver.Options{}, func(t *testing.T, s *realServer) {
 		c := s.dial(imap.Implicit)
@@ -76,7 +76,7 @@ func TestRealServersRefuseAMessage(t *testing.T) {
 	})
 }
 
-func TestRealServersHearAWrongPasswordOnce(t *testing.T) {
+func TestRealServersGetAWrongPasswordOnce(t *testing.T) {
 	onServers(t, mailserver.Options{}, func(t *testing.T, s *realServer) {
 		config := s.config(imap.Implicit)
 		config.Password = "wrong"
@@ -203,7 +203,7 @@ func TestRealServersAndWhatIsAbandoned(t *testing.T) {
 		other.Close()
 		for _, tc := range abandoned {
 			if tc.name == "expunged messages" {
-				continue // the others want them
+				continue // the other cases need them
 			}
 			for _, encryption := range []string{imap.None, imap.Implicit} {
 				t.Run(tc.name+" "+encryption, func(t *testing.T) {
@@ -222,8 +222,8 @@ func TestRealServersAndWhatIsAbandoned(t *testing.T) {
 						if err == nil {
 							break
 						}
-						require.GreaterOrEqual(t, time.Since(began), time.Second, "%v", err) // which is all the time it has
-						require.Less(t, slow, 3, "the server is slow again and again: %v", err)
+						require.GreaterOrEqual(t, time.Since(began), time.Second, "%v", err) // ResetSession has a second
+						require.Less(t, slow, 3, "the server is repeatedly slow: %v", err)
 						c.Close()
 					}
 					if !tc.dead {

@@ -59,19 +59,19 @@ func TestResetOfACleanConnectionIsSilent(t *testing.T) {
 	require.NoError(t, c.Ping(soon(t)))
 }
 
-// endless is a context that must not be asked for its end: a pool makes the
-// timer for it only then.
+// endless is a context whose Done must not be called: a pool makes a timer for it only
+// then.
 type endless struct {
 	context.Context
 	t *testing.T
 }
 
 func (c endless) Done() <-chan struct{} {
-	assert.Fail(c.t, "asked for the end of a context, with nothing to wait for")
+	assert.Fail(c.t, "Done was called although there was nothing to wait for")
 	return nil
 }
 
-func TestResetReadsWhatWasLeftWhereItBelongs(t *testing.T) {
+func TestResetReadsTheRestOfAnAnswer(t *testing.T) {
 	_, server := mailbox(t, message(10))
 	c := dial(t, plainDSN(server.Addr(), "/INBOX?tls=none"))
 	c.Fetch(goimap.SeqSetNum(1), body)
@@ -81,7 +81,7 @@ func TestResetReadsWhatWasLeftWhereItBelongs(t *testing.T) {
 	})
 }
 
-// CLOSE would remove what is marked as deleted.
+// CLOSE would remove the messages marked as deleted.
 func TestAResetThatTakesTooLongSaysSo(t *testing.T) {
 	addr := script(t, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "C: SELECT", "* 1 EXISTS\r\nTAG OK in\r\n", "C: SEARCH")
 	c := dial(t, plainDSN(addr, "?tls=none"))
@@ -112,7 +112,7 @@ func TestWithoutUnselectAFailingExamineLeavesTheMailbox(t *testing.T) {
 	assert.ErrorIs(t, c.ResetSession(soon(t)), driver.ErrBadConn)
 }
 
-func TestAResetThatTheServerRefusesIsNotForTheNextHolder(t *testing.T) {
+func TestTheErrorOfARefusedResetIsBadConn(t *testing.T) {
 	for _, tc := range []struct{ path, refused, answer string }{
 		{"", "UNSELECT", "TAG BAD No mailbox selected\r\n"},
 		{"", "UNSELECT", "TAG NO [THROTTLED] slow down\r\n"},
@@ -127,14 +127,14 @@ func TestAResetThatTheServerRefusesIsNotForTheNextHolder(t *testing.T) {
 			_, err := c.Select("Other", nil).Wait()
 			require.NoError(t, err)
 			err = c.ResetSession(soon(t))
-			assert.ErrorIs(t, err, driver.ErrBadConn, "a pool takes another one")
+			assert.ErrorIs(t, err, driver.ErrBadConn, "a pool takes another connection")
 			assert.ErrorContains(t, err, tc.answer[4:len(tc.answer)-2], "why")
 		})
 	}
 }
 
-// The last command sent says where the connection is, whatever the order in
-// which their answers are waited for.
+// The last command sent determines the selection, in whatever order the answers are
+// waited for.
 func TestPipelinedSelectsCountInTheOrderInWhichTheyWereSent(t *testing.T) {
 	mail, server := mailbox(t)
 	require.NoError(t, mail.Create("Other"))

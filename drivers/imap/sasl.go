@@ -20,14 +20,14 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// oauth is a mechanism that sends a token. A server that refuses it says why
-// in a challenge, and fails only when that is answered.
+// oauth is a mechanism that sends a token. A server that refuses it gives the reason in
+// a challenge, and the login fails when the client has answered that.
 type oauth struct {
 	mechanism, response, answer string
-	reason                      string // what the server said
+	reason                      string // from the server
 }
 
-// oauthBearer is OAUTHBEARER (RFC 7628).
+// oauthBearer returns OAUTHBEARER (RFC 7628).
 func oauthBearer(user, token, address string) *oauth {
 	host, port, _ := net.SplitHostPort(address)
 	return &oauth{
@@ -37,7 +37,7 @@ func oauthBearer(user, token, address string) *oauth {
 	}
 }
 
-// xoauth2 is XOAUTH2, which Google and Microsoft document.
+// xoauth2 returns XOAUTH2, which Google and Microsoft document.
 func xoauth2(user, token string) *oauth {
 	return &oauth{mechanism: "XOAUTH2", response: fmt.Sprintf("user=%s\x01auth=Bearer %s\x01\x01", user, token)}
 }
@@ -59,8 +59,8 @@ type scram struct {
 	password      string
 	header, first string // of the client's first message
 	nonce         string
-	signature     []byte // what proves that the server knows the password
-	verified      bool   // it has
+	signature     []byte // proves that the server knows the password
+	verified      bool   // the server has sent it
 }
 
 func newSCRAM(user, password, authzID string) *scram {
@@ -84,7 +84,7 @@ func (s *scram) Next(challenge []byte) ([]byte, error) {
 		name, value, _ := strings.Cut(field, "=")
 		fields[name] = value
 	}
-	if reason, refused := fields["e"]; refused { // the same as what comes after an answer to it
+	if reason, refused := fields["e"]; refused { // the same as a NO after an answer to it
 		return nil, &imap.Error{Type: imap.StatusResponseTypeNo, Text: fmt.Sprintf("SCRAM %.40q", reason)}
 	}
 	if s.signature == nil {
@@ -92,16 +92,16 @@ func (s *scram) Next(challenge []byte) ([]byte, error) {
 	}
 	proof, err := base64.StdEncoding.DecodeString(fields["v"])
 	if err != nil || subtle.ConstantTimeCompare(proof, s.signature) == 0 {
-		return nil, errImpostor
+		return nil, errUnproven
 	}
 	s.verified = true
 	return nil, nil
 }
 
-var errImpostor = driver.Permanent(errors.New("the server has not proved that it knows the password: it may be somebody else's"))
+var errUnproven = driver.Permanent(errors.New("the server has not proved that it knows the password; it may belong to an attacker"))
 
-// Limits of the iterations that a server may ask for: what RFC 7677 wants at
-// least, and about a second of work.
+// Limits of the iterations that a server may ask for: the minimum of RFC 7677, and
+// about a second of work.
 const (
 	minIterations = 4096
 	maxIterations = 5_000_000
@@ -112,9 +112,9 @@ func (s *scram) prove(challenge string, fields map[string]string) ([]byte, error
 	salt, errSalt := base64.StdEncoding.DecodeString(fields["s"])
 	iterations, errCount := strconv.Atoi(fields["i"])
 	fresh := strings.HasPrefix(fields["r"], s.nonce) && len(fields["r"]) > len(s.nonce)
-	_, extended := fields["m"] // which who does not know the extension must refuse
+	_, extended := fields["m"] // a mandatory extension, which we don't know
 	if errSalt != nil || len(salt) == 0 || errCount != nil || !fresh || extended || iterations < minIterations || iterations > maxIterations {
-		return nil, driver.Permanent(errors.New("the server's SCRAM challenge is not what RFC 7677 wants"))
+		return nil, driver.Permanent(errors.New("the server's SCRAM challenge violates RFC 7677"))
 	}
 	salted, err := pbkdf2.Key(sha256.New, s.password, salt, iterations, sha256.Size)
 	if err != nil {

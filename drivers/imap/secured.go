@@ -7,10 +7,10 @@ import (
 	"github.com/hotline-go/hotline/drivers/tls"
 )
 
-// ConnectionState tells what was negotiated for TLS: the version, the cipher,
-// whether a session was resumed, the server's certificates. In plain text it is
-// the zero value, whose HandshakeComplete is false.
+// ConnectionState returns the result of the TLS handshake: the version, the cipher,
+// whether a session was resumed, the server's certificates. In plain text it is the
+// zero value, whose HandshakeComplete is false.
 func (c *Conn) ConnectionState() stdtls.ConnectionState {
-	below := tls.Conn{Conn: &tcp.Conn{Conn: c.conn}} // which knows what may lie on top of TLS
+	below := tls.Conn{Conn: &tcp.Conn{Conn: c.conn}} // unwraps connections on top of TLS
 	return below.ConnectionState()
 }

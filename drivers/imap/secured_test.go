@@ -13,10 +13,10 @@ import (
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
-func TestConnectionStateTellsOfTLSHoweverItCame(t *testing.T) {
+func TestConnectionStateOfEachEncryption(t *testing.T) {
 	ca := testcert.NewCA()
 	over := ca.ServerConfig()
-	asking := ca.ServerConfig() // for the certificate of the client, which puts a layer on top of TLS
+	asking := ca.ServerConfig() // asks for a client certificate, so that another layer is on top of TLS
 	asking.ClientAuth, asking.ClientCAs = tls.RequireAndVerifyClientCert, ca.Pool()
 	for _, tc := range []struct {
 		name, encryption string
@@ -38,9 +38,9 @@ func TestConnectionStateTellsOfTLSHoweverItCame(t *testing.T) {
 			require.NoError(t, err)
 			defer server.Close()
 			config := imap.Config{Encryption: tc.encryption, User: account, Password: password}
-			config.Address = server.Addr()
-			config.TLS = ca.ClientConfig()
-			config.TLS.Certificates = []tls.Certificate{ca.Client("ada")}
+			config.TCP.Address = server.Addr()
+			config.TLS.Base = ca.ClientConfig()
+			config.TLS.Base.Certificates = []tls.Certificate{ca.Client("ada")}
 			connector, err := imap.NewConnector(config)
 			require.NoError(t, err)
 			for _, resumed := range []bool{false, true} {

@@ -9,12 +9,10 @@ import (
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
-
-	"github.com/hotline-go/hotline/driver"
 )
 
-// startTLS reads the greeting and asks for TLS, before there is a client:
-// nothing that comes in plain text gets to it.
+// startTLS reads the greeting and asks for TLS. It runs before there is a client, so
+// that the client gets nothing that came in plain text.
 func startTLS(nc net.Conn) error {
 	in := bufio.NewReaderSize(nc, 4096)
 	line, err := readLine(in)
@@ -30,61 +28,79 @@ func startTLS(nc net.Conn) error {
 	if _, err := io.WriteString(nc, "S STARTTLS\r\n"); err != nil {
 		return fmt.Errorf("imap: STARTTLS: %w", err)
 	}
+	if err := awaitAgreement(in); err != nil {
+		return err
+	}
+	if in.Buffered() > 0 {
+		return doubtful{errors.New("imap: the server sent more than its agreement before TLS began; an attacker may have sent it")}
+	}
+	return nil
+}
+
+// awaitAgreement reads the answer to STARTTLS, and returns an error unless it is OK.
+func awaitAgreement(in *bufio.Reader) error {
+	var notice *imap.Error // the reason why the answer will be NO
 	for {
 		line, err := readLine(in)
+		if err != nil && notice != nil {
+			return errorBeforeLogin("STARTTLS", fmt.Errorf("%w: %w", notice, err), notice)
+		}
 		if err != nil {
 			return fmt.Errorf("imap: STARTTLS: %w", err)
 		}
 		if text, ok := cutPrefixFold(line, "* BYE"); ok {
-			return farewell("STARTTLS", text)
+			bye := status(imap.StatusResponseTypeBye, text)
+			return errorBeforeLogin("STARTTLS", bye, bye)
+		}
+		if n := untagged(line); n != nil {
+			notice = n
 		}
 		answer, ok := cutPrefixFold(line, "S ")
 		if !ok {
-			continue // capabilities, and what else servers tell
+			continue // capabilities, or other untagged data
 		}
 		if _, ok := cutPrefixFold(answer, "OK"); !ok {
-			return noStartTLS(answer)
+			return noStartTLS(answer, notice)
 		}
-		break
+		return nil
 	}
-	if in.Buffered() > 0 {
-		return driver.Permanent(errors.New("imap: the server sent more than its agreement before TLS began: somebody may be in between"))
-	}
-	return nil
 }
 
 func checkGreeting(line string) error {
 	if _, ok := cutPrefixFold(line, "* OK"); ok {
 		return nil
 	}
-	if text, ok := cutPrefixFold(line, "* BYE"); ok {
-		return farewell("greeting", text)
+	for _, kind := range []imap.StatusResponseType{imap.StatusResponseTypeBye, imap.StatusResponseTypeNo, imap.StatusResponseTypeBad} {
+		if text, ok := cutPrefixFold(line, "* "+string(kind)); ok {
+			answer := status(kind, text)
+			return errorBeforeLogin("greeting", answer, answer)
+		}
 	}
 	if _, ok := cutPrefixFold(line, "* PREAUTH"); ok {
-		return driver.Permanent(errors.New("imap: the server has logged us in by itself, over plain text: somebody may be in between"))
+		return doubtful{errPlainPreauth}
 	}
-	return driver.Permanent(fmt.Errorf("imap: the server does not speak IMAP on this port, it begins with %.40q", line))
+	return doubtful{fmt.Errorf("imap: the server does not speak IMAP on this port; it begins with %.40q", line)}
 }
 
-// farewell is the error of a BYE with that text.
-func farewell(op, text string) error {
-	return refused(op, status(imap.StatusResponseTypeBye, text))
-}
-
-// noStartTLS is the error of a server that answers STARTTLS by something else
-// than OK. One that is busy may do it later.
-func noStartTLS(answer string) error {
-	kind, text, _ := strings.Cut(answer, " ")
-	err := refused("STARTTLS", status(imap.StatusResponseType(strings.ToUpper(kind)), text))
-	if errors.As(err, new(refusal)) {
-		return driver.Permanent(fmt.Errorf("imap: the server does not do STARTTLS, it says %.80q; tls=none would go without", answer))
+// noStartTLS returns the error for text, an answer to STARTTLS other than OK, after
+// notice, which may be nil. A busy server may agree later.
+func noStartTLS(text string, notice *imap.Error) error {
+	kind, rest, _ := strings.Cut(text, " ")
+	answer := status(imap.StatusResponseType(strings.ToUpper(kind)), rest)
+	answers, err := []*imap.Error{answer}, error(answer)
+	if notice != nil {
+		answers, err = append(answers, notice), fmt.Errorf("%w (the server also said %w)", answer, notice)
 	}
-	return err
+	classed := errorBeforeLogin("STARTTLS", err, answers...)
+	if isThrottled(classed) || hasCode(classed, imap.ResponseCodeServerBug) {
+		return classed
+	}
+	return doubtful{fmt.Errorf("imap: the server does not support STARTTLS: %w; tls=none would use plain text", err)}
 }
 
-// refused is the error of an answer that comes before the login.
-func refused(op string, answer *imap.Error) error {
-	return atLogin(marked(fmt.Errorf("imap: %s: %w", op, answer), answer, true))
+// errorBeforeLogin returns an error of op, before the login, with the class of its answers.
+func errorBeforeLogin(op string, err error, answers ...*imap.Error) error {
+	return marked(fmt.Errorf("imap: %s: %w", op, err), true, answers...)
 }
 
 // readLine returns the next line, without its end.

@@ -17,7 +17,7 @@ import (
 	"github.com/hotline-go/hotline/drivers/imap"
 )
 
-// keptLog is a logger that keeps what it is told.
+// keptLog returns a logger that keeps its lines.
 func keptLog() (log logr.Logger, text func() string) {
 	var mu sync.Mutex
 	var all strings.Builder
@@ -33,7 +33,7 @@ func keptLog() (log logr.Logger, text func() string) {
 	}
 }
 
-func TestTraceTellsAllButSecretsAndMail(t *testing.T) {
+func TestTraceLogsEverythingExceptSecretsAndMail(t *testing.T) {
 	for _, auth := range []string{"PLAIN", "LOGIN"} {
 		t.Run(auth, func(t *testing.T) {
 			_, server := mailbox(t, message(10))
@@ -67,7 +67,7 @@ func TestTraceTellsAllButSecretsAndMail(t *testing.T) {
 	}
 }
 
-// traced connects to a script, and returns what the trace tells.
+// traced connects to a script, and returns the text of the trace.
 func traced(t *testing.T, lines ...string) (c *imap.Conn, text func() string, err error) {
 	t.Helper()
 	log, text := keptLog()
@@ -87,7 +87,7 @@ func TestTraceOfARefusedLoginHasNoPassword(t *testing.T) {
 	assert.NotContains(t, text(), password)
 }
 
-func TestTraceTakesNoLiteralFromATextForPeople(t *testing.T) {
+func TestTraceFindsNoLiteralInTextForHumans(t *testing.T) {
 	fetch := "* 1 FETCH (BODY[] {24}\r\n"
 	c, text, err := traced(t, login1("TAG OK [CAPABILITY IMAP4rev1] in\r\n",
 		"C: SELECT", fmt.Sprintf("TAG NO no mailbox a{%d}\r\n", len(fetch)),
@@ -101,8 +101,7 @@ func TestTraceTakesNoLiteralFromATextForPeople(t *testing.T) {
 	assert.NotContains(t, text(), "Subject: private")
 }
 
-// Nothing may be sent after a literal that was refused: the trace would take
-// it for the literal.
+// Nothing may be sent after a refused literal: the trace would take it for the literal.
 func TestARefusedLiteralIsTheLastThatIsSent(t *testing.T) {
 	c, _, err := traced(t, login1("TAG OK [CAPABILITY IMAP4rev1] in\r\n", "C: APPEND", "TAG NO no\r\n")...)
 	require.NoError(t, err)

@@ -9,24 +9,27 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// doubtPause is the pause after a refusal that is doubted. A server that is
-// restarted is away by then, or back.
+// doubtPause is the pause after a doubted error. A server in a restart is gone by then,
+// or back.
 const doubtPause = 2 * time.Second
 
-// trust is what a connector knows of its credentials. Servers that are being
-// stopped refuse good ones: a Dovecot without its auth process says
-// AUTHENTICATIONFAILED. So a refusal after a success is doubted. Nobody logs in
-// for a while then, so that no account is locked; the one who does it next is
-// the probe. If that is refused as well, the refusal is permanent.
+// trust decides which errors of a connector's logins are permanent.
+//
+// A server that is being stopped may refuse good credentials: a Dovecot without its
+// auth process says AUTHENTICATIONFAILED. So a refusal after a success is doubted.
+// A doubtful error is always doubted, unless the last login failed permanently. After
+// a doubted error no login is tried for a while, so that no account is locked. The next
+// login is the probe. If it fails in the same way, its error is permanent.
 type trust struct {
 	mu       sync.Mutex // guards the fields below
-	accepted bool       // a login has succeeded
-	probing  bool       // the probe is under way
-	doubted  time.Time  // when the doubt began; zero: there is none
-	refused  error      // what began it
+	accepted bool       // a login succeeded, and none has failed permanently since
+	failed   bool       // a login failed permanently, and none has succeeded since
+	probing  bool       // the probe is in progress
+	doubted  time.Time  // time of the doubted error; zero: none
+	because  error      // the doubted error
 }
 
-// admit lets a login begin, as the probe or not, or returns why it must not.
+// admit lets a login begin, perhaps as the probe, or returns the reason why it must not.
 func (t *trust) admit() (probe bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -34,32 +37,42 @@ func (t *trust) admit() (probe bool, err error) {
 		return false, nil
 	}
 	if left := doubtPause - time.Since(t.doubted); left > 0 || t.probing {
-		return false, driver.Throttled(fmt.Errorf("imap: no login now, to see whether the server means it: %w", t.refused), max(left, doubtPause/10))
+		return false, driver.Throttled(fmt.Errorf("imap: waiting before another login, because of the last error: %w", t.because), max(left, doubtPause/10))
 	}
 	t.probing = true
 	return true, nil
 }
 
-// judge gives the error of a login that was admitted its class, if it is
-// a refusal.
-func (t *trust) judge(probe bool, err error) error {
+// classify gives the error of an admitted login its class, if it is a refusal or
+// doubtful.
+func (t *trust) classify(probe bool, err error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if probe {
 		t.probing = false
 	}
-	var refused refusal
+	isRefusal, isDoubtful := errors.As(err, new(refusal)), errors.As(err, new(doubtful))
 	switch {
 	case err == nil:
-		t.accepted, t.doubted, t.refused = true, time.Time{}, nil
+		t.accepted, t.failed, t.doubted, t.because = true, false, time.Time{}, nil
 		return nil
-	case !errors.As(err, &refused):
+	case !isRefusal && !isDoubtful:
 		return err
-	case probe || !t.accepted:
-		t.accepted, t.doubted, t.refused = false, time.Time{}, nil
+	case t.isFinalLocked(probe, isRefusal):
+		t.accepted, t.failed, t.doubted, t.because = false, true, time.Time{}, nil
 		return driver.Permanent(err)
-	case t.doubted.IsZero():
-		t.doubted, t.refused = time.Now(), err
+	case probe || t.doubted.IsZero():
+		t.doubted, t.because = time.Now(), err
 	}
 	return driver.Throttled(err, doubtPause)
+}
+
+// isFinalLocked reports whether a refusal, or else a doubtful error, is permanent. The
+// first refusal of credentials that were accepted before is not, even if it comes in
+// the probe after a doubtful error.
+func (t *trust) isFinalLocked(probe, isRefusal bool) bool {
+	if t.failed || isRefusal && !t.accepted {
+		return true
+	}
+	return probe && (!isRefusal || errors.As(t.because, new(refusal)))
 }

@@ -7,45 +7,46 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 )
 
-// Update is news about the selected mailbox that no command has asked for. One
-// field tells what it is about.
+// Update is unsolicited news about the selected mailbox. One field is set, in addition
+// to Lost.
 type Update struct {
-	// NumMessages is how many messages there are now. Nil: no news.
+	// NumMessages is the current number of messages. Nil means no news.
 	NumMessages *uint32
 
-	// Expunged is the number of a message that is gone; those behind it move
-	// up by one. Zero: none.
+	// Expunged is the number of a message that was removed; the numbers after it
+	// decrease by one. Zero means none.
 	Expunged uint32
 
-	// Changed is the number of a message whose flags have changed. Take it for
-	// a hint: it may come late, after other updates. Zero: none.
+	// Changed is the number of a message whose flags have changed. Treat it as
+	// a hint: it may come late, after other updates. Zero means none.
 	Changed uint32
 
-	// Lost is how many updates before this one nobody has read in time.
+	// Lost is how many updates before this one were dropped because they were not
+	// read in time.
 	Lost int
 }
 
-// updates is where a holder reads updates.
+// updates holds the channel from which a holder reads updates.
 type updates struct {
 	ch   chan Update
 	mu   sync.Mutex // guards lost
 	lost int
 
-	// renumbered counts the commands of the holder whose answer, and no
-	// update, tells that messages are gone or others.
+	// renumbered counts the holder's commands that remove or change messages. Their
+	// answers say so, not updates.
 	renumbered atomic.Int64
 }
 
-// updateBuffer is how many updates may wait. A lost one costs a search for
-// what has changed.
+// updateBuffer is how many updates may wait to be read. A lost one costs a search for
+// changes.
 const updateBuffer = 64
 
-// Updates returns the channel of updates that come in from now on, until the
-// end of the lease. The server sends them with the answers to commands, NOOP
-// for one, and while there is an IDLE.
+// Updates returns a channel for the updates that arrive from now on, until the end of
+// the lease. The server sends them with the answers to commands, such as NOOP, and
+// during an IDLE.
 //
-// The channel is never closed, and never keeps the connection from going on:
-// updates that find it full are counted, see [Update].
+// The channel is never closed and never blocks the connection: if it is full, updates
+// are dropped and counted in [Update].Lost.
 func (c *Conn) Updates() <-chan Update {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -55,28 +56,28 @@ func (c *Conn) Updates() <-chan Update {
 	return c.updates.ch
 }
 
-// cutUpdates ends what Updates began.
-func (c *Conn) cutUpdates() {
+// endUpdates ends the subscription of Updates.
+func (c *Conn) endUpdates() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.updates = nil
 }
 
-// subscribed returns where the holder reads updates, or nil.
+// subscribed returns the updates of the holder, or nil.
 func (c *Conn) subscribed() *updates {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.updates
 }
 
-// renumber is called before a command for updates.renumbered is sent.
+// renumber must be called before sending a command that updates.renumbered counts.
 func (c *Conn) renumber() {
 	if to := c.subscribed(); to != nil {
 		to.renumbered.Add(1)
 	}
 }
 
-// publish gives u to the holder. It never blocks.
+// publish sends u to the holder. It never blocks.
 func (c *Conn) publish(u Update) {
 	to := c.subscribed()
 	if to == nil {
@@ -93,8 +94,8 @@ func (c *Conn) publish(u Update) {
 	}
 }
 
-// handler is what the client calls, from the goroutine that reads, but for
-// Fetch, which has one of its own.
+// handler returns the functions that the client calls with updates: from the goroutine
+// that reads, except Fetch, which has its own.
 func (c *Conn) handler() *imapclient.UnilateralDataHandler {
 	return &imapclient.UnilateralDataHandler{
 		Expunge: func(seqNum uint32) { c.publish(Update{Expunged: seqNum}) },
@@ -104,7 +105,7 @@ func (c *Conn) handler() *imapclient.UnilateralDataHandler {
 			}
 		},
 		Fetch: func(msg *imapclient.FetchMessageData) {
-			for msg.Next() != nil { // or the reader waits for ever
+			for msg.Next() != nil { // otherwise the reader would block forever
 			}
 			c.publish(Update{Changed: msg.SeqNum})
 		},

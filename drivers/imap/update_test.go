@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestUpdatesThatNobodyReadsAreCountedAndBlockNobody(t *testing.T) {
+func TestUnreadUpdatesAreCountedAndDoNotBlock(t *testing.T) {
 	mail, server := mailbox(t)
 	c := dial(t, plainDSN(server.Addr(), "?tls=none"))
 	_, err := c.Select("INBOX", nil).Wait()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -13,101 +12,101 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// Doer is what lends connections: a pool of *Conn.
+// Doer lends connections, as a pool of *Conn does.
 type Doer interface {
 	Do(ctx context.Context, fn func(ctx context.Context, c *Conn) error) error
 }
 
 // Times of Watch.
 const (
-	// idleTime is how long an IDLE lasts. Routers forget silent connections
-	// after 5 minutes, and the end of one is found when an IDLE ends.
+	// idleTime is how long an IDLE lasts. Routers forget silent connections after
+	// 5 minutes, and a dead connection is found when an IDLE ends.
 	idleTime = keepAlive
-	// lookTime is how often is looked whether the server has ended an IDLE. A
-	// server that ends it at once is not asked for another one sooner.
-	lookTime = 30 * time.Second
-	// pollTime is for servers without IDLE.
+	// checkTime is how often we check whether the server ended the IDLE. A server
+	// that ends it at once does not get another one sooner.
+	checkTime = 30 * time.Second
+	// pollTime is the interval for servers without IDLE.
 	pollTime = time.Minute
-	// watchBackoff is the pause after a failure, which doubles up to
-	// maxWatchBackoff.
+	// noIdleTime is how long Watch polls after the server has refused IDLE, or after
+	// maxBroken connections were lost in one. Another try may cost a login.
+	noIdleTime = time.Hour
+	maxBroken  = 3
+	// watchBackoff is the pause after a failure. It doubles up to maxWatchBackoff.
 	watchBackoff    = time.Second
 	maxWatchBackoff = time.Minute
 )
 
-// Watch calls fn when mailbox has changed, and once at the beginning. It blocks
-// until ctx ends or fn or the mailbox fails, and returns the reason, which is
+// Watch calls fn once at the beginning, and then whenever mailbox has changed. It
+// blocks until ctx ends, or fn or the mailbox fails, and returns the reason, which is
 // never nil.
 //
-// fn has the connection with the mailbox selected, and may do what it likes
-// there, as long as it leaves it selected. news is what the server has told.
-// It is empty at the beginning, and after a break, when fn had better look at
-// everything. While fn runs nothing is missed: it is called again.
+// fn gets the connection with the mailbox selected. It may use any commands, but must
+// leave the mailbox selected. news is what the server has reported. It is empty at the
+// beginning and after a lost connection, when fn should check everything. Nothing is
+// missed while fn runs: Watch calls it again.
 //
-// Between the calls the server tells at once what changes (IDLE). One that
-// can't, or refuses to, is asked every minute, and one that ends its IDLE is
-// asked half a minute later at most. A lost connection is replaced by another
-// one of p, after a second or more, or what the server asked for, and so is one
-// whose credentials expire, within 4 minutes. That goes for what fn returns
-// because of a connection as well, its own or another one that it wanted
-// (driver.IsBad, driver.SafeToRetry, driver.Throttled), or of an answer that may
-// be another soon (INUSE, UNAVAILABLE, SERVERBUG); the pauses grow until fn
-// succeeds. Any other error of fn ends Watch, as does one that is
-// driver.Permanent: mark what must end it.
+// Between the calls, the server reports changes at once (IDLE). If it does not support
+// IDLE, or refuses it, Watch polls every minute. If it ends an IDLE, Watch polls at
+// most half a minute later. If three connections in a row are lost in an IDLE, or it is
+// not answered, Watch polls every minute for an hour, and then tries IDLE again.
 //
-// A peer that vanishes without a word is found within 5 minutes.
+// Watch replaces a lost connection with another one from p, after a second or more, or
+// the pause that the server asked for. It replaces a connection within 4 minutes of the
+// expiry of its credentials. It also continues if fn returns an error about
+// a connection, its own or another one (driver.IsBad, driver.SafeToRetry,
+// driver.Throttled), or an answer that may soon change (INUSE, UNAVAILABLE, SERVERBUG).
+// The pauses grow up to a minute and a half, until a wait for news succeeds or
+// a connection has lived for 4 minutes. Any other error of fn ends Watch, and so does
+// one that is driver.Permanent: use that mark to end it. Watch also ends if the server
+// refuses to select the mailbox twice in a row.
 //
-// Watch holds one connection of p all the time, of those that p may have open.
-// A p with no more than those that are watched on has none for anybody else.
-// It binds the connection to ctx, see [Conn.Bind], whether p does so or not.
+// A peer that vanishes silently is found within 5 minutes.
+//
+// Watch always holds one connection of p. If every connection of p is used by a Watch,
+// other callers wait forever. Watch binds the connection to ctx (see [Conn.Bind]), even
+// if p does not.
 func Watch(ctx context.Context, p Doer, mailbox string, fn func(ctx context.Context, c *Conn, news []Update) error) error {
-	backoff := watchBackoff
-	var last error
+	s := &series{backoff: watchBackoff}
 	for {
 		err := p.Do(ctx, func(ctx context.Context, c *Conn) error {
-			w := &watch{c: c, mailbox: mailbox, fn: fn, works: func() { backoff, last = watchBackoff, nil }}
+			w := &watch{c: c, mailbox: mailbox, fn: fn, series: s}
 			return w.run(ctx)
 		})
 		switch {
-		case ctx.Err() != nil && last != nil:
-			return fmt.Errorf("imap: watch %q: %w (before: %v)", mailbox, context.Cause(ctx), last)
+		case ctx.Err() != nil && s.last != nil:
+			return fmt.Errorf("imap: watch %q: %w (before: %v)", mailbox, context.Cause(ctx), s.last)
 		case ctx.Err() != nil:
 			return fmt.Errorf("imap: watch %q: %w", mailbox, context.Cause(ctx))
 		case err == nil:
-			return errors.New("imap: watch: Do has not called its function")
-		case !again(err):
+			return errors.New("imap: watch: Do did not call its function")
+		case !mayReconnect(err):
 			return err
 		}
-		last = err
-		wait := backoff + rand.N(backoff/2)
-		if asked, ok := driver.RetryAfter(err); ok {
-			wait = max(wait, asked)
-		}
-		backoff = min(2*backoff, maxWatchBackoff)
 		select {
 		case <-ctx.Done():
-		case <-time.After(wait):
+		case <-time.After(s.pause(err)):
 		}
 	}
 }
 
-// again reports whether another connection may do better.
-func again(err error) bool {
+// mayReconnect reports whether another connection may succeed after err.
+func mayReconnect(err error) bool {
 	var own *watchError
 	if driver.IsPermanent(err) {
 		return false
 	}
-	if !errors.As(err, &own) { // p had none
+	if !errors.As(err, &own) { // p had no connection
 		return true
 	}
 	var answer *imap.Error
-	return aboutConnection(err) || errors.As(err, &answer) && slices.Contains(notNow, answer.Code)
+	return aboutConnection(err) || errors.As(err, &answer) && slices.Contains(temporaryCodes, answer.Code)
 }
 
-// aboutConnection reports whether err, or one of those that it wraps, is about
-// a connection. Who has tried several times tells of all attempts together, of
-// which the last may have been the one without a connection.
+// aboutConnection reports whether err, or an error that it wraps, is about
+// a connection. An error may join several attempts, of which perhaps only the last had
+// no connection.
 func aboutConnection(err error) bool {
-	if _, throttled := driver.RetryAfter(err); throttled || driver.IsBad(err) || driver.SafeToRetry(err) {
+	if _, throttled := driver.RetryAfter(err); throttled || isLoss(err) || driver.SafeToRetry(err) {
 		return true
 	}
 	switch e := err.(type) {
@@ -119,22 +118,27 @@ func aboutConnection(err error) bool {
 	return false
 }
 
-// watchError is an error that comes from inside of Do.
+// isLoss reports whether err is the loss of a connection before an answer.
+func isLoss(err error) bool {
+	var lost *lostError
+	return driver.IsBad(err) && !(errors.As(err, &lost) && lost.answered)
+}
+
+// watchError is an error from inside Do.
 type watchError struct{ error }
 
 func (e *watchError) Unwrap() error { return e.error }
 
-// watch is a Watch on one connection.
+// watch is the part of a Watch on one connection.
 type watch struct {
 	c       *Conn
 	mailbox string
 	fn      func(ctx context.Context, c *Conn, news []Update) error
-	works   func() // is called when fn has succeeded
+	series  *series
 	updates <-chan Update
-	polls   bool // the server has no IDLE, or does not want it
 
-	// number is how many messages the server has told of last, or nil if there
-	// may be others by now; renumbered is what number does not know of.
+	// number is the number of messages that the server last reported, or nil if it
+	// may be outdated. renumbered is updates.renumbered at that time.
 	number     *uint32
 	renumbered int64
 }
@@ -142,13 +146,17 @@ type watch struct {
 // run watches until an error, which it returns as a *watchError.
 func (w *watch) run(ctx context.Context) error {
 	defer w.c.Bind(ctx)() // not every Doer does
+	began := time.Now()
 	err := w.begin()
 	var news []Update
 	for err == nil {
 		if err = w.fn(ctx, w.c, news); err == nil {
-			w.works()
+			w.series.last = nil
 			news, err = w.await(ctx)
 		}
+	}
+	if time.Since(began) >= idleTime {
+		w.series.backoff = watchBackoff
 	}
 	return &watchError{err}
 }
@@ -156,58 +164,76 @@ func (w *watch) run(ctx context.Context) error {
 // begin selects the mailbox.
 func (w *watch) begin() error {
 	w.updates = w.c.Updates()
-	w.polls = !w.c.Caps().Has(imap.CapIdle)
-	return w.bounded(func() error {
+	err := w.bounded(func() error {
 		selected, err := w.c.Select(w.mailbox, &imap.SelectOptions{ReadOnly: w.c.home.readOnly}).Wait()
 		if err == nil {
 			w.number, w.renumbered = &selected.NumMessages, w.c.subscribed().renumbered.Load()
 		}
-		return noSuchMailbox(w.mailbox, err)
+		return err
 	})
+	before := w.series.refused
+	w.series.refused = isNo(err)
+	if !isNo(err) {
+		return err
+	}
+	err = noSuchMailbox(w.mailbox, err)
+	if before {
+		return driver.Permanent(err)
+	}
+	return driver.Throttled(err, doubtPause) // the server may be starting
 }
 
-// await blocks until there is news, and returns all there is. It asks for what
-// came while fn ran, because not every server tells that to an IDLE.
+// await blocks until there is news, and returns all of it. It polls first, because not
+// every server reports in an IDLE the changes from while fn ran.
 func (w *watch) await(ctx context.Context) (news []Update, err error) {
-	err = w.ask()
+	err = w.poll()
 	news = w.pendingAfterFn()
 	for err == nil && len(news) == 0 {
-		if w.polls {
-			news = w.wait(ctx, pollTime)
-		} else {
+		inIdle := w.c.Caps().Has(imap.CapIdle) && !time.Now().Before(w.series.idleFrom)
+		if inIdle {
 			news, err = w.idle(ctx)
+		} else {
+			news = w.wait(ctx, pollTime)
 		}
 		if err == nil && len(news) == 0 {
-			err = w.ask()
+			err = w.poll()
+		}
+		if err == nil {
+			w.series.waited(inIdle)
 		}
 		news = append(news, w.pending()...)
 	}
 	return news, err
 }
 
-// ask lets the server tell what is new. It fails if the credentials have
-// expired, for another connection has fresh ones.
-func (w *watch) ask() error {
+// poll lets the server report news. It fails if the credentials have expired, because
+// another connection will have fresh ones.
+func (w *watch) poll() error {
 	if err := w.c.usable(); err != nil {
 		return badConn(err)
 	}
 	return w.bounded(func() error { return w.c.Noop().Wait() })
 }
 
-// idle waits in an IDLE. If the server does not want that, it waits no longer,
-// and the next time without.
+// idle waits in an IDLE. If the server refuses it, idle returns at once, and the Watch
+// polls from then on.
 func (w *watch) idle(ctx context.Context) (news []Update, err error) {
+	defer func() {
+		if driver.IsBad(err) && ctx.Err() == nil {
+			w.series.brokeInIdle()
+		}
+	}()
 	var idle *IdleCommand
 	err = w.bounded(func() (err error) { idle, err = w.c.Idle(); return err })
 	if err != nil {
-		w.polls = !driver.IsBad(err) && !isThrottled(err)
-		if w.polls {
-			return nil, nil
+		if driver.IsBad(err) || isThrottled(err) {
+			return nil, err
 		}
-		return nil, err
+		w.series.leaveIdle()
+		return nil, nil
 	}
-	for range idleTime / lookTime {
-		if news = w.wait(ctx, lookTime); len(news) > 0 || idle.endedByServer() {
+	for range idleTime / checkTime {
+		if news = w.wait(ctx, checkTime); len(news) > 0 || idle.endedByServer() {
 			break
 		}
 	}
@@ -219,7 +245,7 @@ func (w *watch) idle(ctx context.Context) (news []Update, err error) {
 	})
 }
 
-// wait waits for the first news, for d at most.
+// wait waits for the first news, up to d.
 func (w *watch) wait(ctx context.Context, d time.Duration) []Update {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -238,7 +264,7 @@ func (w *watch) wait(ctx context.Context, d time.Duration) []Update {
 	}
 }
 
-// pending returns the news that is there.
+// pending returns the news that has arrived.
 func (w *watch) pending() (all []Update) {
 	for {
 		select {
@@ -252,8 +278,8 @@ func (w *watch) pending() (all []Update) {
 	}
 }
 
-// pendingAfterFn is pending where fn may have removed messages. Who knows
-// whether that was before or after the number that the server has told?
+// pendingAfterFn is pending after fn, which may have removed messages. That may have
+// been before or after the server reported a number, so number is unknown then.
 func (w *watch) pendingAfterFn() (all []Update) {
 	renumbered := w.c.subscribed().renumbered.Load()
 	if renumbered == w.renumbered {
@@ -265,16 +291,16 @@ func (w *watch) pendingAfterFn() (all []Update) {
 	return all
 }
 
-// repeats reports whether u is no news: some servers tell the number of messages
-// with each answer.
+// repeats reports whether u only repeats the known number of messages, which some
+// servers send with each answer.
 func (w *watch) repeats(u Update) bool {
 	before := w.number
 	w.number = u.NumMessages
 	return u.NumMessages != nil && before != nil && *before == *u.NumMessages && u.Lost == 0
 }
 
-// bounded runs f, which asks the server something that takes no time. A server
-// that does not answer loses the connection.
+// bounded runs f, a request that takes a server little time. If the server does not
+// answer within pingTimeout, the connection is lost.
 func (w *watch) bounded(f func() error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), pingTimeout)
 	defer cancel()

@@ -15,12 +15,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/drivers/imap"
 	"github.com/hotline-go/hotline/pool"
 )
 
-// answering serves each connection. It answers commands with the lines, which
-// may be pauses, that answer returns.
+// answering serves each connection. It answers commands with the lines that answer
+// returns, which may be pauses.
 func answering(caps string, answer func(command string) []string) func(net.Listener) {
 	return func(l net.Listener) {
 		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
@@ -58,7 +59,7 @@ func (w *watched) quiet(t *testing.T, d time.Duration) {
 	}
 }
 
-func TestWatchTakesARepeatedNumberForNoNews(t *testing.T) {
+func TestWatchIgnoresARepeatedNumber(t *testing.T) {
 	for _, idle := range [][]string{
 		{"+ idling", "* 5 EXISTS"},
 		{"* 5 EXISTS", "TAG NO not now"},
@@ -82,8 +83,8 @@ func TestWatchTakesARepeatedNumberForNoNews(t *testing.T) {
 	}
 }
 
-// A server without IDLE tells what is new in the answer to a NOOP.
-func TestWatchAsksWhereItIsNotTold(t *testing.T) {
+// A server without IDLE reports news in the answer to a NOOP.
+func TestWatchPollsWithoutIDLE(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		noops := 0
 		w := startWatch(t, func(l net.Listener) {
@@ -122,7 +123,7 @@ func TestWatchAsksWhereItIsNotTold(t *testing.T) {
 }
 
 // The number of messages may be the same again because fn has removed some.
-func TestWatchMissesNoMessageThatTakesThePlaceOfARemovedOne(t *testing.T) {
+func TestWatchMissesNoMessageAfterARemoval(t *testing.T) {
 	for name, remove := range map[string]use{
 		"EXPUNGE":     func(c *imap.Conn) error { return c.Expunge().Close() },
 		"UID EXPUNGE": func(c *imap.Conn) error { return c.UIDExpunge(goimap.UIDSetNum(1)).Close() },
@@ -149,7 +150,7 @@ func TestWatchMissesNoMessageThatTakesThePlaceOfARemovedOne(t *testing.T) {
 					case command == "SELECT INBOX":
 						return []string{"* 4 EXISTS", "TAG OK"}
 					case command == "NOOP" && removed:
-						if noops++; noops <= 2 { // one has come, and once more after another fn
+						if noops++; noops <= 2 { // one message came, and another after the next fn
 							return []string{"* 5 EXISTS", "TAG OK"}
 						}
 					case command == "IDLE":
@@ -159,14 +160,14 @@ func TestWatchMissesNoMessageThatTakesThePlaceOfARemovedOne(t *testing.T) {
 				}))
 				w.wantCallFor(t, remove)
 				assert.NotEmpty(t, w.wantCall(t, nil))
-				assert.NotEmpty(t, w.wantCall(t, nil), "the number may have been told before the removal")
+				assert.NotEmpty(t, w.wantCall(t, nil), "the number may have been reported before the removal")
 				w.quiet(t, time.Hour)
 			})
 		})
 	}
 }
 
-func TestWatchAsksWhereIDLEIsRefused(t *testing.T) {
+func TestWatchPollsIfIDLEIsRefused(t *testing.T) {
 	for _, refusal := range []string{"TAG NO IDLE is switched off", "TAG BAD what", "TAG OK it is over"} {
 		t.Run(refusal, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -193,7 +194,7 @@ func TestWatchAsksWhereIDLEIsRefused(t *testing.T) {
 	}
 }
 
-// go-imap does not notice it, and would send a DONE that is no command.
+// go-imap does not notice, and would send a DONE outside an IDLE.
 func TestWatchNoticesThatTheServerHasEndedIDLE(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		connections, idles, come := 0, 0, false
@@ -249,5 +250,75 @@ func TestWatchReplacesAConnectionWhoseCredentialsExpire(t *testing.T) {
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, 3, mail.Logins())
 		assert.Equal(t, 3, calls)
+	})
+}
+
+// The mailbox may exist a moment later.
+func TestWatchSelectsAMissingMailboxAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		selects := 0
+		w := startWatch(t, answering("IDLE", func(command string) []string {
+			switch {
+			case strings.HasPrefix(command, "SELECT"):
+				if selects++; selects == 1 {
+					return []string{"TAG NO [NONEXISTENT] Unknown mailbox"}
+				}
+			case command == "IDLE":
+				return []string{"+ idling"}
+			}
+			return []string{"TAG OK"}
+		}))
+		w.wantCall(t, nil)
+		assert.Equal(t, 2, selects)
+	})
+}
+
+// An answer that costs the connection is still an answer.
+func TestWatchEndsWithAnAnswerThatCostsTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := startWatch(t, answering("UNSELECT", func(command string) []string {
+			if strings.HasPrefix(command, "APPEND") {
+				return []string{"TAG NO [TRYCREATE] no such mailbox"}
+			}
+			return []string{"TAG OK"}
+		}))
+		w.wantCallFor(t, func(c *imap.Conn) error {
+			a := c.Append("Missing", 5, nil)
+			a.Close()
+			_, err := a.Wait()
+			return err
+		})
+		err := <-w.done
+		assert.ErrorContains(t, err, "TRYCREATE")
+		assert.True(t, driver.IsBad(err))
+	})
+}
+
+// If there always is news, Watch never waits for any.
+func TestWatchResetsItsBackoffWhenAConnectionHasLived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		messages := 0
+		w := startWatch(t, answering("IDLE", func(command string) []string {
+			if command == "NOOP" {
+				messages++
+				return []string{fmt.Sprintf("* %d EXISTS", messages), "TAG OK"}
+			}
+			return []string{"TAG OK"}
+		}))
+		w.wantCall(t, nil)
+		w.nw.Refuse(true)
+		w.nw.Cut()
+		w.wantCall(t, nil) // of the connection that was cut
+		<-time.After(10 * time.Minute)
+		w.nw.Refuse(false)
+		for range 5 {
+			w.wantCallFor(t, func(*imap.Conn) error { <-time.After(time.Minute); return nil })
+		}
+		w.wantCall(t, nil)
+		w.nw.Cut()
+		began := time.Now()
+		for len(w.wantCall(t, nil)) > 0 { // of the connection that was cut
+		}
+		assert.Less(t, time.Since(began), 5*time.Second)
 	})
 }

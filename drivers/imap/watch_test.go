@@ -27,16 +27,16 @@ type watched struct {
 	nw     memnet.Network
 	mail   *testserver.IMAP
 	pool   *pool.Pool[*imap.Conn]
-	calls  chan []imap.Update // what fn is called with
+	calls  chan []imap.Update // the news of each call of fn
 	answer chan use           // what fn does
 	done   chan error
 	cancel func()
 }
 
-// use is what is done with a connection.
+// use is a function that uses a connection.
 type use func(*imap.Conn) error
 
-// startWatch watches INBOX on a server that is serve, or a healthy one.
+// startWatch watches INBOX on the server serve, or on a healthy one if serve is nil.
 func startWatch(t *testing.T, serve func(net.Listener)) *watched {
 	w := &watched{mail: testserver.NewIMAP(account, password), calls: make(chan []imap.Update), answer: make(chan use), done: make(chan error, 1)}
 	if serve == nil {
@@ -46,7 +46,7 @@ func startWatch(t *testing.T, serve func(net.Listener)) *watched {
 	require.NoError(t, err)
 	config, err := imap.ParseDSN(plainDSN("localhost", "?tls=none"))
 	require.NoError(t, err)
-	config.Dial = w.nw.DialContext
+	config.TCP.Dial = w.nw.DialContext
 	connector, err := imap.NewConnector(config)
 	require.NoError(t, err)
 	w.pool, err = pool.New[*imap.Conn](connector, pool.Config{})
@@ -59,7 +59,7 @@ func startWatch(t *testing.T, serve func(net.Listener)) *watched {
 			select {
 			case w.calls <- news:
 				return (<-w.answer)(c)
-			case <-ctx.Done(): // the test has seen enough
+			case <-ctx.Done(): // the test is over
 				return ctx.Err()
 			}
 		})
@@ -94,7 +94,7 @@ func (w *watched) wantCallFor(t *testing.T, f use) []imap.Update {
 	return nil
 }
 
-func TestWatchTellsWhatIsNew(t *testing.T) {
+func TestWatchReportsNews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := startWatch(t, nil)
 		assert.Empty(t, w.wantCall(t, nil), "the first call")
@@ -125,7 +125,7 @@ func TestWatchReplacesALostConnection(t *testing.T) {
 	for _, loss := range []struct {
 		name string
 		lose func(w *watched)
-		in   time.Duration // by when it must be found
+		in   time.Duration // how soon it must be found
 	}{
 		{"farewell", func(w *watched) { w.mail.Bye("Server shutting down.") }, 5 * time.Second},
 		{"reset", func(w *watched) { w.nw.Cut() }, 5 * time.Second},
@@ -160,14 +160,15 @@ func TestWatchSpacesOutItsAttempts(t *testing.T) {
 		assert.True(t, 8 <= dials && dials <= 20, "%d dials in 10 minutes", dials)
 		w.nw.Refuse(false)
 		w.wantCall(t, nil)
+		<-time.After(5 * time.Minute)
 		began := time.Now()
 		w.nw.Cut()
 		w.wantCall(t, nil)
-		assert.Less(t, time.Since(began), 5*time.Second, "a success ends the backoff")
+		assert.Less(t, time.Since(began), 5*time.Second, "a wait that has succeeded ends the backoff")
 	})
 }
 
-// hadNone is an error of somebody who had no connection.
+// hadNone is the error of a caller that got no connection.
 type hadNone struct{}
 
 func (hadNone) Error() string     { return "no connection" }
@@ -225,12 +226,12 @@ func (d doer) Do(ctx context.Context, fn func(context.Context, *imap.Conn) error
 	return d(ctx, fn)
 }
 
-// A pool may not know the pause, or know nothing of pauses.
-func TestWatchDoesNotAskThePoolBeforeThePauseIsOver(t *testing.T) {
+// A pool may not know the pause, or may not support pauses.
+func TestWatchDoesNotCallThePoolBeforeThePauseIsOver(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		err  error
-		gaps []time.Duration // between attempts, at least
+		gaps []time.Duration // minimum times between attempts
 	}{
 		{"a pause of the server", driver.Throttled(errors.New("busy"), 90*time.Second), []time.Duration{90 * time.Second, 90 * time.Second, 90 * time.Second}},
 		{"no pause", errors.New("down"), []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}},
@@ -269,7 +270,7 @@ func TestWatchEnds(t *testing.T) {
 			assert.Zero(t, w.pool.Stats().Leased)
 		})
 	})
-	t.Run("by its context, where nobody binds", func(t *testing.T) {
+	t.Run("by its context, if p does not bind", func(t *testing.T) {
 		_, server := mailbox(t)
 		c := dial(t, plainDSN(server.Addr(), "?tls=none"))
 		ctx, cancel := context.WithCancel(t.Context())
@@ -292,7 +293,7 @@ func TestWatchEnds(t *testing.T) {
 			w.cancel()
 			err := <-w.done
 			assert.ErrorIs(t, err, context.Canceled)
-			assert.ErrorContains(t, err, "connection refused", "what kept it from watching")
+			assert.ErrorContains(t, err, "connection refused", "the reason why it could not watch")
 		})
 	})
 	t.Run("by its function", func(t *testing.T) {
@@ -312,13 +313,20 @@ func TestWatchEnds(t *testing.T) {
 		})
 	})
 	t.Run("by a missing mailbox", func(t *testing.T) {
-		_, server := mailbox(t)
-		p, err := pool.Open[*imap.Conn]("imap", plainDSN(server.Addr(), "?tls=none"), pool.Config{})
-		require.NoError(t, err)
-		defer p.Close()
-		err = imap.Watch(t.Context(), p, "Missing", nil)
-		assert.True(t, driver.IsPermanent(err))
-		assert.ErrorContains(t, err, `imap: mailbox "Missing"`)
+		synctest.Test(t, func(t *testing.T) {
+			began, selects := time.Now(), 0
+			w := startWatch(t, answering("UNSELECT", func(command string) []string {
+				if command == "SELECT INBOX" {
+					selects++
+				}
+				return []string{"TAG NO [NONEXISTENT] Unknown mailbox"}
+			}))
+			err := <-w.done
+			assert.True(t, driver.IsPermanent(err))
+			assert.ErrorContains(t, err, `imap: mailbox "INBOX"`)
+			assert.Equal(t, 2, selects, "a server that is starting may not have it yet")
+			assert.Less(t, time.Since(began), 4*time.Second)
+		})
 	})
 	t.Run("with the pool", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {

@@ -12,48 +12,49 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 
 	"github.com/hotline-go/hotline/conn"
+	"github.com/hotline-go/hotline/driver"
 )
 
-// wire is what the go-imap client reads and writes: the connection, in plain
-// text, with what that client does not do itself.
+// wire is what the go-imap client reads and writes: the connection, above TLS, with
+// things that the client does not do itself.
 type wire struct {
 	*conn.Conn
 	trace *trace // nil: none
 
-	// greeting is read before the first byte of the connection. It stands for
-	// the greeting that STARTTLS has used up.
+	// greeting is read before the first byte of the connection. It replaces the
+	// greeting that startTLS has read.
 	greeting []byte
 
-	// welcome is true once we are logged in. Before that, who is at the other
-	// end may be anybody.
-	welcome atomic.Bool
+	// loggedIn is whether the login is done. Before that the peer may be anybody.
+	loggedIn atomic.Bool
 
-	// login are the credentials of a login that is under way. Nil: none.
+	// login has the credentials of a login in progress. Nil: none.
 	login atomic.Pointer[Credentials]
 
-	// idle is an IDLE that is under way. Nil: none.
+	// idle is the IDLE in progress. Nil: none.
 	idle atomic.Pointer[idling]
 
-	// client is who reads and writes. Nil until it is made.
+	// client reads and writes. Nil until it is made.
 	client atomic.Pointer[imapclient.Client]
 
-	received lines                      // for the goroutine that reads
-	farewell atomic.Pointer[imap.Error] // the last line that was read, if it is a BYE
-	answers  atomic.Int64               // lines that were read, except BYE
+	received lines                      // used by the goroutine that reads
+	farewell atomic.Pointer[imap.Error] // the last line read, if it was a BYE
+	notice   atomic.Pointer[imap.Error] // the last untagged NO or BAD of a login
+	answers  atomic.Int64               // number of lines read, except BYE
 
 	mu   sync.Mutex // guards head
-	head []byte     // the beginning of what was read
+	head []byte     // the first bytes read
 }
 
 const (
-	headSize = 40       // enough to tell another protocol
-	maxEarly = 64 << 10 // bytes before the end of the login; the usual are some hundred
+	headSize = 40       // enough to recognize another protocol
+	maxEarly = 64 << 10 // bytes before the end of the login; usually there are some hundred
 )
 
 var errTooEarly = fmt.Errorf("imap: the server sent more than %d bytes before the login was done", maxEarly)
 
-// Read reads from the connection, and keeps what it began with and whether it
-// ended with a farewell.
+// Read reads from the connection. It keeps the first bytes, and the farewell if the
+// connection ends with one.
 func (w *wire) Read(b []byte) (n int, err error) {
 	if len(w.greeting) > 0 {
 		n = copy(b, w.greeting)
@@ -61,13 +62,13 @@ func (w *wire) Read(b []byte) (n int, err error) {
 		w.keep(b[:n])
 		return n, nil
 	}
-	if !w.welcome.Load() && w.Received() > maxEarly { // go-imap would take a line of any length into memory
+	if !w.loggedIn.Load() && w.Received() > maxEarly { // go-imap would keep a line of any length in memory
 		return 0, errTooEarly
 	}
 	n, err = w.Conn.Read(b)
 	if n > 0 {
 		w.keep(b[:n])
-		w.received.cut(b[:n], w.login.Load() != nil, w.hear)
+		w.received.cut(b[:n], w.login.Load() != nil, w.receive)
 	}
 	return n, err
 }
@@ -78,10 +79,10 @@ func (w *wire) keep(b []byte) {
 	w.head = append(w.head, b[:min(len(b), headSize-len(w.head))]...)
 }
 
-// hear is told each line that was read; see lines.cut.
-func (w *wire) hear(line string, inside, login bool) {
+// receive takes each line that was read; see lines.cut.
+func (w *wire) receive(line string, inside, login bool) {
 	w.trace.receive(line, inside, login)
-	w.idle.Load().hear(line)
+	w.idle.Load().receive(line)
 	var bye *imap.Error
 	if text, ok := cutPrefixFold(line, "* BYE"); ok && !inside {
 		bye = status(imap.StatusResponseTypeBye, text)
@@ -89,13 +90,43 @@ func (w *wire) hear(line string, inside, login bool) {
 		w.answers.Add(1)
 	}
 	w.farewell.Store(bye)
+	if notice := untagged(line); notice != nil && login && !inside {
+		w.notice.Store(notice)
+	}
 }
 
-// Write writes to the connection. go-imap writes an empty answer to a SASL
-// challenge as "=", which is the form of an empty initial response alone
-// (go-imap issue 760). Outside of that exchange the same bytes may be mail.
+// untagged returns the error in line if it is an untagged NO or BAD, or nil. It gives
+// the reason for a NO that follows.
+func untagged(line string) *imap.Error {
+	if text, ok := cutPrefixFold(line, "* NO "); ok {
+		return status(imap.StatusResponseTypeNo, text)
+	}
+	if text, ok := cutPrefixFold(line, "* BAD "); ok {
+		return status(imap.StatusResponseTypeBad, text)
+	}
+	return nil
+}
+
+// answersWith returns answer, unless it is nil, and the other answers of the server: its
+// notice during the login, and its farewell.
+func (w *wire) answersWith(answer *imap.Error) (all []*imap.Error) {
+	if answer != nil {
+		all = append(all, answer)
+	}
+	if notice := w.notice.Load(); notice != nil && !w.loggedIn.Load() {
+		all = append(all, notice)
+	}
+	if bye := w.bye(); bye != nil && (answer == nil || answer.Type != imap.StatusResponseTypeBye) {
+		all = append(all, bye)
+	}
+	return all
+}
+
+// Write writes to the connection. It corrects an empty answer to a SASL challenge, which
+// go-imap writes as "=", the form of an empty initial response (go-imap issue 760).
+// Outside a login the same bytes may be mail.
 func (w *wire) Write(b []byte) (n int, err error) {
-	if w.idle.Load().leaveOut(b) {
+	if w.idle.Load().drop(b) {
 		return len(b), nil
 	}
 	authenticating := w.login.Load() != nil
@@ -112,13 +143,13 @@ func (w *wire) Write(b []byte) (n int, err error) {
 	return n, err
 }
 
-// readerTime is what go-imap's reader has for what it holds. It takes longer
-// only if it has an answer for somebody who does not come for it.
+// readerTime is how long go-imap's reader gets to finish. It takes longer only if it has
+// an answer that nobody reads.
 const readerTime = 100 * time.Millisecond
 
-// awaitReader waits for the end of go-imap's reader after a failed Write. The
-// writer ends all commands then, and the reader may be about to send on
-// a channel that is closed with them.
+// awaitReader waits for the end of go-imap's reader after a failed Write. go-imap's
+// writer then ends all commands and closes their channels, on which the reader may be
+// about to send.
 func (w *wire) awaitReader() {
 	client := w.client.Load()
 	if client == nil {
@@ -131,16 +162,15 @@ func (w *wire) awaitReader() {
 	}
 }
 
-// SetReadDeadline does nothing. go-imap gives each response half a minute, and
-// each literal five, in which its reader has to be done with it. Here contexts
-// end commands.
+// SetReadDeadline does nothing. go-imap gives its reader half a minute for each response
+// and five minutes for each literal. Here contexts end commands.
 func (w *wire) SetReadDeadline(time.Time) error { return nil }
 
-// SetWriteDeadline does nothing, for the same reason: go-imap gives the message
-// of an APPEND five minutes.
+// SetWriteDeadline does nothing, for the same reason: go-imap allows five minutes for
+// the message of an APPEND.
 func (w *wire) SetWriteDeadline(time.Time) error { return nil }
 
-// first returns the first line that was read, up to headSize, without its end.
+// first returns the first line read, up to headSize bytes, without its end.
 func (w *wire) first() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -148,19 +178,20 @@ func (w *wire) first() string {
 	return string(bytes.TrimSuffix(line, []byte("\r")))
 }
 
-// bye returns the farewell of the server, which go-imap drops, or nil. It is
-// the last line before the end, and no part of a message.
+// bye returns the farewell of the server, which go-imap drops, or nil: a BYE in the last
+// line before the end, and not part of a message.
 func (w *wire) bye() *imap.Error { return w.farewell.Load() }
 
-// hush is [Credentials.hush] of the login that is under way.
-func (w *wire) hush(err error) error {
+// redact is [Credentials.redact] with the login in progress. It also quotes the
+// server's text.
+func (w *wire) redact(err error) error {
 	if creds := w.login.Load(); creds != nil {
-		return creds.hush(err)
+		err = creds.redact(err)
 	}
-	return err
+	return driver.QuoteError(err)
 }
 
-// status makes an error of the text behind a status such as BYE.
+// status returns the error for the text after a status such as BYE.
 func status(kind imap.StatusResponseType, text string) *imap.Error {
 	e := &imap.Error{Type: kind, Text: strings.TrimSpace(text)}
 	if rest, ok := strings.CutPrefix(e.Text, "["); ok {
@@ -172,7 +203,7 @@ func status(kind imap.StatusResponseType, text string) *imap.Error {
 	return e
 }
 
-// cutPrefixFold is strings.CutPrefix without regard to case.
+// cutPrefixFold is strings.CutPrefix ignoring case.
 func cutPrefixFold(s, prefix string) (rest string, ok bool) {
 	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
 		return s, false

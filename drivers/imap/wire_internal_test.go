@@ -45,6 +45,37 @@ func TestAnEmptySASLAnswerIsAnEmptyLine(t *testing.T) {
 	}
 }
 
+func TestANoticeIsASeparateLineDuringALogin(t *testing.T) {
+	for _, tc := range []struct {
+		name, text string
+		login      bool
+		want       string
+	}{
+		{"no", "* NO so\r\n", true, "imap: NO so"},
+		{"bad, and another line", "* bad [CLIENTBUG] so\r\n* OK\r\n", true, "imap: BAD [CLIENTBUG] so"},
+		{"after a literal", "* LIST () {3}\r\nabc* NO so\r\n", true, ""},
+		{"an answer", "T1 NO so\r\n", true, ""},
+		{"a word", "* NOTHING so\r\n", true, ""},
+		{"later", "* NO so\r\n", false, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w, far := newWire(t)
+			if tc.login {
+				w.login.Store(&Credentials{})
+			}
+			go func() { _, _ = far.Write([]byte(tc.text)) }()
+			_, err := w.Read(make([]byte, 700))
+			require.NoError(t, err)
+			if tc.want == "" {
+				assert.Empty(t, w.answersWith(nil))
+				return
+			}
+			require.Len(t, w.answersWith(nil), 1)
+			assert.EqualError(t, w.answersWith(nil)[0], tc.want)
+		})
+	}
+}
+
 func TestTheFarewellIsTheLastLine(t *testing.T) {
 	for _, tc := range []struct{ name, text, want string }{
 		{"alone", "* BYE so long\r\n", "imap: BYE so long"},
@@ -52,10 +83,10 @@ func TestTheFarewellIsTheLastLine(t *testing.T) {
 		{"without a text", "* BYE\r\n", "imap: BYE <unknown>"},
 		{"before another line", "* BYE so long\r\nT1 OK\r\n", ""},
 		{"in a message", "* 1 FETCH (BODY[] {1000}\r\nSubject: x\r\n\r\n* BYE Too many connections\r\n", ""},
-		{"behind a message", "* 1 FETCH (BODY[] {3}\r\nabc)\r\n* BYE so long\r\n", "imap: BYE so long"},
-		{"behind a message, in its line", "* 1 FETCH (BODY[] {3}\r\nabc* BYE so long\r\n", ""},
+		{"after a message", "* 1 FETCH (BODY[] {3}\r\nabc)\r\n* BYE so long\r\n", "imap: BYE so long"},
+		{"after a message, in its line", "* 1 FETCH (BODY[] {3}\r\nabc* BYE so long\r\n", ""},
 		{"none", "* OK hi\r\n", ""},
-		{"after much else", strings.Repeat("x", 5000) + "\r\n* BYE so long\r\n", "imap: BYE so long"},
+		{"after a long line", strings.Repeat("x", 5000) + "\r\n* BYE so long\r\n", "imap: BYE so long"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w, far := newWire(t)

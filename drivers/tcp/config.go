@@ -8,75 +8,83 @@ import (
 	"time"
 )
 
-// Config says where to connect and how. The fields that a DSN has as well are
-// named after its parameters; zero stands for the default.
+// Config says where and how to connect. Zero means the default. The tags are the
+// names of the DSN parameters; a driver built on this one reads them with
+// dsn.Params.Struct.
 type Config struct {
 	// Network is "tcp" or "unix". Empty means tcp.
 	Network string
 
-	// Address is host:port, or the path of a unix socket. A host name is
-	// resolved at each connect.
+	// Address is host:port, or the path of a unix socket, or on Linux an @ and
+	// the name of an abstract one. A host name is resolved at each connect.
 	Address string
 
 	// Proxy is socks5://[user:password@]host:port or
-	// http://[user:password@]host:port. Empty means none: no proxy is taken
-	// from the environment. The proxy resolves a host name in Address.
-	Proxy string
+	// http://[user:password@]host:port. Empty means none: the environment is not
+	// consulted. The proxy resolves a host name in Address.
+	Proxy string `dsn:"proxy"` // no error shows it; see checkAddress
 
-	// LocalAddr is the IP address to connect from. Empty: the system chooses.
-	LocalAddr string
+	// LocalAddr is the IP address to connect from. Empty means that the system
+	// chooses.
+	LocalAddr string `dsn:"local_addr"`
 
-	// FallbackDelay is how long an address of the preferred family has before
-	// one of the other family is tried beside it (Happy Eyeballs, RFC 6555).
-	// Zero means 300 ms. Negative: one address after the other.
-	FallbackDelay time.Duration
+	// FallbackDelay is how long to wait for an address of the preferred family
+	// before also trying one of the other family (Happy Eyeballs, RFC 6555). Zero
+	// means 300 ms. Negative means to try one address after the other.
+	FallbackDelay time.Duration `dsn:"fallback_delay"`
 
-	// Delay lets the system gather small writes (Nagle's algorithm); a DSN
-	// says nodelay=false.
-	Delay bool
+	// Delay lets the system combine small writes (Nagle's algorithm). In a DSN
+	// it is nodelay=false.
+	Delay bool `dsn:"nodelay,not"`
 
 	// KeepAliveIdle, KeepAliveInterval and KeepAliveCount set the keepalive of
-	// the socket: how long nothing must arrive before the first probe, the
-	// time between probes, and how many stay unanswered before the system
-	// gives the connection up. Zero means 15 s, 15 s and 9. Parts of a second
-	// are rounded up. A negative KeepAliveIdle sends no probes.
-	KeepAliveIdle     time.Duration
-	KeepAliveInterval time.Duration
-	KeepAliveCount    int
+	// the socket: how long to wait, with nothing received, before the first
+	// probe; the time between probes; and how many unanswered probes end the
+	// connection. Zero means 15 s, 15 s and 9. Fractions of a second are rounded
+	// up. A negative KeepAliveIdle means no probes.
+	KeepAliveIdle     time.Duration `dsn:"keepalive_idle"`
+	KeepAliveInterval time.Duration `dsn:"keepalive_interval"`
+	KeepAliveCount    int           `dsn:"keepalive_count"`
 
 	// UserTimeout is how long sent bytes may stay unacknowledged before the
-	// system gives the connection up (TCP_USER_TIMEOUT). Zero leaves it to the
-	// system, on Linux about 15 minutes. Other systems don't have it.
-	UserTimeout time.Duration
+	// system ends the connection (TCP_USER_TIMEOUT). Zero means the system's
+	// default, about 15 minutes on Linux. Only Linux has this setting.
+	UserTimeout time.Duration `dsn:"user_timeout"`
 
-	// PingBytes are what [Conn.Ping] sends, and PongBytes what it must get for
-	// an answer. Both or none are set. They may hold any bytes.
-	PingBytes string
-	PongBytes string
+	// PingBytes are the bytes that [Conn.Ping] sends, and PongBytes the answer
+	// that it expects. Set both or neither. They may have any bytes.
+	PingBytes string `dsn:"ping"`
+	PongBytes string `dsn:"pong"`
 
-	// Ping, if not nil, is what [Conn.Ping] does, in the place of PingBytes.
-	// The I/O on c obeys ctx. Any error ends the connection.
+	// Ping, if not nil, is called by [Conn.Ping] instead of using PingBytes. The
+	// I/O on c obeys ctx. Any error ends the connection.
 	Ping func(ctx context.Context, c net.Conn) error
 
-	// Handshake, if not nil, makes a fresh connection ready: it greets, starts
-	// TLS, logs in. It returns c, or a connection over c whose Close closes
-	// c too; one that encodes or buffers the bytes of c must have a method
-	// NetConn() net.Conn that returns c, as a tls.Conn has. When ctx ends or
-	// Handshake fails, c is closed; deadlines are cleared behind it.
+	// SkipConnectPing turns off the ping that Connect makes after the Handshake
+	// if PingBytes or Ping is set. In a DSN it is connect_ping=false. Set it only
+	// if the Handshake gets an answer from the server, because a load balancer
+	// accepts connections even without a server behind it.
+	SkipConnectPing bool `dsn:"connect_ping,not"`
+
+	// Handshake, if not nil, prepares a new connection: it greets, starts TLS,
+	// logs in. It returns c, or a connection over c whose Close also closes c. If
+	// that encodes or buffers the bytes of c, it must have a method
+	// NetConn() net.Conn that returns c, as tls.Conn does. If ctx ends or
+	// Handshake fails, c is closed. Deadlines are cleared afterward.
 	//
-	// Connect keeps the class of its error. One marked by driver.Permanent
-	// keeps a pool from trying again on its own. Where the server says that it
-	// has no room for one more connection, return driver.Full: a pool then
-	// waits for its own connections instead.
+	// Connect keeps the class of its error. After one marked by driver.Permanent,
+	// a pool does not try again on its own. If the server has no room for another
+	// connection, return driver.Full, so that a pool waits for its own
+	// connections instead.
 	Handshake func(ctx context.Context, c net.Conn) (net.Conn, error)
 
-	// Dial, if not nil, takes the place of net.Dialer. It is given Network and
-	// either Address or the address of the proxy. The settings of the socket,
-	// which are LocalAddr to UserTimeout, must then be zero.
+	// Dial, if not nil, replaces net.Dialer. It gets Network and either Address
+	// or the address of the proxy. The socket settings, from LocalAddr to
+	// UserTimeout, must then be zero.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// String names network and address, and nothing secret.
+// String returns the network and the address, nothing secret.
 func (c Config) String() string {
 	return c.network() + " " + c.Address
 }

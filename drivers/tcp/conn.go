@@ -8,22 +8,22 @@ import (
 	"strings"
 
 	"github.com/hotline-go/hotline/conn"
+	"github.com/hotline-go/hotline/driver"
 )
 
-// Conn is a connection of this driver. It is a net.Conn, and has the methods
-// of [conn.Conn] besides Ping.
+// Conn is a connection of this driver. It is a net.Conn, with the methods of
+// [conn.Conn] and Ping.
 type Conn struct {
 	*conn.Conn
-	ping func(ctx context.Context, c net.Conn) error // nil: look at the socket
+	ping func(ctx context.Context, c net.Conn) error // nil: check the socket
 	name string                                      // for errors
 }
 
-// Ping makes sure that the connection lives, as the Config says: by PingBytes
-// or the Ping function, whose I/O obeys ctx. Without either it looks at the
-// socket only, without a wait and without a word to the peer. That finds
-// a connection that was closed or reset; a peer that vanished is found by the
-// keepalive of the socket, which makes the same look fail later. After an error
-// the connection is closed.
+// Ping checks that the connection works, with the Ping function or the PingBytes
+// of the Config; the I/O obeys ctx. Without either it only checks the socket; it
+// does not wait and sends nothing. That finds a connection that was closed or
+// reset. If the peer vanished, the keepalive of the socket notices, and makes
+// a later check fail. After an error the connection is closed.
 func (c *Conn) Ping(ctx context.Context) error {
 	if c.ping == nil {
 		return c.Check()
@@ -31,14 +31,14 @@ func (c *Conn) Ping(ctx context.Context) error {
 	unbind := c.Bind(ctx)
 	defer unbind()
 	if err := c.ping(ctx, c.Conn); err != nil {
-		err = &pingError{c.name, err}
-		_ = c.CloseWithError(err) // also after a wrong answer: nobody knows what is still to come
+		err = &pingError{c.name, driver.QuoteError(err)}
+		_ = c.CloseWithError(err) // even after a wrong answer, because more may follow
 		return err
 	}
 	return nil
 }
 
-// pingError is a Ping that failed, and with that the end of the connection.
+// pingError is the error of a failed Ping, which ends the connection.
 type pingError struct {
 	name string
 	err  error
@@ -50,8 +50,8 @@ func (e *pingError) Unwrap() error { return e.err }
 // BadConn is for driver.IsBad.
 func (e *pingError) BadConn() bool { return true }
 
-// pingPong returns a function that sends ping and reads pong, and not a byte
-// more. It does not wait for the rest of an answer that begins otherwise.
+// pingPong returns a function that sends ping and reads pong, and no byte more. As
+// soon as the answer differs from pong, it fails without reading the rest.
 func pingPong(ping, pong string) func(context.Context, net.Conn) error {
 	return func(_ context.Context, c net.Conn) error {
 		if _, err := io.WriteString(c, ping); err != nil {
@@ -62,7 +62,7 @@ func pingPong(ping, pong string) func(context.Context, net.Conn) error {
 			n, err := c.Read(answer[len(answer):len(pong)])
 			answer = answer[:len(answer)+n]
 			if !strings.HasPrefix(pong, string(answer)) {
-				return fmt.Errorf("the answer begins with %.40q, want %.40q", answer, pong)
+				return fmt.Errorf("the answer begins with %s, want %s", quoteAnswer(string(answer), []string{ping}), driver.Quote(pong))
 			}
 			if err != nil && len(answer) < len(pong) {
 				return err

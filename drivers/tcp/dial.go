@@ -9,16 +9,18 @@ import (
 	"time"
 
 	"github.com/hotline-go/hotline/conn"
-	"github.com/hotline-go/hotline/internal/dsn"
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/dsn"
 )
 
-// opener makes connections as a checked Config wants them.
+// opener makes connections according to a checked Config.
 type opener struct {
 	Config
 	dial  func(ctx context.Context, network, address string) (net.Conn, error)
-	hop   string   // what dial is given
+	hop   string   // the address to dial: of the server or the proxy
 	proxy *dsn.URL // nil: none
-	name  string   // the address for errors, with the proxy if there is one
+	doubt proxyDoubt
+	name  string // the address for errors, with the proxy if there is one
 }
 
 func newOpener(c Config) *opener {
@@ -46,7 +48,7 @@ func (c *Config) dialer() *net.Dialer {
 			Interval: c.KeepAliveInterval,
 			Count:    c.KeepAliveCount,
 		},
-		KeepAlive: -1, // what counts if the above is not enabled
+		KeepAlive: -1, // counts if KeepAliveConfig is not enabled
 	}
 	if addr, err := netip.ParseAddr(c.LocalAddr); err == nil {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, 0))
@@ -57,10 +59,10 @@ func (c *Config) dialer() *net.Dialer {
 	return d
 }
 
-// open dials, goes through the proxy and does the handshake. When it fails,
-// also by a panic of Handshake, the socket is closed.
+// open dials, connects through the proxy, does the handshake and pings. If it
+// fails, or Handshake or Ping panics, it closes the socket.
 func (o *opener) open(ctx context.Context) (*Conn, error) {
-	socket, err := o.dial(ctx, o.network(), o.hop)
+	socket, err := o.dial(ctx, o.network(), driver.DialAddress(ctx, o.hop))
 	if err == nil && socket == nil {
 		err = errors.New("the Dial function returned no connection")
 	}
@@ -73,22 +75,43 @@ func (o *opener) open(ctx context.Context) (*Conn, error) {
 			_ = socket.Close()
 		}
 	}()
-	c, err := o.prepare(ctx, socket)
+	nc, err := o.prepare(ctx, socket)
 	if err != nil {
 		return nil, err
 	}
+	c := &Conn{Conn: conn.New(nc), ping: o.Ping, name: o.name}
+	if o.Ping != nil && !o.SkipConnectPing {
+		if err := o.firstPing(ctx, socket, c); err != nil {
+			return nil, err
+		}
+	}
 	ready = true
-	return &Conn{Conn: conn.New(c), ping: o.Ping, name: o.name}, nil
+	return c, nil
+}
+
+// firstPing checks that a server answers on c, a new connection over socket. The
+// bytes that it sends and receives don't count.
+func (o *opener) firstPing(ctx context.Context, socket net.Conn, c *Conn) error {
+	err := within(ctx, socket, func() error {
+		if err := o.Ping(ctx, c.Conn); err != nil {
+			return err
+		}
+		return c.ResetSession(ctx)
+	})
+	if err != nil {
+		return fmt.Errorf("tcp: ping after connect to %s: %w", o.name, err)
+	}
+	return nil
 }
 
 // prepare makes socket ready for use, within ctx.
 func (o *opener) prepare(ctx context.Context, socket net.Conn) (c net.Conn, err error) {
 	if s, ok := socket.(*net.TCPConn); ok && o.Delay {
-		_ = s.SetNoDelay(false) // fails on a dead socket only, and its death shows soon enough
+		_ = s.SetNoDelay(false) // fails only on a dead socket, which the next I/O finds
 	}
 	if o.proxy != nil {
 		err := within(ctx, socket, func() error { return throughProxy(socket, o.proxy, o.Address) })
-		if err != nil {
+		if err = o.doubt.classify(err); err != nil {
 			return nil, fmt.Errorf("tcp: connect to %s: %w", o.name, err)
 		}
 	}
@@ -111,8 +134,8 @@ func (o *opener) prepare(ctx context.Context, socket net.Conn) (c net.Conn, err 
 	return c, nil
 }
 
-// within runs talk, which reads and writes on c. If ctx ends before talk does,
-// it closes c to end that too: a connection that is half made is of no use.
+// within runs talk, which reads and writes on c. If ctx ends first, it closes c,
+// which ends talk too: a connection that is only half ready is useless.
 func within(ctx context.Context, c net.Conn, talk func() error) (err error) {
 	closed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

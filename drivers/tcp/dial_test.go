@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -31,6 +32,18 @@ func TestConnectOverTCP(t *testing.T) {
 	assert.IsType(t, &net.TCPConn{}, c.NetConn())
 }
 
+func TestConnectDialsTheAddressThatTheContextHasForTheName(t *testing.T) {
+	_, port, err := net.SplitHostPort(serve(t, "tcp", echo))
+	require.NoError(t, err)
+	name := "nowhere.invalid:" + port
+	connector, err := tcp.NewConnector(tcp.Config{Address: name})
+	require.NoError(t, err)
+	c, err := connector.Connect(driver.WithAddress(t.Context(), name, netip.MustParseAddr("127.0.0.1")))
+	require.NoError(t, err)
+	defer c.Close()
+	wantEcho(t, c.(*tcp.Conn))
+}
+
 func TestConnectOverAUnixSocket(t *testing.T) {
 	path := serve(t, "unix", echo)
 	for _, name := range []string{"tcp", "unix"} {
@@ -42,25 +55,12 @@ func TestConnectOverAUnixSocket(t *testing.T) {
 	}
 }
 
-func TestOpenConnectsWithoutAContext(t *testing.T) {
-	connector, err := driver.OpenConnector("tcp", "tcp://h:1")
-	require.NoError(t, err)
-	c, err := connector.Driver().Open("tcp://" + serve(t, "tcp", echo))
-	require.NoError(t, err)
-	wantEcho(t, c.(net.Conn))
-	require.NoError(t, c.Close())
-
-	c, err = connector.Driver().Open("tcp://h")
-	require.ErrorContains(t, err, `tcp: address "h"`)
-	assert.Nil(t, c)
-}
-
 func TestLocalAddrIsWhereTheConnectionComesFrom(t *testing.T) {
 	from := make(chan string, 1)
 	address := serve(t, "tcp", func(c net.Conn) { from <- c.RemoteAddr().(*net.TCPAddr).IP.String() })
 	l, err := net.Listen("tcp", "127.0.0.2:0")
 	if err != nil {
-		t.Skip("this system has 127.0.0.1 alone")
+		t.Skip("127.0.0.1 is the only loopback address of this system")
 	}
 	l.Close()
 	_, err = connect(t, tcp.Config{Address: address, LocalAddr: "127.0.0.2"})
@@ -105,7 +105,7 @@ func TestConnectDoesNotDialForAContextThatHasEnded(t *testing.T) {
 	require.ErrorContains(t, err, "operation was canceled")
 }
 
-// silent accepts connections and says nothing on them.
+// silent accepts connections and sends nothing on them.
 func silent(t *testing.T, nw *memnet.Network, address string) {
 	l, err := nw.Listen(address)
 	require.NoError(t, err)
@@ -202,7 +202,7 @@ func (c *slowClose) Close() error {
 	return c.Conn.Close()
 }
 
-func TestNothingRunsOnWhenConnectHasFailed(t *testing.T) {
+func TestNothingRunsAfterAFailedConnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
 		defer server.Close()
@@ -253,7 +253,7 @@ func TestAFailingHandshakeClosesTheSocket(t *testing.T) {
 	}{
 		{"an error", func(context.Context, net.Conn) (net.Conn, error) { return nil, driver.Permanent(errLogin) },
 			"tcp: handshake with server:1: 535 no such user"},
-		{"an error beside a connection", func(_ context.Context, c net.Conn) (net.Conn, error) { return c, driver.Permanent(errLogin) },
+		{"an error and a connection", func(_ context.Context, c net.Conn) (net.Conn, error) { return c, driver.Permanent(errLogin) },
 			"tcp: handshake with server:1: 535 no such user"},
 		{"nothing", func(context.Context, net.Conn) (net.Conn, error) { return nil, nil },
 			"tcp: handshake with server:1: the Handshake function returned no connection"},
@@ -323,7 +323,7 @@ func TestNothingOfTheHandshakeStaysOnTheConnection(t *testing.T) {
 		c, err := connector.Connect(ctx)
 		require.NoError(t, err)
 		defer c.Close()
-		<-time.After(time.Minute) // past both deadlines, in fake time
+		<-time.After(time.Minute) // fake time: past both deadlines
 		wantEcho(t, c.(*tcp.Conn))
 		require.NoError(t, c.(*tcp.Conn).Ping(t.Context()))
 	})

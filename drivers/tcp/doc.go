@@ -14,56 +14,79 @@
 //
 //	tcp://host:port?name=value&name=value
 //	unix:///path/of/socket?name=value&name=value
+//	unix:///@name?name=value&name=value
 //
-// An unknown parameter is refused. Durations are Go durations, such as 1m30s.
-// Any byte can be percent-encoded, and a control character must be.
+// Unknown parameters are errors. Durations are Go durations, such as 1m30s. Any
+// byte may be percent-encoded; control characters must be.
 //
 //	name                type      default  meaning
 //	proxy               URL       none     socks5://[user:password@]host:port or http://[user:password@]host:port
 //	local_addr          IP        any      address to connect from
-//	fallback_delay      duration  300ms    head start of IPv6 over IPv4 or the reverse; negative: one after the other
+//	fallback_delay      duration  300ms    head start of the preferred IP family over the other; negative: one at a time
 //	nodelay             bool      true     send small writes at once (TCP_NODELAY)
 //	keepalive_idle      duration  15s      silence before the first probe of the socket; negative: no probes
-//	keepalive_interval  duration  15s      time between the probes
-//	keepalive_count     int       9        unanswered probes after which the connection is given up
+//	keepalive_interval  duration  15s      time between probes
+//	keepalive_count     int       9        number of unanswered probes that ends the connection
 //	user_timeout        duration  system   how long sent bytes may stay unacknowledged; Linux only
-//	ping                bytes     none     what Ping sends
-//	pong                bytes     none     what Ping must get for an answer
+//	ping                bytes     none     bytes that Ping sends
+//	pong                bytes     none     answer that Ping expects
+//	connect_ping        bool      true     with ping and pong: Connect pings too
 //
-// User and password of a proxy are percent-encoded as in any URL, and then
-// once more because they stand in a parameter: %40 becomes %2540. A unix socket
-// has ping and pong only.
+// Percent-encode the user and password of a proxy as in any URL, and then once
+// more because they are inside a parameter: %40 becomes %2540. The user of an HTTP
+// proxy can't contain a colon. For a unix socket the only parameters are ping, pong
+// and connect_ping.
 //
-// There is no parameter for a connect
-// timeout, because the context of Connect bounds name look-up, dial, proxy and
-// handshake together: pool.Config has ConnectTimeout for it.
+// A name that begins with @ is an abstract socket, which has no file and exists
+// only on Linux. For a file in the root directory whose name begins with @, write
+// unix:////@name. If a path is longer than the system allows, 107 bytes on Linux,
+// NewConnector fails.
 //
-// What a string can't carry is a field of [Config]; [ParseDSN] makes one of
-// a DSN and [NewConnector] a connector of that.
+// There is no parameter for a connect timeout: use pool.Config.ConnectTimeout. The
+// context of Connect bounds name lookup, dial, proxy, handshake and ping together.
+//
+// Settings that don't fit in a string are fields of [Config]. [ParseDSN] turns
+// a DSN into a Config, and [NewConnector] turns that into a connector.
+//
+// # A server that is not there
+//
+// A load balancer or proxy accepts connections even without a server behind it, so
+// an open connection proves nothing. So if there is a ping, by ping and pong or by
+// Config.Ping, Connect makes one after the handshake, and fails unless it is
+// answered. This costs a round trip per connect. If the Handshake already gets an
+// answer from the server, turn it off with connect_ping=false or
+// Config.SkipConnectPing.
 //
 // # A dead peer
 //
-// A connection that was closed or reset is found by [Conn.Ping] in any case.
-// For a peer that vanished without a word there are three means, and each of
-// them is a setting of the single connection, not of the machine:
+// [Conn.Ping] always finds a connection that was closed or reset. There are three
+// ways to find a peer that vanished silently, each set per connection, not for the
+// whole machine:
 //
-//   - ping and pong ask the server itself, and so find a process that hangs;
+//   - ping and pong ask the server itself, so they also find a process that hangs;
 //   - the keepalive of the socket asks the server's system, and gives up after
 //     keepalive_idle + keepalive_count × keepalive_interval of silence;
-//   - sent bytes that nobody acknowledges end the connection after
-//     user_timeout.
+//   - sent bytes that stay unacknowledged end the connection after user_timeout.
 //
-// Unless its Config has a KeepAlive, a pool pings each idle connection every
-// 30 seconds, or every 10 seconds where Ping is but a look at the socket.
+// Unless pool.Config.KeepAlive is set, a pool pings each connection every
+// 30 seconds, or every 10 seconds if Ping only checks the socket.
 //
 // # Errors
 //
-// An error of Connect names the address, and wraps the cause. None is
-// permanent, save a proxy that refuses the user and password, or a Handshake
-// that says so; a Handshake also says whether the server is full, by
-// driver.Full. What is down now may be up later. That goes for "no such host"
-// as well. A VPN that is down, or a record that is not yet made, looks just
-// like a wrong name.
+// An error of Connect names the address and wraps the cause. A server that is down
+// may come back, so few errors are permanent:
 //
-// No error shows the password of a proxy.
+//	no such host               Never. A VPN that is down looks the same.
+//	a proxy can't connect, or  Never. It may be restarting.
+//	does not speak HTTP or
+//	SOCKS
+//	a proxy refuses the user,  At once if it has never let this connector through.
+//	the password, or the       Otherwise the error is driver.Throttled for 10 seconds, so
+//	login method               that no account is locked, and then permanent if the proxy
+//	                           still refuses.
+//	a Handshake fails          If its error is permanent. It may also be driver.Full.
+//
+// No error shows the password of a proxy. Text from a peer is quoted and bounded
+// (see driver.Quote), and hidden if it repeats the credentials for a proxy or the
+// bytes of a ping.
 package tcp

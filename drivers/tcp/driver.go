@@ -8,29 +8,17 @@ import (
 )
 
 func init() {
-	driver.Register("tcp", tcpDriver{})
-	driver.Register("unix", tcpDriver{})
+	driver.RegisterFunc("tcp", openDSN)
+	driver.RegisterFunc("unix", openDSN)
 }
 
-// tcpDriver serves both names; the scheme of the DSN tells what is meant.
-type tcpDriver struct{}
-
-// OpenConnector implements driver.DriverContext.
-func (tcpDriver) OpenConnector(s string) (driver.Connector, error) {
+// openDSN returns a connector for the DSN s.
+func openDSN(s string) (driver.Connector, error) {
 	c, err := ParseDSN(s)
 	if err != nil {
 		return nil, err
 	}
 	return NewConnector(c)
-}
-
-// Open implements driver.Driver, without a bound in time.
-func (d tcpDriver) Open(s string) (driver.Conn, error) {
-	c, err := d.OpenConnector(s)
-	if err != nil {
-		return nil, err
-	}
-	return c.Connect(context.Background())
 }
 
 // NewConnector returns a connector for c, which it copies. It does not dial.
@@ -39,23 +27,23 @@ func NewConnector(c Config) (driver.Connector, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	advice := driver.Advice{Name: c.String(), KeepAlive: lookEvery}
+	advice := driver.Advice{Name: c.String(), KeepAlive: checkEvery, Conn: (*Conn)(nil)}
 	if c.Ping != nil || c.PingBytes != "" {
 		advice.KeepAlive = pingEvery
 	}
 	return &connector{advice: advice, open: newOpener(c).open}, nil
 }
 
-// How often an idle connection should be pinged. A look at the socket costs
-// a system call and no traffic, and tells a pool early that the server has
-// gone. A message to the peer is rarer, but comes well before routers forget
-// an idle connection, which they do after 5 minutes or more.
+// How often a pool should ping an idle connection. Checking the socket costs only
+// a system call, and shows a pool early that the server has gone. A message to the
+// peer is less frequent, but still well before routers forget an idle connection,
+// which takes them 5 minutes or more.
 const (
-	lookEvery = 10 * time.Second
-	pingEvery = 30 * time.Second
+	checkEvery = 10 * time.Second
+	pingEvery  = 30 * time.Second
 )
 
-// connector has the Config inside open, where no %+v reaches the password of
+// connector keeps the Config in a closure, where %+v can't print the password of
 // a proxy.
 type connector struct {
 	advice driver.Advice
@@ -66,13 +54,10 @@ type connector struct {
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.open(ctx)
 	if err != nil {
-		return nil, err
+		return nil, driver.QuoteError(err) // the error of a Handshake may have text from the server
 	}
 	return conn, nil
 }
-
-// Driver implements driver.Connector.
-func (c *connector) Driver() driver.Driver { return tcpDriver{} }
 
 // Advice implements driver.Advisor.
 func (c *connector) Advice() driver.Advice { return c.advice }

@@ -2,21 +2,21 @@ package tcp
 
 import (
 	"errors"
-	"math"
 	"net"
 	"strconv"
+	"strings"
 
-	"github.com/hotline-go/hotline/internal/dsn"
+	"github.com/hotline-go/hotline/driver/dsn"
 )
 
-// ParseDSN returns the Config that s stands for, so that a program can add to
-// it what a string can't carry:
+// ParseDSN returns the Config for s, so that a program can add settings that don't
+// fit in a string:
 //
 //	cfg, err := tcp.ParseDSN(os.Getenv("SERVER"))
 //	cfg.Handshake = login
 //	connector, err := tcp.NewConnector(cfg)
 //
-// All faults are reported together, and none of the messages shows a secret.
+// Its error reports all faults together and shows no secret.
 func ParseDSN(s string) (Config, error) {
 	u, err := dsn.Parse(s)
 	if err != nil {
@@ -24,20 +24,22 @@ func ParseDSN(s string) (Config, error) {
 	}
 	var c Config
 	var p dsn.Params
-	c.AddParams(&p)
-	c.AddPingParams(&p)
-	if err := errors.Join(c.setPlace(u), p.Apply(u.Params), c.check()); err != nil {
+	p.Struct(&c)
+	if err := errors.Join(c.setAddress(u), p.Apply(u.Params), c.check()); err != nil {
 		return Config{}, err
 	}
 	return c, nil
 }
 
-// setPlace sets network and address.
-func (c *Config) setPlace(u *dsn.URL) error {
+// setAddress sets Network and Address.
+func (c *Config) setAddress(u *dsn.URL) error {
 	var f faults
 	c.Network = u.Scheme
 	if u.Scheme == "unix" {
 		c.Address = u.Path
+		if strings.HasPrefix(u.Path, "/@") {
+			c.Address = u.Path[1:]
+		}
 		f.want(u.Host == "" && u.Port == 0, "address", "three slashes, as in unix:///run/server.sock")
 	} else {
 		c.Address = u.Host
@@ -48,31 +50,4 @@ func (c *Config) setPlace(u *dsn.URL) error {
 	}
 	f.want(u.User == "" && u.Password == "", "user and password", "none; log in with Config.Handshake")
 	return errors.Join(f...)
-}
-
-// AddParams adds the parameters of the package documentation, save ping and
-// pong, to p, bound to the fields of c. It is there for the drivers of this
-// module that stand on this one.
-func (c *Config) AddParams(p *dsn.Params) {
-	p.String("proxy", &c.Proxy) // no error shows it, see checkAddress
-	p.String("local_addr", &c.LocalAddr)
-	p.Duration("fallback_delay", &c.FallbackDelay, math.MinInt64)
-	p.Func("nodelay", "true or false", func(value string) error {
-		on, err := strconv.ParseBool(value)
-		if err != nil {
-			return dsn.ErrUnfit
-		}
-		c.Delay = !on
-		return nil
-	})
-	p.Duration("keepalive_idle", &c.KeepAliveIdle, math.MinInt64)
-	p.Duration("keepalive_interval", &c.KeepAliveInterval, math.MinInt64)
-	p.Int("keepalive_count", &c.KeepAliveCount, math.MinInt, math.MaxInt)
-	p.Duration("user_timeout", &c.UserTimeout, math.MinInt64)
-}
-
-// AddPingParams adds ping and pong.
-func (c *Config) AddPingParams(p *dsn.Params) {
-	p.String("ping", &c.PingBytes)
-	p.String("pong", &c.PongBytes)
 }

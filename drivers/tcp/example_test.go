@@ -18,7 +18,7 @@ import (
 	"github.com/hotline-go/hotline/internal/testcert"
 )
 
-// Without a pool, a connector is all it takes.
+// Without a pool, a connector is all you need.
 func Example() {
 	server := startServer(nil)
 	defer server.Close()
@@ -43,7 +43,7 @@ func Example() {
 }
 
 // The server has a message for "are you there?". A pool sends it while
-// a connection is idle, and before it hands out one that was idle for long.
+// a connection is idle, and before it lends one that was idle for long.
 func Example_pingPong() {
 	server := startServer(nil)
 
@@ -86,7 +86,7 @@ func Example_handshake() {
 			return nil, err
 		}
 		if err := command(secure, "LOGIN", "me", "secret"); err != nil {
-			return nil, driver.Permanent(err) // the password won't be right the next time
+			return nil, driver.Permanent(err) // the same password will fail again
 		}
 		return secure, nil
 	}
@@ -107,8 +107,8 @@ func Example_handshake() {
 	// Output: me
 }
 
-// command sends a line and wants OK for an answer, and nothing behind it: what
-// comes before TLS may be from anybody.
+// command sends a line and fails unless the answer is OK, with nothing after it:
+// bytes before TLS may come from an attacker.
 func command(c net.Conn, verb string, arguments ...string) error {
 	fmt.Fprintln(c, strings.Join(append([]string{verb}, arguments...), " "))
 	r := bufio.NewReader(c)
@@ -117,7 +117,7 @@ func command(c net.Conn, verb string, arguments ...string) error {
 	case err != nil:
 		return err
 	case r.Buffered() > 0:
-		return errors.New("the server speaks out of turn")
+		return errors.New("the server sent more than its answer")
 	case answer != "OK\n":
 		return fmt.Errorf("%s: %s", verb, strings.TrimSpace(answer))
 	}

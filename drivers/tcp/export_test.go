@@ -2,11 +2,11 @@ package tcp
 
 import "net"
 
-// Dialer is what makes the socket. Its fallback delay shows only on a machine
-// with two families of addresses, one of them broken.
+// Dialer returns the dialer of the socket. The effect of its fallback delay shows
+// only on a machine with two IP families, one of them broken.
 func Dialer(c Config) *net.Dialer { return c.dialer() }
 
-// ThroughProxy is one exchange with a proxy.
+// ThroughProxy makes one exchange with a proxy.
 func ThroughProxy(c net.Conn, proxy, target string) error {
 	u, err := parseProxy(proxy)
 	if err != nil {

@@ -31,8 +31,8 @@ func serve(t testing.TB, network string, handle func(net.Conn)) string {
 	return serveOn(t, l, handle)
 }
 
-// socketPath returns a path that is short enough for a unix socket, as that of
-// T.TempDir may not be.
+// socketPath returns a path that is short enough for a unix socket. The path of
+// T.TempDir may be too long.
 func socketPath(t testing.TB) string {
 	dir, err := os.MkdirTemp("", "")
 	require.NoError(t, err)
@@ -73,7 +73,7 @@ func serveOn(t testing.TB, l net.Listener, handle func(net.Conn)) string {
 
 func echo(c net.Conn) { _, _ = io.Copy(c, c) }
 
-// connect opens a connection as config says and closes it at the end.
+// connect opens a connection with config and closes it at the end of the test.
 func connect(t testing.TB, config tcp.Config) (*tcp.Conn, error) {
 	t.Helper()
 	connector, err := tcp.NewConnector(config)

@@ -1,7 +1,11 @@
 package tcp_test
 
 import (
+	"fmt"
 	"net"
+	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -12,7 +16,7 @@ import (
 	"github.com/hotline-go/hotline/drivers/tcp"
 )
 
-// What the kernel has to say about the sockets that the parameters make.
+// The kernel reports the options of the sockets that the parameters make.
 func TestParametersReachTheSocket(t *testing.T) {
 	const userTimeout = 18
 	address := serve(t, "tcp", echo)
@@ -67,4 +71,37 @@ func TestAnAbstractUnixSocketIsANameOfConfig(t *testing.T) {
 	c, err := connect(t, tcp.Config{Network: "unix", Address: l.Addr().String()})
 	require.NoError(t, err)
 	wantEcho(t, c)
+}
+
+func TestConnectToASocketWithoutAFile(t *testing.T) {
+	name := fmt.Sprintf("@hotline-%d-%d", os.Getpid(), os.Getppid())
+	l, err := net.Listen("unix", name)
+	require.NoError(t, err)
+	serveOn(t, l, echo)
+	connector, err := driver.OpenConnector("unix", "unix:///"+name)
+	require.NoError(t, err)
+	assert.Equal(t, "unix "+name, connector.(driver.Advisor).Advice().Name)
+	c, err := connectTo(t, connector)
+	require.NoError(t, err)
+	wantEcho(t, c)
+}
+
+// A wrong name is reported when the pool is opened, not at each connect.
+func TestTheLongestNameOfASocketConnectsAndALongerOneIsRefused(t *testing.T) {
+	dir := filepath.Dir(socketPath(t))
+	for name, longest := range map[string]string{
+		"path": dir + "/" + strings.Repeat("p", 107-len(dir)-1),
+		"@":    "@" + fmt.Sprintf("%0107d", os.Getpid()),
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("unix", longest)
+			require.NoError(t, err)
+			serveOn(t, l, echo)
+			c, err := connect(t, tcp.Config{Network: "unix", Address: longest})
+			require.NoError(t, err)
+			wantEcho(t, c)
+			_, err = tcp.NewConnector(tcp.Config{Network: "unix", Address: longest + "x"})
+			require.EqualError(t, err, fmt.Sprintf("tcp: address of %d bytes: want a path of at most %d", len(longest)+1, len(longest)))
+		})
+	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// The numbers of SOCKS version 5 (RFC 1928, RFC 1929).
+// Constants of SOCKS version 5 (RFC 1928, RFC 1929).
 const (
 	socksVersion     = 5
 	socksNoLogin     = 0
@@ -24,7 +24,7 @@ const (
 	socksLoginFormat = 1
 )
 
-// socksReplies are the reasons of a refusal.
+// socksReplies are the reasons for a refusal.
 var socksReplies = [...]string{
 	1: "general failure",
 	2: "not allowed by its rules",
@@ -38,16 +38,16 @@ var socksReplies = [...]string{
 
 // socks5 asks a SOCKS proxy for a connection to target:
 //
-//	5 n methods...                  ->   how I can log in
+//	5 n methods...                  ->   the login methods of the client
 //	                                <-   5 method
-//	1 len user len password         ->   if it chose that
+//	1 len user len password         ->   if the proxy chose that method
 //	                                <-   1 status
 //	5 1 0 type address port         ->   connect me to the target
 //	                                <-   5 reply 0 type address port
 func socks5(c net.Conn, target, user, password string) error {
-	hello, offer := []byte{socksVersion, 1, socksNoLogin}, "none"
+	hello, offer := []byte{socksVersion, 1, socksNoLogin}, "no login"
 	if user != "" {
-		hello, offer = []byte{socksVersion, 2, socksNoLogin, socksPassword}, "none, or by user and password"
+		hello, offer = []byte{socksVersion, 2, socksNoLogin, socksPassword}, "no login, or user and password"
 	}
 	answer, err := exchange(c, hello, 2)
 	if err != nil {
@@ -55,13 +55,13 @@ func socks5(c net.Conn, target, user, password string) error {
 	}
 	switch method := answer[1]; {
 	case answer[0] != socksVersion:
-		return fmt.Errorf("the proxy's answer %q is not SOCKS5", answer)
+		return notSOCKS(answer)
 	case method == socksPassword && user != "":
 		if err := socksLogin(c, user, password); err != nil {
 			return err
 		}
 	case method != socksNoLogin:
-		return driver.Permanent(fmt.Errorf("the proxy wants another login than the one it was offered (%s)", offer))
+		return refusal{fmt.Errorf("the proxy wants a login method other than those offered (%s)", offer)}
 	}
 	return socksRequest(c, target)
 }
@@ -73,10 +73,17 @@ func socksLogin(c net.Conn, user, password string) error {
 	if err != nil {
 		return err
 	}
-	if answer[1] != 0 {
-		return driver.Permanent(errors.New("the proxy refused the user or the password"))
+	switch {
+	case answer[0] != socksLoginFormat:
+		return notSOCKS(answer)
+	case answer[1] != 0:
+		return refusal{errors.New("the proxy refused the user or the password")}
 	}
 	return nil
+}
+
+func notSOCKS(answer []byte) error {
+	return fmt.Errorf("the proxy's answer %s is not SOCKS5", driver.Quote(answer))
 }
 
 func socksRequest(c net.Conn, target string) error {
@@ -95,6 +102,9 @@ func socksRequest(c net.Conn, target string) error {
 	if err != nil {
 		return err
 	}
+	if answer[0] != socksVersion {
+		return notSOCKS(answer)
+	}
 	if reply := int(answer[1]); reply != 0 {
 		reason := fmt.Sprint("reason ", reply)
 		if reply < len(socksReplies) {
@@ -102,7 +112,7 @@ func socksRequest(c net.Conn, target string) error {
 		}
 		return fmt.Errorf("the proxy could not connect: %s", reason)
 	}
-	// The rest is the address that the proxy connects from; nobody needs it.
+	// The rest is the address that the proxy connects from, which is not needed.
 	rest := map[byte]int{socksIPv4: 4, socksIPv6: 16, socksName: 1 + int(answer[4])}[answer[3]]
 	if rest == 0 {
 		return fmt.Errorf("the proxy answered with an unknown type of address (%d)", answer[3])

@@ -12,7 +12,7 @@ const hasUserTimeout = true
 // tcpUserTimeout is TCP_USER_TIMEOUT, which package syscall lacks.
 const tcpUserTimeout = 18
 
-// setUserTimeout returns a net.Dialer's Control.
+// setUserTimeout returns a Control function for net.Dialer.
 func setUserTimeout(d time.Duration) func(network, address string, c syscall.RawConn) error {
 	return func(_, _ string, c syscall.RawConn) error {
 		var errSet error

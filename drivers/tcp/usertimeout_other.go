@@ -9,7 +9,7 @@ import (
 
 const hasUserTimeout = false
 
-// setUserTimeout is never called: the Config is refused.
+// setUserTimeout is never called, because check rejects the Config.
 func setUserTimeout(time.Duration) func(network, address string, c syscall.RawConn) error {
 	return nil
 }

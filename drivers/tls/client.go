@@ -1,6 +1,7 @@
 package tls
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -8,39 +9,37 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"strings"
+
+	"github.com/hotline-go/hotline/drivers/internal/doubt"
 )
 
-// Client makes connections secure, as a [Config] wants it. Any number of
-// goroutines may use it at a time.
+// Client secures connections according to a [ClientConfig]. Any number of goroutines
+// may use it at a time.
 type Client struct {
-	base  *tls.Config // all but what the files hold
+	base  *tls.Config // everything except the contents of the files
 	files *files
+	doubt doubt.Doubt
 }
 
-// NewClient returns the Client for c, which it copies. Of the part below TLS
-// only the host in Address counts, for the name of the server. It reads the
-// files. All faults are reported together.
-func NewClient(c Config) (*Client, error) {
-	base := c.base()
+// NewClient returns a Client for c, which it copies. host is the ServerName if c has
+// none. It reads the files. Its error reports all faults together.
+func NewClient(c ClientConfig, host string) (*Client, error) {
+	base := c.base(host)
 	f, err := openFiles(&c, newSessions(base.ClientSessionCache, c.SessionCache))
 	if err := errors.Join(c.check(), err); err != nil {
 		return nil, err
 	}
-	return &Client{base, f}, nil
+	return &Client{base: base, files: f}, nil
 }
 
-// base returns what c says besides the files.
-func (c *Config) base() *tls.Config {
+// base returns the configuration for c without the contents of the files.
+func (c *ClientConfig) base(host string) *tls.Config {
 	base := &tls.Config{}
-	if c.TLS != nil {
-		base = c.TLS.Clone()
+	if c.Base != nil {
+		base = c.Base.Clone()
 	}
-	if c.ServerName != "" {
-		base.ServerName = c.ServerName
-	}
-	if base.ServerName == "" {
-		base.ServerName, _, _ = net.SplitHostPort(c.Address) // a fault is for drivers/tcp to report
-	}
+	base.ServerName, _, _ = strings.Cut(cmp.Or(c.ServerName, base.ServerName, host), "%") // a zone is not part of the name
 	if v := versions[c.MinVersion]; v != 0 {
 		base.MinVersion = v
 	}
@@ -57,8 +56,8 @@ func (c *Config) base() *tls.Config {
 	return base
 }
 
-// newSessions returns what makes the cache that Handshakes share: always the
-// user's own, if there is one, or a new one of n sessions.
+// newSessions returns a function that returns the cache for Handshakes to share:
+// own, unless it is nil, or else a new cache for n sessions.
 func newSessions(own tls.ClientSessionCache, n int) func() tls.ClientSessionCache {
 	return func() tls.ClientSessionCache {
 		switch {
@@ -79,8 +78,8 @@ type forgetful struct{}
 func (forgetful) Get(string) (*tls.ClientSessionState, bool) { return nil, false }
 func (forgetful) Put(string, *tls.ClientSessionState)        {}
 
-// pinned returns a tls.Config's VerifyConnection, which crypto/tls calls for
-// resumed sessions too. next may be nil.
+// pinned returns a VerifyConnection for tls.Config, which crypto/tls also calls for
+// resumed sessions. next may be nil.
 func pinned(pins []string, next func(tls.ConnectionState) error) func(tls.ConnectionState) error {
 	return func(s tls.ConnectionState) error {
 		chains := slices.Concat(s.VerifiedChains...)
@@ -97,24 +96,26 @@ func pinned(pins []string, next func(tls.ConnectionState) error) func(tls.Connec
 	}
 }
 
-// Handshake makes nc secure and returns the connection over it, whose Close
-// closes nc too. It blocks until the server is known to have accepted the
-// client, or until ctx ends. When it fails, nc is of no more use, and still for
-// the caller to close. [NewConnector] has it called; it is there for drivers
-// that begin TLS themselves.
+// Handshake secures nc and returns the TLS connection over it, whose Close also
+// closes nc. It blocks until the server is known to have accepted the client, or
+// until ctx ends. If it fails, nc is unusable, and the caller must still close it.
+// The connectors of [NewConnector] call it; it is exported for drivers that begin
+// TLS themselves.
 func (c *Client) Handshake(ctx context.Context, nc net.Conn) (net.Conn, error) {
-	return handshake(ctx, nc, c.config())
+	secure, err := handshake(ctx, nc, c.config(ctx))
+	return secure, c.doubt.Classify(err)
 }
 
-// Upgrade is [Client.Handshake] on a connection that was plain until now; see
+// Upgrade is [Client.Handshake] for a connection that has been plain so far; see
 // the function [Upgrade].
 func (c *Client) Upgrade(ctx context.Context, nc net.Conn) (net.Conn, error) {
-	return Upgrade(ctx, nc, c.config())
+	secure, err := Upgrade(ctx, nc, c.config(ctx))
+	return secure, c.doubt.Classify(err)
 }
 
-// config returns a configuration for one connection.
-func (c *Client) config() *tls.Config {
-	config, now := c.base.Clone(), c.files.get()
+// config returns the configuration for one connection.
+func (c *Client) config(ctx context.Context) *tls.Config {
+	config, now := c.base.Clone(), c.files.get(ctx)
 	if now.roots != nil {
 		config.RootCAs = now.roots
 	}

@@ -29,13 +29,13 @@ func TestARefusedClientCertificateIsFoundAtConnect(t *testing.T) {
 			change func(server *stdtls.Config, c *tls.Config)
 			want   string
 		}{
-			{"none", func(*stdtls.Config, *tls.Config) {}, "tls: the server wants a certificate of the client, who has none, or none of the kind (cert and key): remote error: tls: "},
+			{"none", func(*stdtls.Config, *tls.Config) {}, "tls: the server wants a client certificate, but none is set, or none that it accepts (cert and key): remote error: tls: "},
 			{"of an unknown authority", func(_ *stdtls.Config, c *tls.Config) {
-				c.TLS.GetClientCertificate = func(*stdtls.CertificateRequestInfo) (*stdtls.Certificate, error) { return &bad, nil }
+				c.TLS.Base.GetClientCertificate = func(*stdtls.CertificateRequestInfo) (*stdtls.Certificate, error) { return &bad, nil }
 			}, `tls: the server refused the client's certificate (subject "CN=eve", by "CN=hotline test CA", valid from 1999-01-01 to 2099-01-01): remote error: tls: `},
 			{"that the server's own check refuses", func(server *stdtls.Config, c *tls.Config) {
 				server.VerifyConnection = func(stdtls.ConnectionState) error { return errors.New("not today") }
-				c.TLS.Certificates = []stdtls.Certificate{ca.Client("ada")}
+				c.TLS.Base.Certificates = []stdtls.Certificate{ca.Client("ada")}
 			}, `tls: the server refused the client's certificate (subject "CN=ada", by "CN=hotline test CA", valid from 1999-01-01 to 2099-01-01): remote error: tls: bad certificate`},
 		} {
 			t.Run("TLS "+version+"/"+tc.name, func(t *testing.T) {
@@ -45,32 +45,32 @@ func TestARefusedClientCertificateIsFoundAtConnect(t *testing.T) {
 				tc.change(server, &config)
 				_, err := connect(t, config)
 				require.ErrorContains(t, err, tc.want)
-				assert.True(t, driver.IsPermanent(err), err)
+				wantDoubted(t, err)
 				assert.Zero(t, nw.Stats().Open)
 			})
 		}
 	}
 }
 
-func TestAnAcceptedClientCertificateCostsARoundTripMore(t *testing.T) {
+func TestAnAcceptedClientCertificateCostsAnotherRoundTrip(t *testing.T) {
 	for _, tickets := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			ca := testcert.NewCA()
 			server := mutual(ca.ServerConfig(), ca)
 			server.SessionTicketsDisabled = !tickets
 			nw, config := secure(t, ca, server, echo)
-			config.TLS.Certificates = []stdtls.Certificate{ca.Client("ada")}
+			config.TLS.Base.Certificates = []stdtls.Certificate{ca.Client("ada")}
 			nw.SetLatency(5*time.Millisecond, 5*time.Millisecond)
 			var judged time.Time
-			config.Handshake = func(_ context.Context, c net.Conn) (net.Conn, error) {
+			config.TCP.Handshake = func(_ context.Context, c net.Conn) (net.Conn, error) {
 				judged = time.Now()
-				wantEcho(t, c) // no deadline is left for a login
+				wantEcho(t, c) // the login has no deadline left over from the wait
 				return c, nil
 			}
 			start := time.Now()
 			c, err := connect(t, config)
 			require.NoError(t, err)
-			want := 30 * time.Millisecond // dial, handshake, judgement
+			want := 30 * time.Millisecond // dial, handshake, verification
 			if !tickets {
 				want = 20*time.Millisecond + 2*10*time.Millisecond + 50*time.Millisecond
 			}
@@ -82,7 +82,24 @@ func TestAnAcceptedClientCertificateCostsARoundTripMore(t *testing.T) {
 	}
 }
 
-// What the server says first is both a sign that it accepts and the protocol's.
+// A distant server that sends no tickets may need all of ConnectTimeout.
+func TestWaitingForAcceptanceTakesAQuarterOfTheTimeLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := testcert.NewCA()
+		server := mutual(ca.ServerConfig(), ca)
+		server.SessionTicketsDisabled = true
+		nw, config := secure(t, ca, server, echo)
+		config.TLS.Base.Certificates = []stdtls.Certificate{ca.Client("ada")}
+		nw.SetLatency(2*time.Second, 2*time.Second)
+		start := time.Now()
+		c, err := connect(t, config) // within 10 s
+		require.NoError(t, err)
+		assert.Equal(t, 8*time.Second+500*time.Millisecond, time.Since(start), "dial, handshake, a quarter of the rest")
+		wantEcho(t, c)
+	})
+}
+
+// The first byte from the server means acceptance, and still belongs to the protocol.
 func TestAServerThatSpeaksFirstAcceptsTheClient(t *testing.T) {
 	ca := testcert.NewCA()
 	server := mutual(ca.ServerConfig(), ca)
@@ -91,7 +108,7 @@ func TestAServerThatSpeaksFirstAcceptsTheClient(t *testing.T) {
 		_, _ = io.WriteString(c, "* OK ready")
 		echo(c)
 	})
-	config.TLS.Certificates = []stdtls.Certificate{ca.Client("ada")}
+	config.TLS.Base.Certificates = []stdtls.Certificate{ca.Client("ada")}
 	c, err := connect(t, config)
 	require.NoError(t, err)
 	assert.True(t, c.ConnectionState().HandshakeComplete)
@@ -102,7 +119,7 @@ func TestAServerThatSpeaksFirstAcceptsTheClient(t *testing.T) {
 	wantEcho(t, c)
 }
 
-func TestWaitingForTheJudgementEndsWithTheContext(t *testing.T) {
+func TestWaitingForAcceptanceEndsWithTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := testcert.NewCA()
 		server := mutual(ca.ServerConfig(), ca)
@@ -110,10 +127,10 @@ func TestWaitingForTheJudgementEndsWithTheContext(t *testing.T) {
 		ends := make(chan struct{})
 		server.VerifyConnection = func(stdtls.ConnectionState) error { close(judging); <-ends; return nil }
 		nw, config := secure(t, ca, server, echo)
-		config.TLS.Certificates = []stdtls.Certificate{ca.Client("ada")}
-		client, err := tls.NewClient(config)
+		config.TLS.Base.Certificates = []stdtls.Certificate{ca.Client("ada")}
+		client, err := tls.NewClient(config.TLS, "localhost")
 		require.NoError(t, err)
-		nc, err := nw.DialContext(t.Context(), "tcp", config.Address)
+		nc, err := nw.DialContext(t.Context(), "tcp", config.TCP.Address)
 		require.NoError(t, err)
 		defer nc.Close()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -126,12 +143,12 @@ func TestWaitingForTheJudgementEndsWithTheContext(t *testing.T) {
 	})
 }
 
-func TestAServerThatDiesWhileItJudgesIsNoPermanentError(t *testing.T) {
+func TestAServerThatDiesDuringVerificationIsNotAPermanentError(t *testing.T) {
 	ca := testcert.NewCA()
 	server := mutual(ca.ServerConfig(), ca)
 	nw, config := secure(t, ca, server, echo)
 	server.VerifyConnection = func(stdtls.ConnectionState) error { nw.Cut(); return nil }
-	config.TLS.Certificates = []stdtls.Certificate{ca.Client("ada")}
+	config.TLS.Base.Certificates = []stdtls.Certificate{ca.Client("ada")}
 	_, err := connect(t, config)
 	require.ErrorContains(t, err, "tls: ")
 	assert.False(t, driver.IsPermanent(err), err)

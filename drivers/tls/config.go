@@ -1,6 +1,7 @@
 package tls
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/base64"
@@ -11,62 +12,74 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/go-logr/logr"
 
+	"github.com/hotline-go/hotline/driver/dsn"
 	"github.com/hotline-go/hotline/drivers/tcp"
-	"github.com/hotline-go/hotline/internal/dsn"
 )
 
-// Config says where to connect and how. The fields that a DSN has as well are
-// named after its parameters; zero stands for the default.
+// Config says where and how to connect.
 type Config struct {
-	// Config is the part below TLS. Its Handshake and Ping run over TLS. Its
+	// TCP is the layer below TLS. Its Handshake and Ping run over TLS. Its
 	// Network must be tcp or empty.
-	tcp.Config
+	TCP tcp.Config
 
-	// TLS, if not nil, is what the fields below are applied to. It is copied.
-	// What they leave at zero it keeps.
-	TLS *tls.Config
+	// TLS is how to secure the connection.
+	TLS ClientConfig
+}
 
-	// CA is a file of PEM certificates, the authorities to trust. Empty means
-	// the system's. CASystem adds the system's to those of CA.
-	CA       string
-	CASystem bool
+// ClientConfig says how a client secures connections. Zero means the default. The
+// tags are the names of the DSN parameters; a driver built on this one reads them
+// with dsn.Params.Struct.
+type ClientConfig struct {
+	// Base, if not nil, is copied, and the fields below are applied to the copy.
+	// Fields that are zero change nothing.
+	Base *tls.Config
 
-	// Cert and Key are PEM files, the client's certificate with its chain and
-	// the key. Both or none are set.
-	Cert, Key string
+	// CA is a PEM file with the authorities to trust. Empty means the system's.
+	// CASystem means to trust the system's in addition to those in CA.
+	CA       string `dsn:"ca"`
+	CASystem bool   `dsn:"ca_system"`
 
-	// ServerName is whom the server's certificate must be for. Empty means the
-	// host of Address.
-	ServerName string
+	// Cert and Key are PEM files with the client's certificate, including its
+	// chain, and the key. Set both or neither.
+	Cert string `dsn:"cert"`
+	Key  string `dsn:"key"`
+
+	// ServerName is the name that the server's certificate must be for. Empty
+	// means the host in the address.
+	ServerName string `dsn:"server_name"`
 
 	// MinVersion and MaxVersion are "1.0" to "1.3". Empty means 1.2 and 1.3.
-	MinVersion, MaxVersion string
+	MinVersion string `dsn:"min_version"`
+	MaxVersion string `dsn:"max_version"`
 
-	// ALPN lists protocols, the best first. The server must take one of them.
-	ALPN []string
+	// ALPN lists protocols in order of preference. The server must accept one of
+	// them.
+	ALPN []string `dsn:"alpn"`
 
-	// Pins are base64 SHA-256 of public keys; see the package documentation.
-	Pins []string
+	// Pins are base64 SHA-256 hashes of public keys; see the package
+	// documentation.
+	Pins []string `dsn:"pin"`
 
-	// SessionCache is how many sessions are kept for resumption. Zero means
-	// 32. Negative means none.
-	SessionCache int
+	// SessionCache is how many sessions to keep for resumption. Zero means 32.
+	// Negative means none.
+	SessionCache int `dsn:"session_cache"`
 
-	// InsecureSkipVerify takes any certificate of the server, for tests.
-	InsecureSkipVerify bool
+	// InsecureSkipVerify accepts any server certificate, for tests.
+	InsecureSkipVerify bool `dsn:"insecure_skip_verify"`
 
-	// Logger is told, as an error, when a changed file can't be used.
+	// Logger gets an error when a changed file can't be used.
 	Logger logr.Logger
 }
 
-// defaultSessions is the default SessionCache. A connector has one server, and
-// so one session, unless it goes by several names.
+// defaultSessions is the default SessionCache. A connector needs one session,
+// unless it uses several server names.
 const defaultSessions = 32
 
-// versions by their names in a DSN.
+// versions maps the names of versions in a DSN to their numbers.
 var versions = map[string]uint16{
 	"":    0,
 	"1.0": tls.VersionTLS10,
@@ -75,15 +88,21 @@ var versions = map[string]uint16{
 	"1.3": tls.VersionTLS13,
 }
 
-// String names the address, and nothing secret.
-func (c Config) String() string { return "tls " + c.Address }
+// String returns the address, nothing secret.
+func (c Config) String() string { return "tls " + c.TCP.Address }
 
-// Format prints String for every verb, because Proxy may hold a password.
+// Format prints String for every verb, because the Proxy may hold a password.
 func (c Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
-// ParseDSN returns the Config that s stands for, so that a program can add to
-// it what a string can't carry. It does not read the files. All faults are
-// reported together, and none of the messages shows a secret.
+// String returns the ServerName, nothing secret.
+func (c ClientConfig) String() string { return "tls client for " + cmp.Or(c.ServerName, "any server") }
+
+// Format prints String for every verb, because Base may hold a private key.
+func (c ClientConfig) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
+
+// ParseDSN returns the Config for s, so that a program can add settings that don't
+// fit in a string. It does not read the files. Its error reports all faults
+// together and shows no secret.
 func ParseDSN(s string) (Config, error) {
 	u, err := dsn.Parse(s)
 	if err != nil {
@@ -91,59 +110,35 @@ func ParseDSN(s string) (Config, error) {
 	}
 	var c Config
 	errSet := c.set(u)
-	_, errTCP := tcp.NewConnector(c.Config)
-	if err := errors.Join(errSet, c.check(), errTCP); err != nil {
+	_, errTCP := tcp.NewConnector(c.TCP)
+	if err := errors.Join(errSet, c.checkNetwork(), c.TLS.check(), errTCP); err != nil {
 		return Config{}, err
 	}
 	return c, nil
 }
 
-// set sets the fields that u names. They are yet to be checked.
+// set sets the fields that u has. It does not check them.
 func (c *Config) set(u *dsn.URL) error {
 	var p dsn.Params
-	c.Config.AddParams(&p)
-	c.Config.AddPingParams(&p)
-	c.AddParams(&p)
-	return errors.Join(c.setPlace(u), p.Apply(u.Params))
+	p.Struct(&c.TCP)
+	p.Struct(&c.TLS)
+	return errors.Join(c.setAddress(u), p.Apply(u.Params))
 }
 
-// setPlace sets the address.
-func (c *Config) setPlace(u *dsn.URL) error {
-	c.Address = u.Host
+// setAddress sets Address.
+func (c *Config) setAddress(u *dsn.URL) error {
+	c.TCP.Address = u.Host
 	if u.Port != 0 {
-		c.Address = net.JoinHostPort(u.Host, strconv.Itoa(u.Port))
+		c.TCP.Address = net.JoinHostPort(u.Host, strconv.Itoa(u.Port))
 	}
 	var f faults
 	f.want(u.Scheme == "tls", fmt.Sprintf("scheme %q", u.Scheme), "tls")
 	f.want(u.Path == "" || u.Path == "/", "path", "none")
-	f.want(u.User == "" && u.Password == "", "user and password", "none; log in with Config.Handshake")
+	f.want(u.User == "" && u.Password == "", "user and password", "none; log in with Config.TCP.Handshake")
 	return errors.Join(f...)
 }
 
-// AddParams adds the parameters of TLS to p, bound to the fields of c. It is
-// there for the drivers of this module that stand on this one.
-func (c *Config) AddParams(p *dsn.Params) {
-	list := func(v *[]string) func(string) error {
-		return func(value string) error {
-			*v = strings.Split(value, ",")
-			return nil
-		}
-	}
-	p.String("ca", &c.CA)
-	p.Bool("ca_system", &c.CASystem)
-	p.String("cert", &c.Cert)
-	p.String("key", &c.Key)
-	p.String("server_name", &c.ServerName)
-	p.String("min_version", &c.MinVersion)
-	p.String("max_version", &c.MaxVersion)
-	p.Func("alpn", "protocols with commas between them", list(&c.ALPN))
-	p.Func("pin", "SHA-256 of public keys in base64, with commas between them", list(&c.Pins))
-	p.Int("session_cache", &c.SessionCache, -1, 1<<20)
-	p.Bool("insecure_skip_verify", &c.InsecureSkipVerify)
-}
-
-// faults collects what is wrong with a Config. Fields go by the names that
-// they have in a DSN.
+// faults collects the faults of a Config. Fields have their names in a DSN.
 type faults []error
 
 // want adds a fault unless ok.
@@ -153,28 +148,47 @@ func (f *faults) want(ok bool, what, allowed string) {
 	}
 }
 
-// check returns all faults of the part of c that is TLS, together. The files
-// are looked at later.
-func (c *Config) check() error {
+// checkNetwork returns the fault of a Network that drivers/tcp knows and this driver
+// does not support.
+func (c *Config) checkNetwork() error {
+	if c.TCP.Network == "unix" {
+		return errors.New("tls: network unix: want tcp")
+	}
+	return nil
+}
+
+// check returns all faults of c together. It does not check the files.
+func (c *ClientConfig) check() error {
 	var f faults
-	f.want(c.Network != "unix", "network unix", "tcp")
 	c.checkVersions(&f)
-	f.want((c.Cert == "") == (c.Key == ""), "cert, key", "both or none")
-	f.want(!c.CASystem || c.CA != "", "ca_system", "a ca as well; alone the system's authorities are trusted anyway")
+	c.checkNames(&f)
+	f.want((c.Cert == "") == (c.Key == ""), "cert, key", "both or neither")
+	f.want(!c.CASystem || c.CA != "", "ca_system", "a ca too; without one the system's authorities are trusted anyway")
 	unfit := func(protocol string) bool { return protocol == "" || len(protocol) > 255 }
 	f.want(!slices.ContainsFunc(c.ALPN, unfit), fmt.Sprintf("alpn %q", c.ALPN), "names of 1 to 255 bytes")
 	for _, p := range c.Pins {
 		sum, err := base64.StdEncoding.DecodeString(p)
-		f.want(err == nil && len(sum) == sha256.Size, fmt.Sprintf("pin %q", p), "a SHA-256 in base64: 44 characters, of which a DSN writes + as %2B")
+		f.want(err == nil && len(sum) == sha256.Size, fmt.Sprintf("pin %q", p), "a base64 SHA-256 hash: 44 characters, with + written as %2B in a DSN")
 	}
 	return errors.Join(f...)
 }
 
-func (c *Config) checkVersions(f *faults) {
+func (c *ClientConfig) checkNames(f *faults) {
+	names := []string{c.ServerName}
+	if c.Base != nil {
+		names = append(names, c.Base.ServerName)
+	}
+	for _, name := range names {
+		odd := strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
+		f.want(!odd, fmt.Sprintf("server_name %q", name), "a name or an IP address, without spaces and control characters")
+	}
+}
+
+func (c *ClientConfig) checkVersions(f *faults) {
 	lowest, okMin := versions[c.MinVersion]
 	highest, okMax := versions[c.MaxVersion]
 	f.want(okMin, fmt.Sprintf("min_version %q", c.MinVersion), "1.0, 1.1, 1.2 or 1.3")
 	f.want(okMax, fmt.Sprintf("max_version %q", c.MaxVersion), "1.0, 1.1, 1.2 or 1.3")
-	f.want(lowest == 0 || highest == 0 || lowest <= highest, "max_version "+c.MaxVersion, "min_version, which is "+c.MinVersion+", or higher")
-	f.want(lowest != 0 || highest == 0 || highest >= tls.VersionTLS12 || !okMin, "max_version "+c.MaxVersion, "1.2 or higher, or a min_version as low")
+	f.want(lowest == 0 || highest == 0 || lowest <= highest, "max_version "+c.MaxVersion, "at least min_version, which is "+c.MinVersion)
+	f.want(lowest != 0 || highest == 0 || highest >= tls.VersionTLS12 || !okMin, "max_version "+c.MaxVersion, "1.2 or higher, or also a min_version that is not higher")
 }

@@ -1,4 +1,4 @@
-// Package tls is the driver for TLS over TCP, on crypto/tls and on drivers/tcp.
+// Package tls is the driver for TLS over TCP, built on crypto/tls and drivers/tcp.
 // Importing it registers "tls".
 //
 //	import (
@@ -14,33 +14,35 @@
 //
 //	tls://host:port?name=value&name=value
 //
-// The parameters are those of drivers/tcp, and:
+// The parameters are those of drivers/tcp and:
 //
 //	name                  type     default  meaning
-//	ca                    file     system   PEM bundle of the authorities to trust
+//	ca                    file     system   PEM file with the authorities to trust
 //	ca_system             bool     false    with ca: trust the system's authorities too
 //	cert                  file     none     PEM certificate of the client, with its chain
 //	key                   file     none     PEM key of cert
 //	server_name           name     host     name that the server's certificate must be for
-//	min_version           version  1.2      lowest version of TLS, from 1.0 to 1.3
-//	max_version           version  1.3      highest version of TLS, from 1.0 to 1.3
-//	alpn                  list     none     protocols, the best first, with commas; the server must take one
-//	pin                   list     none     SHA-256 of public keys in base64, with commas; + is written %2B
+//	min_version           version  1.2      lowest TLS version, from 1.0 to 1.3
+//	max_version           version  1.3      highest TLS version, from 1.0 to 1.3
+//	alpn                  list     none     protocols, best first, separated by commas; the server must accept one
+//	pin                   list     none     base64 SHA-256 of public keys, separated by commas; write + as %2B
 //	session_cache         int      32       sessions kept for resumption; -1: none
-//	insecure_skip_verify  bool     false    take any certificate; for tests
+//	insecure_skip_verify  bool     false    accept any certificate; for tests
 //
-// The whole certificate is checked unless insecure_skip_verify says otherwise:
-// the chain to a trusted authority, the dates, the name.
+// The whole certificate is verified unless insecure_skip_verify is set: the chain to
+// a trusted authority, the dates, the name.
 //
-// What a string can't carry is a field of [Config]; [ParseDSN] makes one of a
-// DSN and [NewConnector] a connector of that.
+// Settings that don't fit in a string are fields of [Config]. [ParseDSN] turns
+// a DSN into a Config, and [NewConnector] turns that into a connector.
 //
 // # Files
 //
-// ca, cert and key are read when the connector is made, and again before
-// a connect when one of them has changed. What can't be used is logged, and the
-// old stays in force. So certificates can be renewed under a running pool; its
-// Reset makes the old connections go.
+// ca, cert and key are read when the connector is made, and again before a connect
+// if one of them has changed: its size, its modification time, or the file that the
+// name refers to. They must be regular files. If they can't be used, or can't be
+// read within a second, an error is logged and the old contents stay in force.
+// A file that can't be opened is tried again at the next connect. So you can renew
+// certificates while a pool is running; its Reset replaces the old connections.
 //
 // # Pins
 //
@@ -50,32 +52,57 @@
 //	openssl x509 -in cert.pem -noout -pubkey | openssl pkey -pubin -outform der |
 //		openssl dgst -sha256 -binary | base64
 //
-// One certificate of the verified chain must have one of the pins. With
-// insecure_skip_verify it must be that of the server itself.
+// One certificate in the verified chain must match one of the pins. With
+// insecure_skip_verify, the server's own certificate must match.
 //
 // # Errors
 //
-// What another attempt can't change is marked by driver.Permanent and says
-// which certificate is concerned: an unknown authority, a wrong name, an
-// expired certificate, a pin that does not fit, a client certificate that the
-// server refuses, no common version or protocol, a peer that does not speak
-// TLS. Refused connections, resets and timeouts are not. The error of
-// a Handshake of your own keeps its class, such as driver.Full.
+// An error says which certificate is wrong, and why. Text from the peer, such as the
+// names in its certificate, is quoted and bounded; see driver.Quote.
 //
-// A TLS 1.3 server judges the client's certificate after the handshake is over
-// for the client. Where it asks for one, Connect therefore waits for the first
-// sign from the server: a session ticket, data or an alert. That takes a round
-// trip; of a server that sends nothing, 50 ms and two handshakes' time. There
-// are servers that close the connection without an alert, after a ticket, as the
-// stream module of nginx does. That is not permanent, since nobody says why, and
-// may show in the first use only.
+// An error that looks like a wrong setting may also have a temporary cause. So it is
+// permanent (driver.Permanent) only if every handshake of the connector, or of the
+// [Client], has ended with such an error for 10 seconds. A pool stops connecting for
+// a minute after a permanent error. These are the errors, each with a temporary
+// cause:
+//
+//	the peer does not speak TLS        A load balancer sends an error page.
+//	the certificate has expired, or    A clock is not set yet, or the server has
+//	is not valid yet                   not loaded its new certificate.
+//	the authority is unknown, or       The new certificate arrived before the new ca,
+//	no pin matches                     or on only some of the servers.
+//	a wrong name, no common version,   A load balancer does not know this server
+//	cipher or protocol (alpn)          yet, and answers for a different one.
+//	the client's certificate is        The server has not loaded its new list of
+//	refused                            authorities, or its clock is wrong.
+//	bytes before TLS (Upgrade)         An attacker interfered for a while.
+//	your own check fails               Only the check knows.
+//	any other error of crypto/tls      The server was being replaced.
+//	about the server's messages
+//
+// Refused connections, resets, timeouts and the other alerts are never permanent.
+// The error of your own Handshake keeps its class, such as driver.Full.
+//
+// A TLS 1.3 server verifies the client's certificate after the handshake is over
+// for the client. So if the server asked for one, Connect waits for the first sign
+// from the server: a session ticket, data or an alert. That takes a round trip. If
+// the server sends nothing, it takes twice the time of the handshake and 50 ms, but
+// at most a quarter of the time left until the context ends. Some servers, such as
+// the stream module of nginx, send a ticket and then close the connection without an
+// alert. That is not permanent, because the reason is unknown. With ping and pong
+// Connect finds it; otherwise perhaps only the first use does.
 //
 // # Resumption
 //
-// A connector keeps the sessions of its server, so that connects after the
-// first are cheaper. They are forgotten when one of the files changes, unless
-// they are kept in a ClientSessionCache of the user's own.
+// A connector keeps the sessions of its server, so that connects after the first
+// are cheaper. It forgets them when one of the files changes, unless they are in
+// your own ClientSessionCache.
 //
-// A session of TLS 1.3 comes after the handshake, and so with the first Read, or
-// the first look at the connection that a pool takes.
+// When a session is resumed, crypto/tls does not call VerifyPeerCertificate. So all
+// connectors that share your own ClientSessionCache skip that check, even if it has
+// changed since. VerifyConnection is called each time, and the pins are checked each
+// time.
+//
+// A TLS 1.3 session arrives after the handshake, with the first Read or the first
+// check of the connection by a pool.
 package tls

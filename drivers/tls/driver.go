@@ -8,16 +8,14 @@ import (
 	"time"
 
 	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/dsn"
 	"github.com/hotline-go/hotline/drivers/tcp"
-	"github.com/hotline-go/hotline/internal/dsn"
 )
 
-func init() { driver.Register("tls", tlsDriver{}) }
+func init() { driver.RegisterFunc("tls", openDSN) }
 
-type tlsDriver struct{}
-
-// OpenConnector implements driver.DriverContext.
-func (tlsDriver) OpenConnector(s string) (driver.Connector, error) {
+// openDSN returns a connector for the DSN s.
+func openDSN(s string) (driver.Connector, error) {
 	u, err := dsn.Parse(s)
 	if err != nil {
 		return nil, err
@@ -31,21 +29,13 @@ func (tlsDriver) OpenConnector(s string) (driver.Connector, error) {
 	return connector, nil
 }
 
-// Open implements driver.Driver, without a bound in time.
-func (d tlsDriver) Open(s string) (driver.Conn, error) {
-	c, err := d.OpenConnector(s)
-	if err != nil {
-		return nil, err
-	}
-	return c.Connect(context.Background())
-}
-
-// NewConnector returns a connector for c, which it copies. It does not dial,
-// but reads the files. All faults of c are reported together. The connections
-// are of type [*Conn].
+// NewConnector returns a connector for c, which it copies. It reads the files but
+// does not dial. Its error reports all faults of c together. The connections are of
+// type [*Conn].
 func NewConnector(c Config) (driver.Connector, error) {
-	client, errTLS := NewClient(c)
-	below := c.Config
+	below := c.TCP
+	host, _, _ := net.SplitHostPort(below.Address) // drivers/tcp reports a fault in it
+	client, err := NewClient(c.TLS, host)
 	login := below.Handshake
 	below.Handshake = func(ctx context.Context, nc net.Conn) (net.Conn, error) {
 		secure, err := client.Handshake(ctx, nc)
@@ -55,15 +45,15 @@ func NewConnector(c Config) (driver.Connector, error) {
 		return secure, err
 	}
 	inner, errTCP := tcp.NewConnector(below)
-	if err := errors.Join(errTLS, errTCP); err != nil {
+	if err := errors.Join(c.checkNetwork(), err, errTCP); err != nil {
 		return nil, err
 	}
 	advice := inner.(driver.Advisor).Advice()
-	advice.Name = c.String()
+	advice.Name, advice.Conn = c.String(), (*Conn)(nil)
 	return &connector{inner, advice}, nil
 }
 
-// connector makes the connections of inner ours.
+// connector wraps the connections of inner.
 type connector struct {
 	inner  driver.Connector
 	advice driver.Advice
@@ -78,19 +68,16 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return &Conn{below.(*tcp.Conn)}, nil
 }
 
-// Driver implements driver.Connector.
-func (c *connector) Driver() driver.Driver { return tlsDriver{} }
-
 // Advice implements driver.Advisor.
 func (c *connector) Advice() driver.Advice { return c.advice }
 
-// Conn is a connection of this driver. It is a net.Conn, and has the methods
-// of conn.Conn and the Ping of drivers/tcp. Close says goodbye to the server
-// (close_notify) and takes a second at most.
+// Conn is a connection of this driver. It is a net.Conn, with the methods of
+// conn.Conn and the Ping of drivers/tcp. Close says goodbye to the server
+// (close_notify) and takes at most a second.
 type Conn struct{ *tcp.Conn }
 
-// ConnectionState tells what was negotiated: the version, the cipher, whether
-// a session was resumed, the server's certificates.
+// ConnectionState returns the result of the handshake: the version, the cipher,
+// whether a session was resumed, the server's certificates.
 func (c *Conn) ConnectionState() tls.ConnectionState {
 	nc := c.NetConn()
 	for {
@@ -98,14 +85,14 @@ func (c *Conn) ConnectionState() tls.ConnectionState {
 		case interface{ ConnectionState() tls.ConnectionState }:
 			return t.ConnectionState()
 		case interface{ NetConn() net.Conn }:
-			nc = t.NetConn() // what a Handshake has put on top
+			nc = t.NetConn() // unwraps a connection of Config.TCP.Handshake
 		default:
 			return tls.ConnectionState{}
 		}
 	}
 }
 
-// Expiry is when the first of the server's certificates expires.
+// Expiry returns when the first of the server's certificates expires.
 func (c *Conn) Expiry() (first time.Time) {
 	for _, cert := range c.ConnectionState().PeerCertificates {
 		if first.IsZero() || cert.NotAfter.Before(first) {

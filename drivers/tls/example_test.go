@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	stdtls "crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -20,7 +21,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// A pool of TLS connections, to a server of an authority of one's own.
+// A pool of TLS connections to a server with a private authority.
 func Example() {
 	ca := testcert.NewCA()
 	server := startServer(ca.ServerConfig(), true)
@@ -52,9 +53,9 @@ func Example() {
 	// PONG
 }
 
-// Each connection of the pool begins in plain text, goes over to TLS and logs
-// in before anyone gets it. The sessions are shared, so that only the first
-// one costs a full handshake.
+// Each connection of the pool begins in plain text, switches to TLS and logs in
+// before anyone gets it. They share sessions, so only the first one needs a full
+// handshake.
 func ExampleUpgrade() {
 	ca := testcert.NewCA()
 	server := startServer(ca.ServerConfig(), false)
@@ -78,7 +79,7 @@ func ExampleUpgrade() {
 			return nil, err
 		}
 		if err := command(c, "LOGIN me secret"); err != nil {
-			return nil, driver.Permanent(err) // the password won't be right the next time
+			return nil, driver.Permanent(err) // the same password will fail again
 		}
 		return c, nil
 	}
@@ -103,17 +104,17 @@ func ExampleUpgrade() {
 	// Output: me
 }
 
-// command sends a line and wants OK for an answer.
+// command sends a line and fails unless the answer is OK.
 func command(c net.Conn, line string) error {
 	answer, err := request(c, line)
 	if err == nil && answer != "OK" {
-		err = fmt.Errorf("the server says %q", answer)
+		err = errors.New("the server answered " + driver.Quote(answer))
 	}
 	return err
 }
 
-// request sends a line and reads one, byte by byte: not one that follows it is
-// taken from the connection.
+// request sends a line and reads one, byte by byte, so that it takes no byte after
+// it from the connection.
 func request(c net.Conn, line string) (answer string, err error) {
 	if _, err := fmt.Fprintln(c, line); err != nil {
 		return "", err

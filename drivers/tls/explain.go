@@ -13,38 +13,39 @@ import (
 	"time"
 
 	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/drivers/internal/doubt"
 )
 
-// explain says what a failed handshake means, and marks as permanent what
-// another attempt can't change.
+// explain turns the error of a failed handshake into one that says what it means.
+// It marks the errors that look like a wrong setting for [doubt.Doubt].
 func (w *watcher) explain(ctx context.Context, err error) error {
 	var untrusted *tls.CertificateVerificationError
 	var plain tls.RecordHeaderError
 	var pin *pinError
-	switch alert, told := alertOf(err); {
+	switch alert, isAlert := alertOf(err); {
 	case errors.As(err, &untrusted):
-		return driver.Permanent(fmt.Errorf("tls: the server's certificate (%s): %w", describe(untrusted.UnverifiedCertificates[0]), reason(untrusted.Err)))
+		return doubt.Mark(fmt.Errorf("tls: the server's certificate (%s): %w", describe(untrusted.UnverifiedCertificates[0]), reason(untrusted.Err)))
 	case errors.As(err, &pin):
-		return driver.Permanent(err)
+		return doubt.Mark(err)
 	case errors.As(err, &plain) && plain.Conn != nil:
-		plain.Conn = nil // nobody should reach the socket through an error
-		return driver.Permanent(fmt.Errorf("tls: the server does not speak TLS on this port, its first bytes are %q: %w", plain.RecordHeader, plain))
-	case told && isVerdict(alert):
-		return driver.Permanent(fmt.Errorf("tls: %s: %w", w.refused(alert), err))
-	case told:
+		plain.Conn = nil // an error must not give access to the socket
+		return doubt.Mark(fmt.Errorf("tls: the server does not speak TLS on this port; its first bytes are %q: %w", plain.RecordHeader, plain))
+	case isAlert && isRefusal(alert):
+		return doubt.Mark(fmt.Errorf("tls: %s: %w", w.refused(alert), err))
+	case isAlert:
 		return fmt.Errorf("tls: handshake: %w", err)
 	case ctx.Err() != nil:
 		return fmt.Errorf("tls: the server did not finish the handshake: %w", ctx.Err())
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("tls: the server closed the connection in the handshake: %w", err)
+		return fmt.Errorf("tls: the server closed the connection during the handshake: %w", err)
 	case errors.As(err, new(net.Error)) || errors.Is(err, net.ErrClosed):
-		return fmt.Errorf("tls: handshake: %w", err) // the socket's, or a record that was garbled
+		return fmt.Errorf("tls: handshake: %w", err) // an I/O error, or a garbled record
 	}
-	return driver.Permanent(fmt.Errorf("tls: handshake: %w", err)) // crypto/tls did not like what the server wants
+	return doubt.Mark(fmt.Errorf("tls: handshake: %w", driver.QuoteError(err))) // crypto/tls rejected a message of the server
 }
 
-// alertOf returns the alert of the server that err is. crypto/tls has a type of
-// its own for those on a connection, which it does not export.
+// alertOf returns the alert of the server in err, if there is one. For alerts on
+// a connection crypto/tls has its own type, which it does not export.
 func alertOf(err error) (tls.AlertError, bool) {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "remote error" {
@@ -57,9 +58,9 @@ func alertOf(err error) (tls.AlertError, bool) {
 	return tls.AlertError(v.Uint()), true
 }
 
-// isVerdict reports whether an alert (RFC 8446, section 6.2) is about what the
-// two sides are set up to accept, and not about a mishap.
-func isVerdict(alert tls.AlertError) bool {
+// isRefusal reports whether an alert (RFC 8446, section 6.2) is about what the two
+// sides are configured to accept, rather than about an accident.
+func isRefusal(alert tls.AlertError) bool {
 	switch alert {
 	case 40, // handshake_failure
 		42, 43, 44, 45, 46, // bad, unsupported, revoked, expired, unknown certificate
@@ -78,12 +79,12 @@ const (
 	noApplicationProtocol = 120
 )
 
-// refused says what a verdict is about. Once the server has asked for
-// a certificate, there is nothing else left to refuse.
+// refused says what the server refused. Once it has asked for a certificate, it can
+// refuse nothing else.
 func (w *watcher) refused(alert tls.AlertError) string {
 	switch {
 	case w.asked && (w.shown == nil || len(w.shown.Certificate) == 0):
-		return "the server wants a certificate of the client, who has none, or none of the kind (cert and key)"
+		return "the server wants a client certificate, but none is set, or none that it accepts (cert and key)"
 	case w.asked:
 		leaf, err := x509.ParseCertificate(w.shown.Certificate[0])
 		if err != nil {
@@ -91,39 +92,54 @@ func (w *watcher) refused(alert tls.AlertError) string {
 		}
 		return "the server refused the client's certificate (" + describe(leaf) + ")"
 	case alert == protocolVersion:
-		return "the server refused the versions of TLS from min_version to max_version"
+		return "the server refused the TLS versions from min_version to max_version"
 	case alert == noApplicationProtocol:
 		return "the server refused all protocols of alpn"
 	case alert == unrecognizedName:
-		return "the server does not go by this server_name"
+		return "the server does not know this server_name"
 	}
 	return "the server refused the handshake"
 }
 
-// pinError says that no certificate has one of the pins.
+// pinError is the error if no certificate matches a pin.
 type pinError struct{ certificate string }
 
 func (e *pinError) Error() string {
 	return fmt.Sprintf("tls: pin: neither the server's certificate (%s) nor its authorities have a pinned key", e.certificate)
 }
 
-// describe names a certificate.
+// describe returns the names and dates of a certificate. It quotes the names, which
+// may be any text.
 func describe(c *x509.Certificate) string {
-	text := fmt.Sprintf("subject %q", c.Subject)
+	text := "subject " + driver.Quote(c.Subject.String())
 	names := append([]string(nil), c.DNSNames...)
 	for _, ip := range c.IPAddresses {
 		names = append(names, ip.String())
 	}
 	if len(names) > 0 {
-		text += ", for " + strings.Join(names, " ")
+		text += ", for " + driver.Quote(strings.Join(names, " "))
 	}
-	return fmt.Sprintf("%s, by %q, valid from %s to %s", text, c.Issuer, c.NotBefore.Format(time.DateOnly), c.NotAfter.Format(time.DateOnly))
+	return fmt.Sprintf("%s, by %s, valid from %s to %s", text, driver.Quote(c.Issuer.String()), c.NotBefore.Format(time.DateOnly), c.NotAfter.Format(time.DateOnly))
 }
 
-// reason says what to do about the commonest fault.
+// reason returns err with a safe and short text, and with advice for the most common
+// fault.
 func reason(err error) error {
-	if errors.As(err, new(x509.UnknownAuthorityError)) {
-		return fmt.Errorf("%w; trust its authority with ca=FILE", err)
+	var name x509.HostnameError
+	if errors.As(err, &name) {
+		return &nameError{name}
 	}
-	return err
+	if errors.As(err, new(x509.UnknownAuthorityError)) {
+		return fmt.Errorf("%w; trust its authority with ca=FILE", driver.QuoteError(err))
+	}
+	return driver.QuoteError(err)
 }
+
+// nameError is an x509.HostnameError without the names in the certificate, of which
+// there may be thousands.
+type nameError struct{ err x509.HostnameError }
+
+func (e *nameError) Error() string {
+	return "x509: certificate is valid for other names, not " + e.err.Host
+}
+func (e *nameError) Unwrap() error { return e.err }

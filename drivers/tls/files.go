@@ -1,10 +1,12 @@
 package tls
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -12,82 +14,158 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// files keeps what was read from ca, cert and key, and reads it again when one
-// of them changes.
+// files holds the contents of ca, cert and key, and reads them again when one of
+// them changes.
 type files struct {
 	ca, cert, key string
 	system        bool // the system's authorities too
 	newSessions   func() tls.ClientSessionCache
 	log           logr.Logger
+	stat          func(name string) (fs.FileInfo, error) // os.Stat
 
-	mu     sync.Mutex // guards the fields below; held while files are read, so that one goroutine does it
-	stamps [3]stamp   // of what was last read, whether it was of use or not
-	loaded loaded
+	// Used by one refresh at a time.
+	stamps [3]fs.FileInfo // of the files last read, valid or not; nil if unreadable
+	logged string         // the last error in the log; empty after a success
+
+	mu      sync.Mutex // guards the fields below; never held across I/O
+	loaded  loaded
+	reading chan struct{} // closed when the current refresh ends; nil = no refresh
+	late    bool          // the current refresh has taken longer than readTime
 }
 
-// loaded is what the files hold, and the sessions made under them.
+// loaded holds the contents of the files, and the sessions made with them.
 type loaded struct {
 	roots       *x509.CertPool   // nil without a ca
 	certificate *tls.Certificate // nil without a cert
 	sessions    tls.ClientSessionCache
 }
 
-// stamp tells one content of a file from the next.
-type stamp struct {
-	modified time.Time
-	size     int64
-}
+// readTime is how long a connect waits for its files, which may be on a network.
+const readTime = time.Second
+
+var errLate = fmt.Errorf("tls: ca, cert and key can't be read within %v", readTime)
 
 // openFiles reads the files for the first time.
-func openFiles(c *Config, newSessions func() tls.ClientSessionCache) (*files, error) {
-	f := &files{ca: c.CA, cert: c.Cert, key: c.Key, system: c.CASystem, newSessions: newSessions, log: c.Logger}
-	f.stamps = f.stat()
+func openFiles(c *ClientConfig, newSessions func() tls.ClientSessionCache) (*files, error) {
+	f := &files{ca: c.CA, cert: c.Cert, key: c.Key, system: c.CASystem, newSessions: newSessions, log: c.Logger, stat: os.Stat}
+	f.changed()
 	var err error
 	f.loaded, err = f.read()
 	return f, err
 }
 
-// get returns what the files hold now, or held when they were last of use. It
-// logs why those that have changed are not.
-func (f *files) get() loaded {
-	l, err := f.refresh()
-	if err != nil {
-		f.log.Error(err, "changed files can't be used, the old ones stay in force")
+// get returns the current contents of the files. If they are not valid, can't be
+// read within readTime, or ctx ends first, it returns the contents last read.
+func (f *files) get(ctx context.Context) loaded {
+	if f.ca == "" && f.cert == "" {
+		return f.loaded // never changes
 	}
-	return l
-}
-
-// refresh is get, with the error that get logs.
-func (f *files) refresh() (loaded, error) {
+	f.mu.Lock()
+	if f.reading == nil {
+		f.reading, f.late = make(chan struct{}), false
+		go f.refresh() // ends when the file system answers; there is one at a time
+	}
+	reading, late := f.reading, f.late
+	f.mu.Unlock()
+	if !late {
+		f.await(ctx, reading)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	now := f.stat()
-	if now == f.stamps {
-		return f.loaded, nil
-	}
-	f.stamps = now
-	fresh, err := f.read()
-	if err == nil {
-		f.loaded = fresh
-	}
-	return f.loaded, err
+	return f.loaded
 }
 
-// stat returns the stamps of the files; that of a missing one is zero.
-func (f *files) stat() (s [3]stamp) {
+// await waits for the end of a refresh, up to readTime.
+func (f *files) await(ctx context.Context, reading <-chan struct{}) {
+	timer := time.NewTimer(readTime)
+	defer timer.Stop()
+	select {
+	case <-reading:
+	case <-ctx.Done():
+	case <-timer.C:
+		if f.setLate(reading) {
+			f.log.Error(errLate, filesUnusable)
+		}
+	}
+}
+
+// setLate sets late if that refresh is still running, and reports whether it did:
+// false also means that it was set before.
+func (f *files) setLate(reading <-chan struct{}) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.reading != reading || f.late {
+		return false
+	}
+	f.late = true
+	return true
+}
+
+const filesUnusable = "changed files can't be used, so the old ones stay in force"
+
+// refresh reads the files if they have changed or could not be read. If they can't
+// be used, it logs the error once.
+func (f *files) refresh() {
+	var fresh loaded
+	var err error
+	changed := f.changed()
+	if changed {
+		fresh, err = f.read()
+		f.report(err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if changed && err == nil {
+		f.loaded = fresh
+	}
+	close(f.reading)
+	f.reading = nil
+}
+
+// report logs the error of a read. After a file could not be opened, it clears the
+// stamps, because it may be opened the next time: a stamp has no permissions.
+func (f *files) report(err error) {
+	if err == nil {
+		f.logged = ""
+		return
+	}
+	if errors.As(err, new(*fs.PathError)) {
+		f.stamps = [3]fs.FileInfo{}
+	}
+	if text := err.Error(); text != f.logged {
+		f.logged = text
+		f.log.Error(err, filesUnusable)
+	}
+}
+
+// changed reports whether a file has changed since the last call.
+func (f *files) changed() (some bool) {
 	for i, name := range []string{f.ca, f.cert, f.key} {
 		if name == "" {
 			continue
 		}
-		if info, err := os.Stat(name); err == nil {
-			s[i] = stamp{info.ModTime(), info.Size()}
+		now, err := f.stat(name)
+		if err != nil {
+			now = nil
 		}
+		some = some || !same(f.stamps[i], now)
+		f.stamps[i] = now
 	}
-	return s
+	return some
 }
 
-// read reads all files. All that is wrong is reported together. It forgets the
-// sessions, which were made under the old files.
+// same reports whether a and b, nil for a missing file, have the same content. It
+// also compares the files themselves, because a renamed file may have the size and
+// time of the one it replaces.
+func same(a, b fs.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
+
+// read reads all files. Its error reports all faults together. It starts without
+// sessions, because the old ones were made with the old files.
 func (f *files) read() (loaded, error) {
 	l := loaded{sessions: f.newSessions()}
 	var errCA, errCert error
@@ -95,7 +173,7 @@ func (f *files) read() (loaded, error) {
 		l.roots, errCA = readRoots(f.ca, f.system)
 	}
 	if f.cert != "" && f.key != "" {
-		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+		pair, err := readPair(f.cert, f.key)
 		if err != nil {
 			errCert = fmt.Errorf("tls: cert %q, key %q: want a PEM certificate and its key: %w", f.cert, f.key, err)
 		}
@@ -104,9 +182,31 @@ func (f *files) read() (loaded, error) {
 	return l, errors.Join(errCA, errCert)
 }
 
+// readPair reads a certificate and its key.
+func readPair(cert, key string) (tls.Certificate, error) {
+	certText, err := readFile(cert)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	keyText, err := readFile(key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(certText, keyText)
+}
+
+// readFile reads a regular file. Reading another kind, such as a named pipe, may
+// block forever.
+func readFile(name string) ([]byte, error) {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.New("not a regular file")}
+	}
+	return os.ReadFile(name)
+}
+
 // readRoots reads a file of authorities.
 func readRoots(name string, system bool) (*x509.CertPool, error) {
-	text, err := os.ReadFile(name)
+	text, err := readFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("tls: ca: %w", err)
 	}

@@ -11,28 +11,31 @@ import (
 	"time"
 
 	"github.com/hotline-go/hotline/conn"
-	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/drivers/internal/doubt"
 )
 
-// Upgrade makes nc secure, in the Handshake of drivers/tcp, once the server has
-// agreed to begin TLS (STARTTLS). config must name the server; sessions are
-// resumed if it has a ClientSessionCache. See [Client.Handshake] for the rest.
+// Upgrade secures nc, in the Handshake of drivers/tcp, after the server has agreed to
+// begin TLS (STARTTLS). config must name the server; sessions are resumed if it has
+// a ClientSessionCache. See [Client.Handshake] for the rest.
 //
-// It refuses a connection on which the server has sent more than its
-// agreement: those bytes came before TLS and so may be from anybody, who wants
-// them taken for an answer that came later (CVE-2011-0411). Whoever reads the
-// agreement through a buffer must see that nothing is left in there.
+// It fails if the server has sent more than its agreement: those bytes came before
+// TLS, so an attacker may have sent them, to be taken for a later answer
+// (CVE-2011-0411). If you read the agreement through a buffer, check that the buffer
+// is empty.
+//
+// None of its own errors is permanent: that takes a [Client], which remembers earlier
+// errors.
 func Upgrade(ctx context.Context, nc net.Conn, config *tls.Config) (net.Conn, error) {
 	if err := conn.New(nc).Check(); err != nil {
 		if errors.Is(err, conn.ErrUnread) {
-			return nil, driver.Permanent(errors.New("tls: the server sent more than its agreement before TLS began: somebody may be in between"))
+			return nil, doubt.Mark(errors.New("tls: the server sent more than its agreement before TLS began; an attacker may have sent it"))
 		}
 		return nil, fmt.Errorf("tls: before the handshake: %w", err)
 	}
 	return handshake(ctx, nc, config.Clone())
 }
 
-// handshake is Client.Handshake with a config of its own.
+// handshake is Client.Handshake with config, which it changes.
 func handshake(ctx context.Context, nc net.Conn, config *tls.Config) (net.Conn, error) {
 	w := watch(config)
 	w.conn = tls.Client(nc, config)
@@ -42,7 +45,7 @@ func handshake(ctx context.Context, nc net.Conn, config *tls.Config) (net.Conn, 
 	}
 	state := w.conn.ConnectionState()
 	if len(config.NextProtos) > 0 && state.NegotiatedProtocol == "" {
-		return nil, driver.Permanent(fmt.Errorf("tls: alpn: the server takes none of %s", strings.Join(config.NextProtos, ", ")))
+		return nil, doubt.Mark(fmt.Errorf("tls: alpn: the server accepts none of %s", strings.Join(config.NextProtos, ", ")))
 	}
 	if w.asked && state.Version >= tls.VersionTLS13 {
 		return w.accepted(ctx, time.Since(began))
@@ -50,15 +53,15 @@ func handshake(ctx context.Context, nc net.Conn, config *tls.Config) (net.Conn, 
 	return w.conn, nil
 }
 
-// watcher learns from the calls of crypto/tls whether the server has asked for
-// a certificate, and when it has accepted it. All calls come from the
-// goroutine that does the handshake or reads.
+// watcher learns from calls by crypto/tls whether the server has asked for
+// a certificate, and when it has accepted it. All calls come from the goroutine that
+// does the handshake or reads.
 type watcher struct {
 	sessions tls.ClientSessionCache
 	conn     *tls.Conn
-	asked    bool             // for a certificate
-	shown    *tls.Certificate // one without content if there was none to show
-	waiting  bool             // in accepted
+	asked    bool             // the server asked for a certificate
+	shown    *tls.Certificate // the one sent; empty if there was none to send
+	waiting  bool             // accepted is waiting
 }
 
 // watch makes config report to the watcher that it returns.
@@ -80,7 +83,8 @@ func watch(config *tls.Config) *watcher {
 	return w
 }
 
-// chooseFrom is what crypto/tls does without a GetClientCertificate.
+// chooseFrom returns a GetClientCertificate that does what crypto/tls does without
+// one.
 func chooseFrom(certificates []tls.Certificate) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	return func(r *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		for i := range certificates {
@@ -95,8 +99,8 @@ func chooseFrom(certificates []tls.Certificate) func(*tls.CertificateRequestInfo
 // Get implements tls.ClientSessionCache.
 func (w *watcher) Get(key string) (*tls.ClientSessionState, bool) { return w.sessions.Get(key) }
 
-// Put implements tls.ClientSessionCache. A session is what a server gives to
-// a client that it has accepted.
+// Put implements tls.ClientSessionCache. A server gives a session only to a client
+// that it has accepted.
 func (w *watcher) Put(key string, s *tls.ClientSessionState) {
 	w.sessions.Put(key, s)
 	if w.waiting {
@@ -104,15 +108,24 @@ func (w *watcher) Put(key string, s *tls.ClientSessionState) {
 	}
 }
 
+// acceptedShare limits the wait in accepted to this fraction of the time left, because
+// a login may follow.
+const acceptedShare = 4
+
 // aLongTimeAgo is a deadline that has passed.
 var aLongTimeAgo = time.Unix(1, 0)
 
-// accepted waits for the server's judgement of the client's certificate: an
-// alert, or else a session or data. A server that sends none of them has been
-// silent for longer than the whole handshake took, and is content.
+// accepted waits until the server has accepted or refused the client's certificate:
+// it sends a session or data, or else an alert. If it stays silent for longer than
+// the whole handshake took, it has accepted. A server that is far away may take all
+// of that wait, so it is limited to a fraction of the time left.
 func (w *watcher) accepted(ctx context.Context, took time.Duration) (net.Conn, error) {
 	w.waiting = true
-	_ = w.conn.SetReadDeadline(time.Now().Add(2*took + 50*time.Millisecond))
+	wait := 2*took + 50*time.Millisecond
+	if end, ok := ctx.Deadline(); ok {
+		wait = min(wait, time.Until(end)/acceptedShare)
+	}
+	_ = w.conn.SetReadDeadline(time.Now().Add(wait))
 	stop := context.AfterFunc(ctx, func() { _ = w.conn.SetReadDeadline(aLongTimeAgo) })
 	first := make([]byte, 1)
 	n, err := w.conn.Read(first)
@@ -132,13 +145,13 @@ func (w *watcher) accepted(ctx context.Context, took time.Duration) (net.Conn, e
 	return w.conn, nil
 }
 
-// primed is a connection of which the first byte has been read.
+// primed is a connection whose first byte has already been read.
 type primed struct {
 	*tls.Conn
 	first []byte
 }
 
-// Read returns the first byte before all others.
+// Read returns first before other bytes.
 func (p *primed) Read(b []byte) (int, error) {
 	if len(p.first) == 0 || len(b) == 0 {
 		return p.Conn.Read(b)

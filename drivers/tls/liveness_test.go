@@ -28,7 +28,7 @@ var _ interface {
 	driver.SessionResetter
 } = (*tls.Conn)(nil)
 
-// tickets is a cache that knows whether a ticket was read.
+// tickets is a cache that records whether a ticket was read.
 type tickets struct {
 	stdtls.ClientSessionCache
 	read bool
@@ -39,17 +39,17 @@ func (c *tickets) Put(key string, s *stdtls.ClientSessionState) {
 	c.ClientSessionCache.Put(key, s)
 }
 
-// listeners are a real socket, where the kernel is asked, and one in memory.
+// listeners are a real socket, where the probe uses a system call, and one in memory.
 var listeners = map[string]func(t testing.TB) (l net.Listener, config tls.Config){
 	"socket": func(t testing.TB) (net.Listener, tls.Config) {
 		l := listenTCP(t)
-		return l, tls.Config{Config: tcp.Config{Address: l.Addr().String()}}
+		return l, tls.Config{TCP: tcp.Config{Address: l.Addr().String()}}
 	},
 	"memory": func(t testing.TB) (net.Listener, tls.Config) {
 		var nw memnet.Network
 		l, err := nw.Listen("localhost:1")
 		require.NoError(t, err)
-		return l, tls.Config{Config: tcp.Config{Address: "localhost:1", Dial: nw.DialContext}}
+		return l, tls.Config{TCP: tcp.Config{Address: "localhost:1", Dial: nw.DialContext}}
 	},
 }
 
@@ -71,7 +71,7 @@ func pair(t testing.TB, listen func(testing.TB) (net.Listener, tls.Config), vers
 		<-ended // the test has the connection
 	})
 	t.Cleanup(func() { close(ended) })
-	config.TLS = &stdtls.Config{RootCAs: ca.Pool(), ServerName: "localhost", ClientSessionCache: cache}
+	config.TLS.Base = &stdtls.Config{RootCAs: ca.Pool(), ServerName: "localhost", ClientSessionCache: cache}
 	c, err := connect(t, config)
 	require.NoError(t, err)
 	return c, <-accepted, cache
@@ -100,7 +100,7 @@ func TestAHealthyIdleConnectionIsAlive(t *testing.T) {
 			require.NoError(t, c.ResetSession(t.Context()))
 			require.NoError(t, c.Ping(t.Context()))
 		}
-		assert.True(t, cache.read, "the look has read them")
+		assert.True(t, cache.read, "the check has read them")
 		_, err := io.WriteString(server, "hello")
 		require.NoError(t, err)
 		wantRead(t, c, "hello")
@@ -138,7 +138,7 @@ func TestAClosedConnectionIsDead(t *testing.T) {
 	}
 }
 
-func TestDataThatNobodyAskedForMakesAConnectionInvalid(t *testing.T) {
+func TestUnsolicitedDataMakesAConnectionInvalid(t *testing.T) {
 	forEach(t, func(t *testing.T, listen func(testing.TB) (net.Listener, tls.Config), version uint16) {
 		c, server, _ := pair(t, listen, version)
 		_, err := io.WriteString(server, "421 bye")
@@ -149,7 +149,7 @@ func TestDataThatNobodyAskedForMakesAConnectionInvalid(t *testing.T) {
 	})
 }
 
-func TestALookLeavesNoDeadline(t *testing.T) {
+func TestACheckLeavesNoDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, server, _ := pair(t, listeners["memory"], stdtls.VersionTLS13)
 		require.NoError(t, c.ResetSession(t.Context()))
@@ -160,7 +160,7 @@ func TestALookLeavesNoDeadline(t *testing.T) {
 	})
 }
 
-// sniffed keeps what is read.
+// sniffed records the bytes read.
 type sniffed struct {
 	net.Conn
 	mu   sync.Mutex
@@ -175,8 +175,8 @@ func (s *sniffed) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// crypto/tls takes a bare FIN for a goodbye as well, so the test looks at the
-// records. Those of TLS 1.2 tell their type.
+// crypto/tls also accepts a bare FIN as a goodbye, so the test checks the records.
+// In TLS 1.2 their type is visible.
 func TestCloseSaysGoodbye(t *testing.T) {
 	const alertRecord = 21
 	ca := testcert.NewCA()
@@ -190,7 +190,7 @@ func TestCloseSaysGoodbye(t *testing.T) {
 		sealed := 5 + 8 + 2 + 16 // header, nonce, alert, tag
 		last <- socket.read[len(socket.read)-sealed]
 	})
-	config.TLS = &stdtls.Config{RootCAs: ca.Pool(), CipherSuites: []uint16{stdtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}}
+	config.TLS.Base = &stdtls.Config{RootCAs: ca.Pool(), CipherSuites: []uint16{stdtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}}
 	c, err := connect(t, config)
 	require.NoError(t, err)
 	wantEcho(t, c)
@@ -199,7 +199,7 @@ func TestCloseSaysGoodbye(t *testing.T) {
 	require.NoError(t, c.Close(), "a second one does nothing")
 }
 
-func TestCloseOfAStuckPeerTakesASecondAtMost(t *testing.T) {
+func TestCloseOfAStuckPeerTakesAtMostASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, server, _ := pair(t, listeners["memory"], stdtls.VersionTLS13)
 		server.NetConn().(*memnet.Conn).Silence(true)
@@ -211,7 +211,7 @@ func TestCloseOfAStuckPeerTakesASecondAtMost(t *testing.T) {
 		server.NetConn().(*memnet.Conn).Silence(true)
 		socket := c.NetConn().(*stdtls.Conn).NetConn()
 		require.NoError(t, socket.SetWriteDeadline(time.Now().Add(time.Second)))
-		_, _ = socket.Write(make([]byte, 1<<20)) // until there is no room
+		_, _ = socket.Write(make([]byte, 1<<20)) // until there is no more room
 		require.NoError(t, socket.SetWriteDeadline(time.Time{}))
 		start = time.Now()
 		c.Close()

@@ -11,20 +11,23 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/drivers/internal/doubt"
 	"github.com/hotline-go/hotline/drivers/tcp"
 	"github.com/hotline-go/hotline/drivers/tls"
 	"github.com/hotline-go/hotline/internal/memnet"
 	"github.com/hotline-go/hotline/internal/testcert"
 )
 
-// systemCA is what the system trusts, as far as this process knows, where
-// crypto/x509 reads SSL_CERT_FILE.
+// systemCA is the system's authority as seen by this process, if crypto/x509 reads
+// SSL_CERT_FILE.
 var systemCA = testcert.NewCA()
 
 func TestMain(m *testing.M) {
@@ -81,21 +84,21 @@ func listenTCP(t testing.TB) net.Listener {
 	return l
 }
 
-// raw serves handle on a network in memory, and returns how to get there.
+// raw serves handle on a network in memory, and returns a Config for it.
 func raw(t testing.TB, handle func(net.Conn)) (*memnet.Network, tls.Config) {
 	t.Helper()
 	nw := new(memnet.Network)
 	l, err := nw.Listen("localhost:1")
 	require.NoError(t, err)
 	serve(t, l, handle)
-	return nw, tls.Config{Config: tcp.Config{Address: "localhost:1", Dial: nw.DialContext}}
+	return nw, tls.Config{TCP: tcp.Config{Address: "localhost:1", Dial: nw.DialContext}}
 }
 
 // secure serves handle over TLS, for a client that trusts ca.
 func secure(t testing.TB, ca *testcert.CA, server *stdtls.Config, handle func(*stdtls.Conn)) (*memnet.Network, tls.Config) {
 	t.Helper()
 	nw, config := raw(t, overTLS(server, handle))
-	config.TLS = &stdtls.Config{RootCAs: ca.Pool()}
+	config.TLS.Base = &stdtls.Config{RootCAs: ca.Pool()}
 	return nw, config
 }
 
@@ -111,7 +114,7 @@ func overTLS(server *stdtls.Config, handle func(*stdtls.Conn)) func(net.Conn) {
 
 func echo(c *stdtls.Conn) { _, _ = io.Copy(c, c) }
 
-// connect opens a connection as config says and closes it at the end.
+// connect opens a connection with config and closes it at the end of the test.
 func connect(t testing.TB, config tls.Config) (*tls.Conn, error) {
 	t.Helper()
 	connector, err := tls.NewConnector(config)
@@ -148,6 +151,20 @@ func wantRead(t testing.TB, c net.Conn, want string) {
 	require.Equal(t, want, string(b))
 }
 
+// wantDoubted checks that err is permanent only if it lasts: a server in the middle
+// of a restart may send anything.
+func wantDoubted(t *testing.T, err error) {
+	t.Helper()
+	require.Error(t, err)
+	assert.False(t, driver.IsPermanent(err), "at once: %v", err)
+	synctest.Test(t, func(t *testing.T) {
+		var d doubt.Doubt
+		_ = d.Classify(err)
+		<-time.After(doubt.Patience)
+		assert.True(t, driver.IsPermanent(d.Classify(err)), "if it lasts: %v", err)
+	})
+}
+
 // write makes a file and returns its name.
 func write(t testing.TB, name string, content []byte) string {
 	t.Helper()
@@ -170,7 +187,7 @@ func mutual(server *stdtls.Config, ca *testcert.CA) *stdtls.Config {
 	return server
 }
 
-// versions are those that differ in what happens after the handshake.
+// versions differ in what happens after the handshake.
 var versions = map[string]uint16{"1.2": stdtls.VersionTLS12, "1.3": stdtls.VersionTLS13}
 
 func parse(der []byte) *x509.Certificate {

@@ -19,7 +19,7 @@ import (
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
-// nginx takes TLS off before a PING server.
+// nginx terminates TLS in front of a PING server.
 func nginx(t *testing.T, ca *testcert.CA, settings string) (*process, tls.Config) {
 	t.Helper()
 	path := find(t, "nginx")
@@ -36,7 +36,7 @@ func nginx(t *testing.T, ca *testcert.CA, settings string) (*process, tls.Config
 	require.NoError(t, err)
 	t.Cleanup(ping.Close)
 	caFile, cert, key := serverFiles(t, ca)
-	for range 5 { // as the port may be taken before nginx has it
+	for range 5 { // because another process may take the port first
 		address := freeAddress(t)
 		config := write(t, "nginx.conf", fmt.Appendf(nil, `
 load_module %s;
@@ -57,9 +57,9 @@ stream {
 }`, module, address, ping.Addr(), cert, key, caFile, settings))
 		p, line, ok := start(t, "event method", path, "-p", filepath.Dir(config), "-c", config)
 		if ok {
-			return p, tls.Config{Config: tcp.Config{Address: address}, CA: caFile}
+			return p, tls.Config{TCP: tcp.Config{Address: address}, TLS: tls.ClientConfig{CA: caFile}}
 		}
-		require.Contains(t, line, "bind()", "all that may go wrong")
+		require.Contains(t, line, "bind()", "the only fault expected")
 	}
 	require.Fail(t, "no free port")
 	return nil, tls.Config{}
@@ -80,8 +80,8 @@ func TestNginx(t *testing.T) {
 			t.Run("TLS "+version+" with ssl_verify_client "+verify, func(t *testing.T) {
 				ca := testcert.NewCA()
 				server, config := nginx(t, ca, "ssl_protocols TLSv"+version+"; ssl_verify_client "+verify+";")
-				config.Cert, config.Key = writeClient(t, ca, "ada")
-				config.PingBytes, config.PongBytes = "PING\n", "PONG\n"
+				config.TLS.Cert, config.TLS.Key = writeClient(t, ca, "ada")
+				config.TCP.PingBytes, config.TCP.PongBytes = "PING\n", "PONG\n"
 				connector := mustConnector(t, config)
 				var open []*tls.Conn
 				for i := range 3 {
@@ -105,16 +105,16 @@ func TestNginx(t *testing.T) {
 	}
 }
 
-// nginx' stream module takes any certificate in the handshake, and closes the
-// connection of one that it does not like, without a reason.
+// The stream module of nginx accepts any certificate in the handshake. If it rejects
+// the certificate, it closes the connection later without a reason.
 func TestNginxDropsAClientWithAWrongCertificate(t *testing.T) {
 	for version := range versions {
 		t.Run("TLS "+version, func(t *testing.T) {
 			_, config := nginx(t, testcert.NewCA(), "ssl_protocols TLSv"+version+"; ssl_verify_client on;")
-			config.Cert, config.Key = writeClient(t, testcert.NewCA(), "eve")
+			config.TLS.Cert, config.TLS.Key = writeClient(t, testcert.NewCA(), "eve")
 			c, err := connect(t, config)
 			if err != nil {
-				assert.False(t, driver.IsPermanent(err), "nobody can tell why it was closed")
+				assert.False(t, driver.IsPermanent(err), "the reason is unknown")
 				return
 			}
 			dies(t, c)

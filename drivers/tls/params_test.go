@@ -1,6 +1,7 @@
 package tls_test
 
 import (
+	"context"
 	"crypto/sha256"
 	stdtls "crypto/tls"
 	"encoding/base64"
@@ -16,16 +17,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/dsn"
 	"github.com/hotline-go/hotline/drivers/tcp"
 	"github.com/hotline-go/hotline/drivers/tls"
-	"github.com/hotline-go/hotline/internal/dsn"
 	"github.com/hotline-go/hotline/internal/testcert"
 )
 
-// seen is what the server knows of a client.
+// seen is what the server sees of a client.
 type seen struct {
-	name     string // of the server, as the client wants it
-	client   string // common name of its certificate
+	name     string // server name that the client sent
+	client   string // common name of the client's certificate
 	version  uint16
 	protocol string
 }
@@ -82,7 +83,7 @@ func TestEachParameterHasAnEffect(t *testing.T) {
 			c, err := connectTo(t, connector)
 			if tc.fault != "" {
 				require.ErrorContains(t, err, tc.fault)
-				assert.True(t, driver.IsPermanent(err), err)
+				wantDoubted(t, err)
 				return
 			}
 			require.NoError(t, err)
@@ -92,31 +93,49 @@ func TestEachParameterHasAnEffect(t *testing.T) {
 	}
 }
 
+// A zone is local to this machine, so no certificate contains it.
+func TestTheZoneOfAnAddressIsNotPartOfTheServerName(t *testing.T) {
+	ca := testcert.NewCA()
+	_, config := secure(t, ca, ca.ServerConfig("::1"), echo)
+	dial := config.TCP.Dial
+	config.TCP.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		assert.Equal(t, "[::1%lo]:1", address)
+		return dial(ctx, network, "localhost:1")
+	}
+	for _, name := range []string{"", "::1%lo"} {
+		parsed, err := tls.ParseDSN("tls://[::1%25lo]:1")
+		require.NoError(t, err)
+		config.TCP.Address, config.TLS.ServerName = parsed.TCP.Address, name
+		_, err = connect(t, config)
+		require.NoError(t, err, "the certificate is for ::1")
+	}
+}
+
 func TestTheSystemsAuthoritiesAreTrustedUnlessThereIsACA(t *testing.T) {
 	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
 		t.Skip("crypto/x509 does not read SSL_CERT_FILE on this system")
 	}
 	_, config := secure(t, testcert.NewCA(), systemCA.ServerConfig(), echo)
-	config.TLS = nil
+	config.TLS.Base = nil
 	c, err := connect(t, config)
 	require.NoError(t, err)
 	wantEcho(t, c)
 
-	config.CA = write(t, "ca.pem", testcert.NewCA().PEM())
+	config.TLS.CA = write(t, "ca.pem", testcert.NewCA().PEM())
 	_, err = connect(t, config)
 	require.ErrorContains(t, err, "unknown authority")
 
-	config.CASystem = true
+	config.TLS.CASystem = true
 	c, err = connect(t, config)
 	require.NoError(t, err)
 	wantEcho(t, c)
 
 	other := testcert.NewCA()
 	_, config = secure(t, other, other.ServerConfig(), echo)
-	config.TLS, config.CASystem = nil, true
-	config.CA = write(t, "ca.pem", other.PEM())
+	config.TLS.Base, config.TLS.CASystem = nil, true
+	config.TLS.CA = write(t, "ca.pem", other.PEM())
 	c, err = connect(t, config)
-	require.NoError(t, err, "what is in the file counts beside the system's")
+	require.NoError(t, err, "the file counts in addition to the system's")
 	wantEcho(t, c)
 }
 
@@ -124,35 +143,35 @@ func TestAConfigIsAppliedToItsTLS(t *testing.T) {
 	ca := testcert.NewCA()
 	var states []stdtls.ConnectionState
 	_, config := secure(t, ca, ca.ServerConfig("other.test"), echo)
-	config.TLS = &stdtls.Config{
+	config.TLS.Base = &stdtls.Config{
 		RootCAs: ca.Pool(), ServerName: "other.test", MaxVersion: stdtls.VersionTLS12,
 		VerifyConnection: func(s stdtls.ConnectionState) error { states = append(states, s); return nil },
 	}
-	before := config.TLS.Clone()
+	before := config.TLS.Base.Clone()
 	c, err := connect(t, config)
 	require.NoError(t, err)
 	assert.EqualValues(t, stdtls.VersionTLS12, c.ConnectionState().Version)
 	assert.Len(t, states, 1)
-	assert.Equal(t, before.ServerName, config.TLS.ServerName)
-	assert.Nil(t, config.TLS.ClientSessionCache, "the user's is copied")
+	assert.Equal(t, before.ServerName, config.TLS.Base.ServerName)
+	assert.Nil(t, config.TLS.Base.ClientSessionCache, "the user's is copied")
 
-	config.Pins = []string{unescaped(pinOf(states[0].PeerCertificates[0].Raw))}
+	config.TLS.Pins = []string{unescaped(pinOf(states[0].PeerCertificates[0].Raw))}
 	_, err = connect(t, config)
 	require.NoError(t, err)
-	assert.Len(t, states, 2, "a pin comes on top of the user's own")
+	assert.Len(t, states, 2, "a pin is checked in addition to the user's own check")
 
-	config.ServerName = "wrong.test"
+	config.TLS.ServerName = "wrong.test"
 	_, err = connect(t, config)
 	require.ErrorContains(t, err, "not wrong.test")
 }
 
-// crypto/tls lends its own slices.
+// crypto/tls passes its own slices, which must not change.
 func TestPinsLeaveTheChainAlone(t *testing.T) {
 	ca := testcert.NewCA()
 	server := ca.ServerConfig()
 	server.Certificates[0].Certificate = append(server.Certificates[0].Certificate, derOf(testcert.NewCA()), derOf(ca))
 	_, config := secure(t, ca, server, echo)
-	config.Pins = []string{unescaped(pinOf(derOf(ca)))}
+	config.TLS.Pins = []string{unescaped(pinOf(derOf(ca)))}
 	c, err := connect(t, config)
 	require.NoError(t, err)
 	for i, der := range server.Certificates[0].Certificate {
@@ -163,8 +182,8 @@ func TestPinsLeaveTheChainAlone(t *testing.T) {
 // derOf returns the certificate of ca itself.
 func derOf(ca *testcert.CA) []byte { return derOfPEM(ca.PEM()) }
 
-// pinOf returns the pin of a certificate as a DSN has it; of nil, one that fits
-// nothing.
+// pinOf returns the pin of a certificate, escaped for a DSN. For nil it returns
+// a pin that matches nothing.
 func pinOf(der []byte) string {
 	sum := sha256.Sum256(nil)
 	if der != nil {
@@ -181,16 +200,16 @@ func unescaped(pin string) string {
 	return s
 }
 
-// The parameters of drivers/tcp mean here what they mean there.
+// The parameters of drivers/tcp have the same meaning here.
 func TestParametersOfTCPReachItsConfig(t *testing.T) {
 	const query = "?proxy=socks5://u:p%2540@p:1080&local_addr=127.0.0.1&fallback_delay=-1s&nodelay=false&keepalive_idle=20s" +
-		"&keepalive_interval=5s&keepalive_count=3&ping=PING%0A%00&pong=PONG%ff"
+		"&keepalive_interval=5s&keepalive_count=3&ping=PING%0A%00&pong=PONG%ff&connect_ping=false"
 	want, err := tcp.ParseDSN("tcp://[::1]:80" + query)
 	require.NoError(t, err)
 	want.Network = ""
 	got, err := tls.ParseDSN("tls://[::1]:80" + query)
 	require.NoError(t, err)
-	assert.Equal(t, want, got.Config)
+	assert.Equal(t, want, got.TCP)
 }
 
 func TestParseDSN(t *testing.T) {
@@ -198,13 +217,13 @@ func TestParseDSN(t *testing.T) {
 	got, err := tls.ParseDSN("tls://h:1/?ca=/a%20b&ca_system=true&cert=c&key=k&server_name=n&min_version=1.1&max_version=1.2" +
 		"&alpn=a,b&pin=" + pinOf(nil) + "," + pinOf(derOf(systemCA)) + "&session_cache=7&insecure_skip_verify=true")
 	require.NoError(t, err)
-	assert.Equal(t, tls.Config{
-		Config: tcp.Config{Address: "h:1"}, CA: "/a b", CASystem: true, Cert: "c", Key: "k", ServerName: "n", MinVersion: "1.1", MaxVersion: "1.2",
+	assert.Equal(t, tls.Config{TCP: tcp.Config{Address: "h:1"}, TLS: tls.ClientConfig{
+		CA: "/a b", CASystem: true, Cert: "c", Key: "k", ServerName: "n", MinVersion: "1.1", MaxVersion: "1.2",
 		ALPN: []string{"a", "b"}, Pins: pins, SessionCache: 7, InsecureSkipVerify: true,
-	}, got)
+	}}, got)
 }
 
-// The table in the package documentation is what users go by.
+// Users rely on the table in the package documentation.
 func TestThePackageDocumentsEachParameter(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "doc.go", nil, parser.ParseComments)
 	require.NoError(t, err)
@@ -217,8 +236,7 @@ func TestThePackageDocumentsEachParameter(t *testing.T) {
 		require.Greater(t, len(columns), 3, line)
 		documented = append(documented, columns[0])
 	}
-	var config tls.Config
 	var params dsn.Params
-	config.AddParams(&params)
+	params.Struct(new(tls.ClientConfig))
 	assert.Equal(t, params.Names(), documented)
 }

@@ -17,15 +17,14 @@ import (
 	"github.com/hotline-go/hotline/internal/testcert"
 )
 
-// process is a server in a process of its own. Its end comes with the test, or
-// by kill.
+// process is a server in its own process. It ends with the test, or by kill.
 type process struct {
 	cmd   *exec.Cmd
 	ended sync.WaitGroup
 }
 
-// start runs a command, and returns the first line of its output that has
-// ready in it, or all of the output if the process ends without one.
+// start runs a command. It returns the first line of output that contains ready, or
+// the whole output if the process ends without one.
 func start(t *testing.T, ready, command string, args ...string) (p *process, line string, ok bool) {
 	t.Helper()
 	p = &process{cmd: exec.Command(command, args...)}
@@ -70,19 +69,19 @@ func find(t *testing.T, command string) string {
 	t.Helper()
 	path, err := exec.LookPath(command)
 	if err != nil {
-		t.Skipf("no %s in PATH, and so none to test against", command)
+		t.Skipf("no %s in PATH to test against", command)
 	}
 	return path
 }
 
-// serverFiles writes the certificate of a server, and its authority's.
+// serverFiles writes the certificate of a server and that of its authority.
 func serverFiles(t *testing.T, ca *testcert.CA) (caFile, cert, key string) {
 	t.Helper()
 	certPEM, keyPEM := testcert.PEM(ca.Server())
 	return write(t, "ca.pem", ca.PEM()), write(t, "cert.pem", certPEM), write(t, "key.pem", keyPEM)
 }
 
-// dies waits until the connection is found dead without being used.
+// dies waits until a check finds the connection dead.
 func dies(t *testing.T, c *tls.Conn) {
 	t.Helper()
 	require.Eventually(t, func() bool { return c.ResetSession(t.Context()) != nil }, 10*time.Second, time.Millisecond)

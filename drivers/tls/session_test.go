@@ -35,7 +35,7 @@ func TestWhatAHandshakeReadsIsNotReceived(t *testing.T) {
 			server := ca.ServerConfig()
 			server.MaxVersion = number
 			_, config := secure(t, ca, server, echo)
-			config.Handshake = func(_ context.Context, c net.Conn) (net.Conn, error) {
+			config.TCP.Handshake = func(_ context.Context, c net.Conn) (net.Conn, error) {
 				wantEcho(t, c)
 				return c, nil
 			}
@@ -44,7 +44,7 @@ func TestWhatAHandshakeReadsIsNotReceived(t *testing.T) {
 			var received driver.Receiver = c
 			assert.Zero(t, received.Received())
 			wantEcho(t, c)
-			assert.EqualValues(t, 5, received.Received(), "without what is TLS")
+			assert.EqualValues(t, 5, received.Received(), "without the bytes of TLS")
 			require.NoError(t, c.ResetSession(t.Context()))
 			assert.Zero(t, received.Received())
 		})
@@ -66,15 +66,15 @@ func TestTheSecondConnectResumesTheSession(t *testing.T) {
 						mutual(server, ca)
 					}
 					_, config := secure(t, ca, server, echo)
-					config.TLS.Certificates = []stdtls.Certificate{ca.Client("ada")}
-					config.Pins = []string{unescaped(pinOf(derOf(ca)))} // hold for resumed sessions too
-					config.SessionCache = tc.size
+					config.TLS.Base.Certificates = []stdtls.Certificate{ca.Client("ada")}
+					config.TLS.Pins = []string{unescaped(pinOf(derOf(ca)))} // checked for resumed sessions too
+					config.TLS.SessionCache = tc.size
 					connector, err := tls.NewConnector(config)
 					require.NoError(t, err)
 					assert.False(t, resumes(t, connector))
 					assert.Equal(t, tc.want, resumes(t, connector))
 					assert.Equal(t, tc.want, resumes(t, connector))
-					assert.False(t, resumes(t, mustConnector(t, config)), "each connector has sessions of its own")
+					assert.False(t, resumes(t, mustConnector(t, config)), "each connector has its own sessions")
 				})
 			}
 		}
@@ -91,7 +91,7 @@ func mustConnector(t *testing.T, config tls.Config) driver.Connector {
 func TestSessionsAreKeptInTheUsersOwnCache(t *testing.T) {
 	ca := testcert.NewCA()
 	_, config := secure(t, ca, ca.ServerConfig(), echo)
-	config.TLS.ClientSessionCache = stdtls.NewLRUClientSessionCache(1)
+	config.TLS.Base.ClientSessionCache = stdtls.NewLRUClientSessionCache(1)
 	assert.False(t, resumes(t, mustConnector(t, config)))
 	assert.True(t, resumes(t, mustConnector(t, config)))
 }
@@ -108,7 +108,8 @@ func TestAServerThatHasForgottenTheSessionGetsAFullHandshake(t *testing.T) {
 	assert.True(t, resumes(t, connector))
 }
 
-// replace changes a file, and its time too, as a clock might stand still.
+// replace changes a file, and also its time, because a coarse clock may not have
+// advanced.
 func replace(t *testing.T, name string, content []byte) {
 	t.Helper()
 	before, err := os.Stat(name)
@@ -118,8 +119,8 @@ func replace(t *testing.T, name string, content []byte) {
 	require.NoError(t, os.Chtimes(name, later, later))
 }
 
-// onFiles serves whoever has a certificate of ca, and returns a Config with
-// files, and what it logs.
+// onFiles serves clients with a certificate of ca. It returns a Config with files
+// and the lines that it logs.
 func onFiles(t *testing.T, ca *testcert.CA) (server *stdtls.Config, config tls.Config, client func() string, logged *[]string) {
 	server = mutual(ca.ServerConfig(), ca)
 	clients := make(chan string, 1)
@@ -127,11 +128,11 @@ func onFiles(t *testing.T, ca *testcert.CA) (server *stdtls.Config, config tls.C
 		clients <- c.ConnectionState().PeerCertificates[0].Subject.CommonName
 		echo(c)
 	})
-	config.TLS = nil
-	config.CA = write(t, "ca.pem", ca.PEM())
-	config.Cert, config.Key = writeClient(t, ca, "ada")
+	config.TLS.Base = nil
+	config.TLS.CA = write(t, "ca.pem", ca.PEM())
+	config.TLS.Cert, config.TLS.Key = writeClient(t, ca, "ada")
 	logged = new([]string)
-	config.Logger = logr.New(funcr.New(func(_, args string) { *logged = append(*logged, args) }, funcr.Options{}).GetSink())
+	config.TLS.Logger = logr.New(funcr.New(func(_, args string) { *logged = append(*logged, args) }, funcr.Options{}).GetSink())
 	return server, config, func() string { return <-clients }, logged
 }
 
@@ -145,28 +146,51 @@ func TestChangedFilesCountForTheNextConnect(t *testing.T) {
 	assert.Equal(t, "ada", client())
 
 	cert, key := testcert.PEM(ca.Client("bob"))
-	replace(t, config.Cert, cert)
-	replace(t, config.Key, key)
-	assert.False(t, resumes(t, connector), "sessions of the old certificate are forgotten")
+	replace(t, config.TLS.Cert, cert)
+	replace(t, config.TLS.Key, key)
+	assert.False(t, resumes(t, connector), "sessions made with the old certificate are forgotten")
 	assert.Equal(t, "bob", client())
 	assert.True(t, resumes(t, connector))
 	assert.Equal(t, "bob", client())
 
 	next := testcert.NewCA()
-	replace(t, config.CA, next.PEM())
+	replace(t, config.TLS.CA, next.PEM())
 	_, err := connectTo(t, connector)
-	require.ErrorContains(t, err, "unknown authority", "nor does an old session help")
+	require.ErrorContains(t, err, "unknown authority", "an old session does not help")
 	server.Certificates = next.ServerConfig().Certificates
 	assert.False(t, resumes(t, connector))
 	assert.Equal(t, "bob", client())
 	assert.Empty(t, *logged)
 }
 
+// A file may be unpacked, or copied with its times, and then renamed.
+func TestAFileThatReplacesOneOfTheSameSizeAndTimeIsNoticed(t *testing.T) {
+	ca := testcert.NewCA()
+	_, config, client, _ := onFiles(t, ca)
+	old, next := append(ca.PEM(), "\n\n\n\n"...), testcert.NewCA().PEM()
+	for len(next) < len(old) {
+		next = append(next, '\n')
+	}
+	require.Len(t, next, len(old))
+	require.NoError(t, os.WriteFile(config.TLS.CA, old, 0o600))
+	connector := mustConnector(t, config)
+	assert.False(t, resumes(t, connector))
+	assert.Equal(t, "ada", client())
+
+	before, err := os.Stat(config.TLS.CA)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(config.TLS.CA+".new", next, 0o600))
+	require.NoError(t, os.Chtimes(config.TLS.CA+".new", before.ModTime(), before.ModTime()))
+	require.NoError(t, os.Rename(config.TLS.CA+".new", config.TLS.CA))
+	_, err = connectTo(t, connector)
+	require.ErrorContains(t, err, "unknown authority")
+}
+
 func TestTheFilesCountMoreThanTheUsersTLS(t *testing.T) {
 	ca := testcert.NewCA()
 	_, config, client, _ := onFiles(t, ca)
 	other := ca.Client("eve")
-	config.TLS = &stdtls.Config{
+	config.TLS.Base = &stdtls.Config{
 		RootCAs:              testcert.NewCA().Pool(),
 		Certificates:         []stdtls.Certificate{other},
 		GetClientCertificate: func(*stdtls.CertificateRequestInfo) (*stdtls.Certificate, error) { return &other, nil },
@@ -183,24 +207,24 @@ func TestChangedFilesThatCantBeUsedAreLoggedOnceAndTheOldStay(t *testing.T) {
 	assert.Equal(t, "ada", client())
 
 	cert, key := testcert.PEM(ca.Client("bob"))
-	replace(t, config.Cert, cert)
+	replace(t, config.TLS.Cert, cert)
 	for range 2 {
 		assert.True(t, resumes(t, connector), "the sessions stay too")
 		assert.Equal(t, "ada", client())
 	}
 	require.Len(t, *logged, 1)
-	assert.Contains(t, (*logged)[0], "changed files can't be used, the old ones stay in force")
-	assert.Contains(t, (*logged)[0], config.Cert)
+	assert.Contains(t, (*logged)[0], "changed files can't be used, so the old ones stay in force")
+	assert.Contains(t, (*logged)[0], config.TLS.Cert)
 	assert.Contains(t, (*logged)[0], "private key does not match public key")
 
-	replace(t, config.Key, key) // the other half of the change
+	replace(t, config.TLS.Key, key) // the other half of the change
 	assert.False(t, resumes(t, connector))
 	assert.Equal(t, "bob", client())
 
-	replace(t, config.CA, []byte("junk"))
+	replace(t, config.TLS.CA, []byte("junk"))
 	assert.True(t, resumes(t, connector))
 	assert.Equal(t, "bob", client())
-	require.NoError(t, os.Remove(config.CA))
+	require.NoError(t, os.Remove(config.TLS.CA))
 	assert.True(t, resumes(t, connector))
 	assert.Equal(t, "bob", client())
 	require.Len(t, *logged, 3)

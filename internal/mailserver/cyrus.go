@@ -15,12 +15,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Cyrus is Cyrus IMAP 3, of Debian's cyrus-imapd. It logs in by PLAIN, LOGIN
-// and SCRAM-SHA-256, without the pause in which it answers wrong passwords.
+// Cyrus is Cyrus IMAP 3, from Debian's cyrus-imapd. It supports PLAIN, LOGIN and
+// SCRAM-SHA-256, and does not pause after wrong passwords.
 //
-// It has no command to kick somebody: Kick ends the processes of the sessions
-// in the ordinary way, of which the client sees the end of the connection and
-// nothing else. A session that was killed counts against MaxLogins for good.
+// It has no kick command, so Kick sends SIGTERM to the processes of the sessions; the
+// client only sees the end of the connection. A killed session counts against MaxLogins
+// forever.
 var Cyrus Kind = cyrus{}
 
 type cyrus struct{}
@@ -67,11 +67,11 @@ func (cyrus) name() string { return "cyrus" }
 func (cyrus) obstacle() string {
 	for _, program := range []string{"master", "imapd", "idled", "ctl_cyrusdb"} {
 		if _, err := os.Stat(cyrusPrograms + program); err != nil {
-			return "no Cyrus IMAP can be run (" + err.Error() + "); install cyrus-imapd, or its files if there is another server"
+			return "can't run Cyrus IMAP (" + err.Error() + "); install cyrus-imapd, or only its files if there is another server"
 		}
 	}
 	if _, err := exec.LookPath("db_load"); err != nil {
-		return "no account of Cyrus IMAP can be made (" + err.Error() + "); install db-util"
+		return "can't create an account of Cyrus IMAP (" + err.Error() + "); install db-util"
 	}
 	return ""
 }
@@ -95,7 +95,7 @@ func (cyrus) configure(s *Server) []string {
 	return []string{cyrusPrograms + "master", "-D", "-C", s.dir + "/imapd.conf", "-M", s.dir + "/cyrus.conf", "-p", s.dir + "/pid"}
 }
 
-// sessions looks into the files, one of each process, that cyr_info reads.
+// sessions reads the files, one per process, that cyr_info reads.
 func (cyrus) sessions(s *Server) (pids []int) {
 	alive := s.processes("imapd")
 	files, _ := filepath.Glob(s.dir + "/conf/proc/[0-9]*")

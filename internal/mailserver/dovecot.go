@@ -3,6 +3,7 @@
 package mailserver
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,9 +14,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Dovecot is Dovecot 2.3, of Debian's dovecot-imapd. It logs in by PLAIN, LOGIN
-// and SCRAM-SHA-256, without the pauses in which it answers wrong passwords.
-// Its mail is in sdbox: in a Maildir, whoever is killed may leave a lock for
+// Dovecot is Dovecot 2.3, from Debian's dovecot-imapd. It supports PLAIN, LOGIN and
+// SCRAM-SHA-256, and does not pause after wrong passwords. A session whose client has
+// gone may wait for minutes for the lock of another session that repairs the mailbox
+// after a kill; mail_max_lock_timeout bounds that.
+//
+// Mail is stored as sdbox, because in a Maildir a killed session may leave a lock for
 // two minutes.
 var Dovecot Kind = dovecot{}
 
@@ -36,6 +40,7 @@ disable_plaintext_auth = no
 auth_mechanisms = plain login scram-sha-256
 auth_failure_delay = 0
 mail_location = sdbox:~/mail
+mail_max_lock_timeout = 2s
 namespace inbox {
   inbox = yes
   separator = /
@@ -92,7 +97,7 @@ func (dovecot) name() string { return "dovecot" }
 func (dovecot) obstacle() string {
 	version, err := exec.Command("dovecot", "--version").Output()
 	if err != nil {
-		return fmt.Sprintf("no dovecot can be run (%v); install dovecot-imapd", err)
+		return fmt.Sprintf("can't run dovecot (%v); install dovecot-imapd", err)
 	}
 	if !strings.HasPrefix(string(version), "2.3.") {
 		return fmt.Sprintf("the configuration is for Dovecot 2.3, not %s", version)
@@ -107,20 +112,24 @@ func (dovecot) configure(s *Server) []string {
 		s.write("tokens", s.fill(dovecotTokenInfo))
 	}
 	s.write("conf", s.fill(config))
-	s.write("passwd", User+":{PLAIN}"+Password+"::::::\n")
+	var accounts strings.Builder
+	for _, user := range append([]string{User}, s.options.Users...) {
+		fmt.Fprintf(&accounts, "%s:{PLAIN}%s::::::\n", user, cmp.Or(s.options.Password, Password))
+	}
+	s.write("passwd", accounts.String())
 	nobody, err := user.Lookup("nobody")
 	require.NoError(s.t, err)
 	uid, _ := strconv.Atoi(nobody.Uid)
 	require.NoError(s.t, os.Mkdir(s.dir+"/mail", 0o755))
 	require.NoError(s.t, os.Chown(s.dir+"/mail", uid, -1))
-	// A server that was killed may have left the lock of run/instances, for
-	// which the next one waits. After a boot there is nothing in /run either.
+	// A killed server may have left the lock of run/instances, for which the next one
+	// would wait. After a boot, /run is empty too.
 	return []string{"sh", "-c", s.fill("rm -rf @DIR/run && mkdir @DIR/run && exec dovecot -F -c @DIR/conf")}
 }
 
-// sessions returns the imap processes, of which each serves one client.
+// sessions returns the imap processes. Each serves one client.
 func (dovecot) sessions(s *Server) []int { return s.processes("imap") }
 
 func (dovecot) kick(s *Server) {
-	_ = exec.Command("doveadm", "-c", s.dir+"/conf", "kick", User).Run() // it fails if nobody is there
+	_ = exec.Command("doveadm", "-c", s.dir+"/conf", "kick", User).Run() // it fails if there is no session
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// cat runs a process group that ends well when its input does.
+// cat runs a process group that exits with success when its input ends.
 func cat(t *testing.T) (command *exec.Cmd, end func() error) {
 	command = exec.Command("cat")
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -25,8 +25,8 @@ func TestAServerThatHasEndedIsNotEndedAgain(t *testing.T) {
 	ended, end := cat(t)
 	require.NoError(t, end())
 	other, end := cat(t)
-	ended.Process.Pid = other.Process.Pid // as when the system uses an id again
+	ended.Process.Pid = other.Process.Pid // as if the system had reused the id
 	s := &Server{t: t, command: ended}
 	s.end(0)
-	assert.NoError(t, end(), "somebody else's process")
+	assert.NoError(t, end(), "the other process is still running")
 }

@@ -21,32 +21,39 @@ import (
 	"github.com/hotline-go/hotline/internal/testcert"
 )
 
-// The account that every server has. Its INBOX is empty.
+// The account of every server. Its INBOX is empty at first.
 const (
 	User     = "ada@example.org"
 	Password = "p4ss,w/rd@"
 )
 
-// Options are what tests want to be different.
+// Options change the configuration of a server.
 type Options struct {
 	// MaxLogins is how many sessions the account may have at a time. Zero
 	// means 100.
 	MaxLogins int
 
-	// TokenInfo has Dovecot take OAuth tokens. It appends a token to this URL,
-	// and more parameters, and GETs whether it is active, and whose it is, as in
-	// {"active": true, "user": "ada@example.org"}. Empty means passwords only.
+	// Users are more accounts, with the same password. Only Dovecot has them.
+	Users []string
+
+	// Password is that of all accounts on a Dovecot. Empty means the constant Password.
+	Password string
+
+	// TokenInfo makes Dovecot accept OAuth tokens. To check one, it appends the token
+	// and more parameters to this URL and GETs it. The answer says whether the token
+	// is active, and for which user: {"active": true, "user": "ada@example.org"}.
+	// Empty means passwords only.
 	TokenInfo string
 }
 
-// Server is a running mail server. Its methods fail the test where they can't
-// do what they should. They are for one goroutine at a time, except Kick, Kill
-// and Sessions, which any may call while the server runs.
+// Server is a running mail server. If a method fails, it fails the test. The methods
+// are for one goroutine at a time, except Kick, Kill and Sessions, which any goroutine
+// may call while the server runs.
 type Server struct {
-	Name  string       // as in "dovecot"
+	Name  string       // such as "dovecot"
 	Plain string       // address for plain text and STARTTLS
 	TLS   string       // address for TLS from the first byte
-	CA    *testcert.CA // which has signed its certificate
+	CA    *testcert.CA // signed its certificate
 
 	t       testing.TB
 	dir     string
@@ -57,24 +64,25 @@ type Server struct {
 
 // Kind is a product.
 type Kind interface {
-	// obstacle returns why it can't run here, or "".
+	// obstacle returns the reason why it can't run here, or "".
 	obstacle() string
 
-	// configure writes its files, and returns how to run it in the foreground.
+	// configure writes its files, and returns the command that runs it in the
+	// foreground.
 	configure(s *Server) (command []string)
 
-	// sessions returns the processes of those who are logged in.
+	// sessions returns the processes of logged-in sessions.
 	sessions(s *Server) (pids []int)
 
-	// kick hangs up on them.
+	// kick hangs up on all sessions.
 	kick(s *Server)
 
 	name() string
 }
 
-// Start starts a server of that kind, until the test ends, or skips the test.
-// Where the environment variable HOTLINE_MAILSERVERS is "required", it fails the
-// test instead.
+// Start starts a server of that kind, which runs until the test ends. If it can't, it
+// skips the test; if the environment variable HOTLINE_MAILSERVERS is "required", it
+// fails the test instead.
 func Start(t testing.TB, kind Kind, options Options) *Server {
 	t.Helper()
 	if why := obstacle(kind); why != "" {
@@ -86,7 +94,7 @@ func Start(t testing.TB, kind Kind, options Options) *Server {
 	if options.MaxLogins == 0 {
 		options.MaxLogins = 100
 	}
-	dir, err := os.MkdirTemp("", kind.name()) // T.TempDir is too long a path for sockets
+	dir, err := os.MkdirTemp("", kind.name()) // the path of T.TempDir is too long for sockets
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o755))
@@ -110,17 +118,17 @@ func Start(t testing.TB, kind Kind, options Options) *Server {
 	return s
 }
 
-// obstacle returns why a server of that kind can't run here, or "".
+// obstacle returns the reason why a server of that kind can't run here, or "".
 func obstacle(kind Kind) string {
 	if os.Getuid() != 0 {
-		return kind.name() + " changes its user, which only root can"
+		return kind.name() + " changes its user, which only root can do"
 	}
 	return kind.obstacle()
 }
 
-// address returns one that is the server's own until the test ends. A socket is
-// bound to it and does not listen, so that nobody else is given the port, also
-// while the server is down; who sets SO_REUSEADDR, as servers do, can listen.
+// address returns an address that is reserved for the server until the test ends. It
+// binds a socket that does not listen, so that no other process gets the port, even
+// while the server is down. Servers set SO_REUSEADDR, so they can still listen on it.
 func address(t testing.TB) string {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
@@ -138,7 +146,7 @@ func (s *Server) write(name, content string) {
 	require.NoError(s.t, os.WriteFile(filepath.Join(s.dir, name), []byte(content), 0o644))
 }
 
-// fill is text with what is this server's own in place of the words in capitals.
+// fill replaces the @ placeholders in text with the values of this server.
 func (s *Server) fill(text string) string {
 	port := func(address string) string { _, p, _ := net.SplitHostPort(address); return p }
 	return strings.NewReplacer("@DIR", s.dir, "@PLAIN", port(s.Plain), "@TLS", port(s.TLS),
@@ -164,14 +172,14 @@ func (s *Server) greets() bool {
 		return false
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(time.Second)) // it may hang in its start
+	_ = c.SetDeadline(time.Now().Add(time.Second)) // it may hang while starting
 	var b [4]byte
 	_, err = io.ReadFull(c, b[:])
 	return err == nil && string(b[:]) == "* OK"
 }
 
-// Stop ends the server and all that it has started, as an init system does: it
-// asks, and soon it does not ask any more.
+// Stop ends the server and everything it started, as an init system does: SIGTERM,
+// and SIGKILL soon after.
 func (s *Server) Stop() {
 	s.t.Helper()
 	s.end(100 * time.Millisecond)
@@ -180,7 +188,7 @@ func (s *Server) Stop() {
 func (s *Server) end(patience time.Duration) {
 	s.t.Helper()
 	if s.command.Process == nil || s.command.ProcessState != nil {
-		return // it could not be started, or has ended: its id may be somebody else's
+		return // it did not start, or has ended: another process may have its id now
 	}
 	group := -s.command.Process.Pid
 	_ = syscall.Kill(group, syscall.SIGTERM)
@@ -196,22 +204,28 @@ func (s *Server) end(patience time.Duration) {
 	}, 10*time.Second, 10*time.Millisecond, "%s does not end", s.Name)
 }
 
-// Sessions returns how many sessions are logged in now, by the processes that
-// serve them. One that ends is counted until its process has.
+// Sessions returns how many sessions are logged in now, by counting their processes.
+// A session that ends is counted until its process exits.
 func (s *Server) Sessions() int { return len(s.kind.sessions(s)) }
 
-// Kick has the server hang up on all sessions that there are, with or without
-// a farewell, as is its way.
+// Kick makes the server hang up on all current sessions, with or without a farewell,
+// depending on the server.
 func (s *Server) Kick() { s.kind.kick(s) }
 
-// Kill ends the processes of all sessions that there are, without a chance to
-// say goodbye.
+// Kill kills the processes of all current sessions, which can't say goodbye.
 func (s *Server) Kill() { s.signal(syscall.SIGKILL) }
 
-// Signal sends sig to the processes of all sessions, of which there must be one.
+// Signal sends sig to the processes of all sessions. There must be at least one.
 func (s *Server) Signal(sig syscall.Signal) {
 	s.t.Helper()
 	require.NotZero(s.t, s.signal(sig), "nobody is logged in")
+}
+
+// SignalAll sends sig to the server and everything it started. After SIGKILL, Stop and
+// Start bring it back.
+func (s *Server) SignalAll(sig syscall.Signal) {
+	s.t.Helper()
+	require.NoError(s.t, syscall.Kill(-s.command.Process.Pid, sig))
 }
 
 func (s *Server) signal(sig syscall.Signal) (n int) {
@@ -222,11 +236,11 @@ func (s *Server) signal(sig syscall.Signal) (n int) {
 	return len(pids)
 }
 
-// processes returns the server's processes of that name, or all.
+// processes returns the server's processes with that name, or all if name is empty.
 func (s *Server) processes(name string) (pids []int) {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, file := range stats {
-		text, _ := os.ReadFile(file) // as in: 7 (imap) S 1 7
+		text, _ := os.ReadFile(file) // for example: 7 (imap) S 1 7
 		head, tail, _ := bytes.Cut(text, []byte(") "))
 		id, command, _ := bytes.Cut(head, []byte(" ("))
 		fields := strings.Fields(string(tail)) // state, parent, group

@@ -131,7 +131,7 @@ func TestSessionsStop(t *testing.T) {
 		}()
 		select {
 		case line := <-answer:
-			t.Errorf("a server that is stopped says %q", line)
+			t.Errorf("a stopped server sent %q", line)
 		case <-time.After(50 * time.Millisecond):
 			s.Signal(syscall.SIGCONT)
 			assert.Contains(t, <-answer, "b OK")

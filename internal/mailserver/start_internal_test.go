@@ -12,7 +12,7 @@ import (
 type absent struct{ Kind }
 
 func (absent) name() string     { return "absent" }
-func (absent) obstacle() string { return "no absent can be run" }
+func (absent) obstacle() string { return "can't run absent" }
 
 // verdict is how a test ends.
 type verdict struct {

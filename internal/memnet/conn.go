@@ -13,8 +13,8 @@ import (
 // than any request in a test, small enough to fill.
 const window = 64 << 10
 
-// Conn is one end of a connection. It is a net.Conn; errors but io.EOF are
-// *[net.OpError], as those of a TCP connection are.
+// Conn is one end of a connection. It is a net.Conn. Like those of a TCP connection,
+// its errors are *[net.OpError], except io.EOF.
 type Conn struct {
 	nw            *Network
 	peer          *Conn
@@ -22,23 +22,23 @@ type Conn struct {
 	dials         bool // the dialing end, which counts in Stats.Open
 
 	// Guarded by nw.mu.
-	changed sync.Cond // anything below, or of the peer, that I/O may wait for
-	in      []packet  // on their way here or here, oldest first
+	changed sync.Cond // signals changes below or in the peer that I/O may wait for
+	in      []packet  // on their way or arrived, oldest first
 	unread  int       // bytes in in
 	readBy  time.Time // the deadlines; zero for none
 	writeBy time.Time
 	silent  bool // both ends have the same silent and cut
 	cut     bool
 	closed  bool
-	ended   bool // wrote its FIN
+	ended   bool // has sent its FIN
 	broken  bool // the peer answered a write with a reset
 }
 
-// packet is what one Write sent, or a FIN if there is no data.
+// packet is the data of one Write, or a FIN if it has no data.
 type packet struct {
 	data    []byte
 	arrives time.Time
-	held    bool // by Silence
+	held    bool // held back by Silence
 }
 
 func (n *Network) newPairLocked(server addr) (client, accepted *Conn) {
@@ -49,8 +49,8 @@ func (n *Network) newPairLocked(server addr) (client, accepted *Conn) {
 	return client, accepted
 }
 
-// Read returns bytes that have arrived. It blocks until there are some, or
-// the deadline passes, or either end closes.
+// Read returns bytes that have arrived. It blocks until there are some, the deadline
+// passes, or either end closes.
 func (c *Conn) Read(b []byte) (n int, err error) {
 	c.nw.mu.Lock()
 	defer c.nw.mu.Unlock()
@@ -73,9 +73,9 @@ func (c *Conn) Read(b []byte) (n int, err error) {
 	}
 }
 
-// takeLocked moves what has arrived to b. If that is nothing, it tells whether
-// the FIN has arrived, and if not when the next packet will; zero means that
-// none is on its way.
+// takeLocked moves bytes that have arrived to b. If there are none, it reports whether
+// the FIN has arrived, and if not, when the next packet will; zero means that none is
+// on its way.
 func (c *Conn) takeLocked(b []byte) (n int, fin bool, next time.Time) {
 	now := time.Now()
 	for n < len(b) && len(c.in) > 0 {
@@ -101,9 +101,9 @@ func (c *Conn) takeLocked(b []byte) (n int, fin bool, next time.Time) {
 	return n, fin, next
 }
 
-// Write sends b. It blocks while 64 KiB are unread at the other end. The first
-// Write to a peer that has closed succeeds, as with TCP, and the bytes are
-// lost; the next one fails with EPIPE.
+// Write sends b. It blocks while 64 KiB are unread at the other end. As with TCP, the
+// first Write to a closed peer succeeds, although the bytes are lost, and the next one
+// fails with EPIPE.
 func (c *Conn) Write(b []byte) (n int, err error) {
 	c.nw.mu.Lock()
 	defer c.nw.mu.Unlock()
@@ -140,8 +140,8 @@ func (c *Conn) sendLocked(data []byte) {
 	p.changed.Broadcast()
 }
 
-// arrivalLocked is when a packet sent now gets here. It may be before that of
-// a packet ahead of it, which it then waits behind.
+// arrivalLocked returns when a packet sent now arrives. That may be earlier than for
+// a packet ahead of it, for which it then waits.
 func (c *Conn) arrivalLocked() time.Time {
 	if c.dials {
 		return time.Now().Add(c.nw.toClient)
@@ -149,7 +149,7 @@ func (c *Conn) arrivalLocked() time.Time {
 	return time.Now().Add(c.nw.toServer)
 }
 
-// releaseLocked sends on what a silence held back, if that is over.
+// releaseLocked releases the packets that a silence held back, if it is over.
 func (c *Conn) releaseLocked() {
 	if c.mutedLocked() {
 		return
@@ -165,7 +165,7 @@ func (c *Conn) releaseLocked() {
 
 func (c *Conn) mutedLocked() bool { return c.silent || c.nw.silent }
 
-// stateLocked is the reason why no I/O is possible, if there is one.
+// stateLocked returns the reason why I/O is impossible, or nil.
 func (c *Conn) stateLocked(op string, deadline time.Time) error {
 	switch {
 	case c.closed:
@@ -178,15 +178,15 @@ func (c *Conn) stateLocked(op string, deadline time.Time) error {
 	return nil
 }
 
-// waitLocked waits for a change, or for the first of the times that isn't
-// zero. It may return early.
+// waitLocked waits for a change, or for the earliest of the times that are not zero. It
+// may return early.
 func (c *Conn) waitLocked(times ...time.Time) {
 	for _, t := range times {
 		if t.IsZero() {
 			continue
 		}
 		timer := time.AfterFunc(time.Until(t), func() {
-			c.nw.mu.Lock() // not before Wait waits
+			c.nw.mu.Lock() // blocks until Wait has released it
 			defer c.nw.mu.Unlock()
 			c.changed.Broadcast()
 		})
@@ -195,8 +195,8 @@ func (c *Conn) waitLocked(times ...time.Time) {
 	c.changed.Wait()
 }
 
-// Close ends the connection: I/O under way fails with net.ErrClosed, and the
-// peer reads io.EOF behind what was sent. A second Close fails.
+// Close ends the connection: I/O in progress fails with net.ErrClosed, and the peer
+// reads io.EOF after the bytes sent before. A second Close fails.
 func (c *Conn) Close() error {
 	c.nw.mu.Lock()
 	defer c.nw.mu.Unlock()
@@ -222,8 +222,8 @@ func (c *Conn) closeLocked() {
 	c.peer.changed.Broadcast()
 }
 
-// CloseWrite ends this direction: the peer reads io.EOF behind what was sent,
-// and can go on sending.
+// CloseWrite ends this direction: the peer reads io.EOF after the bytes sent before,
+// and can still send.
 func (c *Conn) CloseWrite() error {
 	c.nw.mu.Lock()
 	defer c.nw.mu.Unlock()
@@ -242,8 +242,8 @@ func (c *Conn) endLocked() {
 	c.ended = true
 }
 
-// Cut resets the connection: at once, I/O on both ends fails with ECONNRESET,
-// and what is on its way or unread is lost. Both ends are still to be closed.
+// Cut resets the connection: I/O on both ends fails at once with ECONNRESET, and bytes
+// on their way or unread are lost. Both ends must still be closed.
 func (c *Conn) Cut() {
 	c.nw.mu.Lock()
 	defer c.nw.mu.Unlock()
@@ -257,7 +257,7 @@ func (c *Conn) cutLocked() {
 	}
 }
 
-// Silence is [Network.Silence] for this connection alone, in both directions.
+// Silence is [Network.Silence] for only this connection, in both directions.
 func (c *Conn) Silence(on bool) {
 	c.nw.mu.Lock()
 	defer c.nw.mu.Unlock()
@@ -273,8 +273,8 @@ func (c *Conn) LocalAddr() net.Addr { return c.local }
 // RemoteAddr returns the address of the other end.
 func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
-// SetDeadline sets both deadlines. Zero is none; one in the past makes I/O
-// fail at once, even where bytes wait to be read.
+// SetDeadline sets both deadlines. Zero means none. One in the past makes I/O fail at
+// once, even if there are bytes to read.
 func (c *Conn) SetDeadline(t time.Time) error {
 	return c.setDeadlines(t, &c.readBy, &c.writeBy)
 }

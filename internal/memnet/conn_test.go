@@ -68,7 +68,7 @@ func TestWriteIsBufferedAndBlocksWhenFull(t *testing.T) {
 	})
 }
 
-func TestCloseEndsTheStreamBehindWhatWasSent(t *testing.T) {
+func TestCloseEndsTheStreamAfterTheBytesSent(t *testing.T) {
 	var nw memnet.Network
 	c, s := pair(t, &nw)
 	write(t, c, "bye")
@@ -76,7 +76,7 @@ func TestCloseEndsTheStreamBehindWhatWasSent(t *testing.T) {
 	wantRead(t, s, "bye")
 	for range 2 {
 		_, err := s.Read(make([]byte, 1))
-		assert.Equal(t, io.EOF, err) // bare, as net has it
+		assert.Equal(t, io.EOF, err) // bare, as in package net
 	}
 	wantOpError(t, c.Close(), "close", net.ErrClosed)
 	wantOpError(t, c.CloseWrite(), "close", net.ErrClosed)

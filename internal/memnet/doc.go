@@ -1,10 +1,10 @@
 // Package memnet is a network in memory, with faults, for tests.
 //
-// Its connections behave as TCP does: both directions are buffered, Close lets
-// the peer read what was sent and then io.EOF, and errors are those of package
-// net. Time passes on it as time.Now has it, so that inside a testing/synctest
-// bubble a dial over a network of 50 ms costs no real time. It starts no
-// goroutine; whatever blocks, blocks on a condition, a timer or a context.
+// Its connections behave like TCP: both directions are buffered, the peer of a closed
+// connection reads the bytes sent before and then io.EOF, and errors are those of
+// package net. It uses the clock of time.Now, so inside a testing/synctest bubble
+// a dial over a network with 50 ms latency takes no real time. It starts no
+// goroutine; calls block only on a condition, a timer or a context.
 //
 //	var nw memnet.Network
 //	l, err := nw.Listen("server:1")
@@ -12,28 +12,28 @@
 //	c, err := nw.DialContext(ctx, "tcp", "server:1")
 //
 //	nw.Cut()         // the server crashes: every connection is reset
-//	nw.Refuse(true)  // ... and it is not back yet
+//	nw.Refuse(true)  // and stays down
 //
 // # Faults
 //
-//	Refuse        a dial fails with ECONNREFUSED, as it does where nobody listens
-//	Hang          a dial never ends by itself
-//	Silence       nothing arrives any more, and nobody is told
-//	Cut, Conn.Cut both ends find the connection reset
-//	SetLatency    everything arrives later
+//	Refuse        Dials fail with ECONNREFUSED, as if nothing listened.
+//	Hang          Dials block until their context ends.
+//	Silence       Nothing arrives, without an error on either end.
+//	Cut, Conn.Cut Both ends find the connection reset.
+//	SetLatency    Everything arrives later.
 //
-// Silence alone is a peer that was stopped (SIGSTOP): its kernel still takes
-// connections. Silence with Hang is a route that drops everything.
+// Silence alone is like a stopped peer (SIGSTOP): its kernel still accepts
+// connections. Silence with Hang is like a route that drops everything.
 //
 // # What it leaves out
 //
-// A Close with bytes unread sends a FIN, not a reset. The queue of connections
-// that wait for Accept has no limit. Bytes that had arrived before a Cut are
-// lost. Addresses are compared as strings; nothing is resolved.
+// A Close with unread bytes sends a FIN, not a reset. The queue of connections
+// waiting for Accept has no limit. Bytes that arrived before a Cut are lost.
+// Addresses are compared as strings; nothing is resolved.
 //
 // # Concurrency
 //
-// All methods are safe for use by many goroutines. One mutex per Network
-// guards the network, its listeners and its connections; each of them has
-// a condition of its own. Nothing blocks while it holds the mutex.
+// All methods are safe for use by many goroutines. One mutex per Network guards the
+// network, its listeners and its connections. Each listener and connection has its
+// own condition. Nothing blocks while it holds the mutex.
 package memnet

@@ -76,7 +76,7 @@ func TestCutResetsBothEndsOfEveryConnection(t *testing.T) {
 	})
 }
 
-func TestConnCutResetsThatOneAlone(t *testing.T) {
+func TestConnCutResetsOnlyThatOne(t *testing.T) {
 	var nw memnet.Network
 	c1, s1 := pair(t, &nw)
 	c2, s2 := pair(t, &nw)
@@ -121,7 +121,7 @@ func TestSilentWriteToAClosedPeerLearnsNothing(t *testing.T) {
 	write(t, c, "lost too")
 }
 
-func TestConnSilenceIsForThatOneAlone(t *testing.T) {
+func TestConnSilenceIsForOnlyThatOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var nw memnet.Network
 		c1, s1 := pair(t, &nw)

@@ -8,13 +8,13 @@ import (
 	"syscall"
 )
 
-// Listen returns a listener on address, which may be any string; for the
-// empty one it makes up an address of its own. An address that is taken fails
-// with EADDRINUSE. Accept blocks until there is a connection or the listener
-// is closed; the connections are of type *[Conn].
+// Listen returns a listener on address, which may be any string. If address is empty,
+// Listen chooses one. If it is taken, the error is EADDRINUSE. Accept blocks until
+// there is a connection or the listener is closed; the connections are of type
+// *[Conn].
 //
-// Close makes the address free. It resets the connections that wait for
-// Accept, and leaves those that were accepted alone.
+// Close frees the address. It resets connections that wait for Accept, and does not
+// affect accepted ones.
 func (n *Network) Listen(address string) (net.Listener, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -34,7 +34,7 @@ func (n *Network) Listen(address string) (net.Listener, error) {
 	return l, nil
 }
 
-// newNameLocked makes up an address that nobody has.
+// newNameLocked returns an unused address.
 func (n *Network) newNameLocked(host string) string {
 	n.named++
 	return fmt.Sprintf("%s.mem:%d", host, n.named)
@@ -46,7 +46,7 @@ type listener struct {
 
 	// Guarded by nw.mu.
 	changed sync.Cond
-	queue   []*Conn // accepting ends that nobody has taken
+	queue   []*Conn // accepting ends that wait for Accept
 	closed  bool
 }
 

@@ -14,8 +14,8 @@ import (
 type Network struct {
 	mu        sync.Mutex // guards all below, and the fields of listeners and connections
 	listeners map[string]*listener
-	dialed    map[*Conn]struct{} // the dialing ends of connections that have an end open
-	named     int                // addresses made up so far
+	dialed    map[*Conn]struct{} // the dialing ends of connections with an open end
+	named     int                // number of addresses chosen so far
 	stats     Stats
 
 	refuse, hang, silent bool
@@ -24,47 +24,46 @@ type Network struct {
 
 // Stats counts what a [Network] has seen.
 type Stats struct {
-	Dials   int // dials begun, whatever came of them
-	Open    int // connections whose dialing end isn't closed, cut ones included
-	MaxOpen int // the most that Open ever was
+	Dials   int // dials begun, successful or not
+	Open    int // connections whose dialing end isn't closed, including cut ones
+	MaxOpen int // the highest value of Open
 }
 
-// Stats returns the counts up to now.
+// Stats returns the current counts.
 func (n *Network) Stats() Stats {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.stats
 }
 
-// Refuse makes dials fail with ECONNREFUSED, or ends that. Connections that
-// are open stay so.
+// Refuse makes dials fail with ECONNREFUSED, or ends that. Open connections stay open.
 func (n *Network) Refuse(on bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.refuse = on
 }
 
-// Hang makes dials that begin from now on block until their context ends, or
-// ends that. A dial that hangs already goes on hanging either way.
+// Hang makes dials that begin from now on block until their context ends, or ends that.
+// A dial that already hangs keeps hanging either way.
 func (n *Network) Hang(on bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.hang = on
 }
 
-// SetLatency makes bytes written from now on travel for toServer from
-// a dialing end, and for toClient back. A dial takes both, one after the
-// other. Bytes never overtake each other. Zero is at once, and the default.
+// SetLatency sets how long bytes written from now on travel: toServer from a dialing
+// end, toClient to it. A dial takes the sum. Bytes never overtake each other. The
+// default is zero.
 func (n *Network) SetLatency(toServer, toClient time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.toServer, n.toClient = toServer, toClient
 }
 
-// Silence holds back whatever is sent from now on, on all connections there
-// are and will be: bytes, the news of a Close, everything. Only [Conn.Cut] and
-// [Network.Cut] get through. When it ends, what was held back arrives after
-// the usual latency, as TCP would send it again.
+// Silence holds back everything sent from now on, bytes and FINs, on all current and
+// future connections, or ends that. Only [Conn.Cut] and [Network.Cut] get through.
+// When it ends, everything held back arrives after the usual latency, as if TCP sent it
+// again.
 func (n *Network) Silence(on bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -84,9 +83,9 @@ func (n *Network) Cut() {
 	}
 }
 
-// DialContext connects to the listener on address. network is only repeated
-// in errors. It blocks for a round trip, or until ctx ends. Errors are
-// *[net.OpError], of which ECONNREFUSED says that nobody listens.
+// DialContext connects to the listener on address. network only appears in errors. It
+// blocks for a round trip, or until ctx ends. Errors are *[net.OpError]; ECONNREFUSED
+// means that nothing listens.
 func (n *Network) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := n.dial(ctx, address)
 	if err != nil {
@@ -135,8 +134,8 @@ func travel(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// connect puts a new connection into the queue of the listener on address,
-// and returns its dialing end.
+// connect adds a new connection to the queue of the listener on address, and returns
+// its dialing end.
 func (n *Network) connect(address string) (*Conn, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"github.com/hotline-go/hotline/internal/memnet"
 )
 
-func TestDialWhereNobodyListensIsRefused(t *testing.T) {
+func TestDialWithoutAListenerIsRefused(t *testing.T) {
 	var nw memnet.Network
 	_, err := nw.DialContext(t.Context(), "tcp", "nobody:1")
 	wantOpError(t, err, "dial", syscall.ECONNREFUSED)
@@ -37,7 +37,7 @@ func TestRefuseLeavesOpenConnectionsAlone(t *testing.T) {
 	c2.Close()
 }
 
-func TestHangingDialEndsWithItsContextAlone(t *testing.T) {
+func TestHangingDialEndsOnlyWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var nw memnet.Network
 		l := listen(t, &nw, "")
@@ -60,7 +60,7 @@ func TestHangingDialEndsWithItsContextAlone(t *testing.T) {
 	})
 }
 
-func TestDialAfterTheEndOfItsContextIsNoDial(t *testing.T) {
+func TestDialAfterTheEndOfItsContextDoesNotCount(t *testing.T) {
 	var nw memnet.Network
 	l := listen(t, &nw, "")
 	ctx, cancel := context.WithCancel(t.Context())

@@ -1,13 +1,13 @@
-// Package testcert makes certificates for tests and for servers that run
-// beside them, in memory, in about a millisecond each.
+// Package testcert makes certificates for tests and their servers. They are made in
+// memory and take about a millisecond each.
 //
 //	ca := testcert.NewCA()
 //	l, err := tls.Listen("tcp", "127.0.0.1:0", ca.ServerConfig())
 //	c, err := tls.Dial("tcp", l.Addr().String(), ca.ClientConfig())
 //
-// Certificates are valid from 1999 to 2099, so that they are in the fake time
-// of a testing/synctest bubble too, which begins in 2000. Functions panic where
-// the system can't make keys, which does not happen.
+// Certificates are valid from 1999 to 2099, and so also in the fake time of
+// a testing/synctest bubble, which begins in 2000. Functions panic if the system can't
+// make keys, which does not happen.
 package testcert
 
 import (
@@ -29,14 +29,14 @@ var (
 	notAfter  = time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
-// CA is a certificate authority that nobody trusts unless told to. Its methods
-// are safe for use by many goroutines.
+// CA is a certificate authority, trusted only by clients that are configured to. Its
+// methods are safe for use by many goroutines.
 type CA struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 }
 
-// NewCA returns a new authority. Any two are strangers to each other.
+// NewCA returns a new authority.
 func NewCA() *CA {
 	template := newTemplate("hotline test CA")
 	template.IsCA = true
@@ -47,30 +47,30 @@ func NewCA() *CA {
 	return &CA{cert: cert, key: key}
 }
 
-// Pool returns the pool of roots that holds this authority alone.
+// Pool returns a pool of roots with only this authority.
 func (ca *CA) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(ca.cert)
 	return pool
 }
 
-// PEM returns the certificate of the authority, as a ca file holds it.
+// PEM returns the certificate of the authority in the format of a ca file.
 func (ca *CA) PEM() []byte { return encode("CERTIFICATE", ca.cert.Raw) }
 
-// Server returns a certificate for a server of the given DNS names and IP
-// addresses; without any, for localhost, 127.0.0.1 and ::1.
+// Server returns a server certificate for the given DNS names and IP addresses. Without
+// any, it is for localhost, 127.0.0.1 and ::1.
 func (ca *CA) Server(names ...string) tls.Certificate {
 	return ca.Issue(serverTemplate(names))
 }
 
-// Expired is [CA.Server], out of date since 1999.
+// Expired is [CA.Server] with a certificate that expired in 1999.
 func (ca *CA) Expired(names ...string) tls.Certificate {
 	template := serverTemplate(names)
 	template.NotAfter = template.NotBefore.AddDate(0, 1, 0)
 	return ca.Issue(template)
 }
 
-// Client returns a certificate for a client of that common name.
+// Client returns a client certificate with that common name.
 func (ca *CA) Client(name string) tls.Certificate {
 	template := newTemplate(name)
 	template.KeyUsage = x509.KeyUsageDigitalSignature
@@ -78,8 +78,8 @@ func (ca *CA) Client(name string) tls.Certificate {
 	return ca.Issue(template)
 }
 
-// Issue signs template, with a new key. The serial number, and the time where
-// that is zero, are filled in.
+// Issue signs template with a new key. It sets the serial number, and validity times
+// that are zero.
 func (ca *CA) Issue(template *x509.Certificate) tls.Certificate {
 	t := *template
 	t.SerialNumber = newSerial()
@@ -94,18 +94,18 @@ func (ca *CA) Issue(template *x509.Certificate) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key, Leaf: leaf}
 }
 
-// ServerConfig returns a configuration with a new certificate of [CA.Server].
+// ServerConfig returns a configuration with a new certificate from [CA.Server].
 func (ca *CA) ServerConfig(names ...string) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{ca.Server(names...)}}
 }
 
-// ClientConfig returns a configuration that trusts this authority alone, and
-// expects the server to be localhost.
+// ClientConfig returns a configuration that trusts only this authority, and expects the
+// server to be localhost.
 func (ca *CA) ClientConfig() *tls.Config {
 	return &tls.Config{RootCAs: ca.Pool(), ServerName: "localhost"}
 }
 
-// PEM returns cert and its key, as the files cert and key hold them.
+// PEM returns cert and its key in the format of cert and key files.
 func PEM(cert tls.Certificate) (certPEM, keyPEM []byte) {
 	der, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
 	must(err)

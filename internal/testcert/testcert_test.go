@@ -14,8 +14,8 @@ import (
 	"github.com/hotline-go/hotline/internal/testcert"
 )
 
-// handshake runs one in memory and returns what each side made of it. The
-// server writes a byte, so that the client learns of a refused certificate.
+// handshake makes a handshake in memory and returns the error of each side. The server
+// writes a byte, so that the client learns of a refused certificate.
 func handshake(t *testing.T, server, client *tls.Config) (serverErr, clientErr error) {
 	t.Helper()
 	var nw memnet.Network
@@ -43,7 +43,7 @@ func handshake(t *testing.T, server, client *tls.Config) (serverErr, clientErr e
 	return <-done, clientErr
 }
 
-func TestServerIsTrustedByItsOwnClientsAlone(t *testing.T) {
+func TestServerIsTrustedOnlyByItsOwnClients(t *testing.T) {
 	ca, stranger := testcert.NewCA(), testcert.NewCA()
 	for _, name := range []string{"localhost", "127.0.0.1", "::1"} {
 		client := ca.ClientConfig()
@@ -79,7 +79,7 @@ func TestExpiredIsRefused(t *testing.T) {
 	assert.Equal(t, x509.Expired, invalid.Reason)
 }
 
-func TestClientCertificateIsAskedFor(t *testing.T) {
+func TestClientCertificateSatisfiesAServer(t *testing.T) {
 	ca := testcert.NewCA()
 	server := ca.ServerConfig()
 	server.ClientAuth = tls.RequireAndVerifyClientCert
@@ -95,7 +95,7 @@ func TestClientCertificateIsAskedFor(t *testing.T) {
 	assert.Equal(t, "alice", client.Certificates[0].Leaf.Subject.CommonName)
 }
 
-func TestIssueFillsInWhatIsMissing(t *testing.T) {
+func TestIssueSetsMissingFields(t *testing.T) {
 	ca := testcert.NewCA()
 	cert := ca.Issue(&x509.Certificate{DNSNames: []string{"localhost"}})
 	_, err := handshake(t, &tls.Config{Certificates: []tls.Certificate{cert}}, ca.ClientConfig())

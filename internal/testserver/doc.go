@@ -1,5 +1,5 @@
-// Package testserver runs servers inside the process, for tests, for the demo
-// and for the serve command, and lets them crash and come back.
+// Package testserver runs servers inside the process, for tests, the demo and the serve
+// command. They can crash and come back.
 //
 //	ping := &testserver.Ping{User: "ada", Password: "secret"}
 //	server, err := testserver.Start(testserver.TCP, "127.0.0.1:0", ping.Serve)
@@ -9,22 +9,21 @@
 //
 //	server.Kill()          // a crash: every connection is reset
 //	err = server.Restart() // back, on the same address
-//	server.Stats().Most    // connections open at once, at the most
+//	server.Stats().Most    // the most connections open at once
 //
-// [Server] knows no protocol: it looks after a listener and its connections,
-// and gives them to a function such as [Ping.Serve], in TLS or not, or Serve of
-// any other server. The network is any that can listen: [TCP], or a
-// memnet.Network.
+// [Server] knows no protocol. It manages a listener and its connections for a function
+// such as [Ping.Serve], with or without TLS, or the Serve of any other server. The
+// network is anything that can listen: [TCP], or a memnet.Network.
 //
 // # Connections
 //
-// A connection is open from the moment when it is accepted until the protocol
-// closes it, which it does when it has read the end. A client that closes one
-// connection and dials the next may for a moment be counted for two.
+// A connection is open from when it is accepted until the protocol closes it, which
+// happens when it has read the end. So a client that closes one connection and dials
+// another may count as two for a moment.
 //
 // # Goroutines
 //
-// A running server has one goroutine, which runs the protocol; the protocol's
-// own are for it to wait for, as Ping.Serve does. Kill and Close wait for that
-// one, so nothing is left after them.
+// A running server has one goroutine, which runs the protocol. The protocol must wait
+// for its own goroutines, as Ping.Serve does. Kill and Close wait for the protocol, so
+// nothing is left after them.
 package testserver

@@ -16,27 +16,26 @@ import (
 	"github.com/emersion/go-imap/v2/imapserver/imapmemserver"
 )
 
-// IMAP is a mail server with one account, whose mail is in memory. It has
-// IMAP4rev1 and IMAP4rev2, and logs in by LOGIN and PLAIN. [NewIMAP] makes one.
-// The fields must not be changed while it serves; the methods may be called
-// from any goroutine.
+// IMAP is a mail server with one account, whose mail is in memory. It supports IMAP4rev1
+// and IMAP4rev2, and logins with LOGIN and PLAIN. [NewIMAP] makes one. The fields must
+// not be changed while it serves. Any goroutine may call the methods.
 type IMAP struct {
-	// MaxLogins is how many connections may be logged in at a time; one more
-	// is told LIMIT. Zero means any number.
+	// MaxLogins is how many connections may be logged in at a time. Another login
+	// fails with LIMIT. Zero means no limit.
 	MaxLogins int
 
-	// Delay is how long each SELECT takes, and whatever else brings news, such as
-	// NOOP and FETCH. LoginDelay is how long each login takes.
+	// Delay is how long SELECT takes, and all commands that report news, such as NOOP
+	// and FETCH. LoginDelay is how long a login takes.
 	Delay, LoginDelay time.Duration
 
-	// TLS, if not nil, is what STARTTLS leads to. For TLS from the first byte,
-	// give Serve a listener of package tls.
+	// TLS, if not nil, is the configuration for STARTTLS. For TLS from the first
+	// byte, pass Serve a listener of package tls.
 	TLS *tls.Config
 
-	// Caps are the capabilities. Nil means all that there are.
+	// Caps are the capabilities. Nil means all that are supported.
 	Caps imap.CapSet
 
-	// PreAuth logs each client in by itself.
+	// PreAuth logs in each client without a login.
 	PreAuth bool
 
 	store *imapmemserver.Server
@@ -45,24 +44,24 @@ type IMAP struct {
 
 	mu     sync.Mutex // guards the fields below; held across no I/O
 	open   map[*imapSession]bool
-	logins int // of all time
+	logins int // since the beginning
 	refuse *imap.Error
 	answer *imap.Error
-	gate   chan struct{} // not nil: who asks for news waits until it is closed
+	gate   chan struct{} // if not nil, requests for news wait until it is closed
 }
 
 // NewIMAP returns a server for user, with an empty INBOX.
 func NewIMAP(user, password string) *IMAP {
 	s := &IMAP{store: imapmemserver.New(), user: imapmemserver.NewUser(user, password), name: user, open: map[*imapSession]bool{}}
 	if err := s.user.Create("INBOX", nil); err != nil {
-		panic(err) // there is none yet
+		panic(err) // can't happen: there is no INBOX yet
 	}
 	s.store.AddUser(s.user)
 	return s
 }
 
-// Serve speaks IMAP with whoever connects, until Accept fails; it then cuts the
-// delays short. It returns when all connections have ended.
+// Serve speaks IMAP with each client until Accept fails; then it cuts delays short. It
+// returns when all connections have ended.
 func (s *IMAP) Serve(ln net.Listener) {
 	run := &imapRun{stop: make(chan struct{})}
 	caps := s.Caps
@@ -78,7 +77,7 @@ func (s *IMAP) Serve(ln net.Listener) {
 			return s.session(c, run)
 		},
 	})
-	_ = server.Serve(imapListener{ln, run}) // it fails when the listener is closed
+	_ = server.Serve(imapListener{ln, run}) // fails when the listener is closed
 	close(run.stop)
 	_ = server.Close()
 	run.sessions.Wait()
@@ -86,12 +85,12 @@ func (s *IMAP) Serve(ln net.Listener) {
 
 // imapRun is one run of Serve.
 type imapRun struct {
-	stop     chan struct{}  // closed when it is to end
+	stop     chan struct{}  // closed to end it
 	sessions sync.WaitGroup // one for each connection
 }
 
-// imapListener counts the connections when they are accepted: imapserver knows
-// of them only later.
+// imapListener counts connections when they are accepted, because imapserver knows of
+// them only later.
 type imapListener struct {
 	net.Listener
 	run *imapRun
@@ -122,7 +121,7 @@ func (s *IMAP) session(c *imapserver.Conn, run *imapRun) (imapserver.Session, *i
 	return session, &imapserver.GreetingData{PreAuth: s.PreAuth}, nil
 }
 
-// Append puts a message into a mailbox, which must exist.
+// Append adds a message to a mailbox, which must exist.
 func (s *IMAP) Append(mailbox, message string) error {
 	_, err := s.user.Append(mailbox, bytes.NewReader([]byte(message)), &imap.AppendOptions{})
 	return err
@@ -138,7 +137,7 @@ func (s *IMAP) Logins() int {
 	return s.logins
 }
 
-// Bye says text to all clients and hangs up.
+// Bye sends BYE with text to all clients and hangs up.
 func (s *IMAP) Bye(text string) {
 	s.mu.Lock()
 	var conns []*imapserver.Conn
@@ -147,29 +146,28 @@ func (s *IMAP) Bye(text string) {
 	}
 	s.mu.Unlock()
 	for _, c := range conns {
-		_ = c.Bye(text) // it may have gone
+		_ = c.Bye(text) // the client may have gone
 	}
 }
 
-// Refuse makes all logins fail with answer: one of type BYE refuses the
-// connection, before the login. Nil ends that.
+// Refuse makes all logins fail with answer. If it is of type BYE, it refuses connections
+// before the login. Nil ends that.
 func (s *IMAP) Refuse(answer *imap.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refuse = answer
 }
 
-// Answer makes SELECT and FETCH fail with answer. It ends the connection of
-// whoever asks for news by another command, such as NOOP, because imapserver
-// has no way to let those fail. Nil ends that.
+// Answer makes SELECT and FETCH fail with answer. Other commands that report news, such
+// as NOOP, end the connection, because imapserver can't make them fail. Nil ends that.
 func (s *IMAP) Answer(answer *imap.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answer = answer
 }
 
-// Stall makes SELECT, and whatever else brings news, such as NOOP and FETCH, wait
-// until release is called, once, or the server stops.
+// Stall makes SELECT, and all commands that report news, such as NOOP and FETCH, wait
+// until release is called or the server stops. Call release once.
 func (s *IMAP) Stall() (release func()) {
 	gate := make(chan struct{})
 	s.mu.Lock()
@@ -191,7 +189,7 @@ type imapSession struct {
 	run    *imapRun
 }
 
-// Login lets in those who know the password, up to MaxLogins.
+// Login checks the password and MaxLogins.
 func (c *imapSession) Login(user, password string) error {
 	s := c.server
 	if !pause(s.LoginDelay, c.run.stop) {
@@ -229,7 +227,7 @@ func (c *imapSession) Select(mailbox string, options *imap.SelectOptions) (*imap
 	return c.SessionIMAP4rev2.Select(mailbox, options)
 }
 
-// Poll looks for news, at the end of most commands.
+// Poll reports news, at the end of most commands.
 func (c *imapSession) Poll(w *imapserver.UpdateWriter, allowExpunge bool) error {
 	if err := c.hold(); err != nil {
 		return err
@@ -237,8 +235,7 @@ func (c *imapSession) Poll(w *imapserver.UpdateWriter, allowExpunge bool) error 
 	return c.SessionIMAP4rev2.Poll(w, allowExpunge)
 }
 
-// hold takes the time that the server is to take, and returns the error that
-// it is to answer with.
+// hold waits for the gate and the delay, and returns the error of Answer.
 func (c *imapSession) hold() error {
 	c.server.mu.Lock()
 	gate := c.server.gate
@@ -255,7 +252,7 @@ func (c *imapSession) hold() error {
 	return c.server.failure()
 }
 
-// failure returns what Answer was called with.
+// failure returns the error set by Answer.
 func (s *IMAP) failure() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -265,8 +262,8 @@ func (s *IMAP) failure() error {
 	return s.answer
 }
 
-// Fetch sends messages. imapserver holds a lock for good if the client goes
-// while a literal is written, and would wait for it in its own answer.
+// Fetch sends messages. If the client goes while a literal is written, imapserver never
+// releases a lock, and would then wait for it itself to send the answer.
 func (c *imapSession) Fetch(w *imapserver.FetchWriter, numSet imap.NumSet, options *imap.FetchOptions) error {
 	if err := c.server.failure(); err != nil {
 		return err

@@ -64,7 +64,7 @@ func TestIMAPRefusesAndHangsUp(t *testing.T) {
 	mail.Refuse(&imap.Error{Type: imap.StatusResponseTypeBye, Text: "full"})
 	turned := dial()
 	require.Eventually(t, func() bool { return strings.Contains(turned.WaitGreeting().Error(), "BYE full") }, 5*time.Second, time.Millisecond,
-		"it tells that or the end, at random")
+		"it returns the BYE or the end, at random")
 	mail.Refuse(&imap.Error{Type: imap.StatusResponseTypeNo, Text: "closed"})
 	require.ErrorContains(t, dial().Login("ada", "secret").Wait(), "NO closed")
 	mail.Refuse(nil)
@@ -109,7 +109,7 @@ func TestIMAPAnswersWithAFailure(t *testing.T) {
 	<-c.Closed()
 }
 
-// imapserver waits for itself if its client goes while a body is sent.
+// imapserver deadlocks if its client goes while it sends a body.
 func TestIMAPEndsWhenItsClientGoesInTheMiddleOfAMessage(t *testing.T) {
 	mail := testserver.NewIMAP("ada", "secret")
 	mail.PreAuth = true
@@ -120,7 +120,7 @@ func TestIMAPEndsWhenItsClientGoesInTheMiddleOfAMessage(t *testing.T) {
 	require.NoError(t, err)
 	fetch := c.Fetch(imap.SeqSetNum(1), &imap.FetchOptions{BodySection: []*imap.FetchItemBodySection{{}}})
 	require.NotNil(t, fetch.Next())
-	go fetch.Close() // or Close of the client would wait for it; ends with it
+	go fetch.Close() // otherwise Close of the client would wait for it; ends with it
 	c.Close()
 }
 
@@ -189,7 +189,7 @@ func TestIMAPCutsItsTimeShortWhenItStops(t *testing.T) {
 	}
 }
 
-// lastListener accepts the connections that there are, and then no more.
+// lastListener accepts the given connections, and then fails.
 type lastListener struct {
 	net.Listener
 	conns chan net.Conn
@@ -202,7 +202,7 @@ func (l lastListener) Accept() (net.Conn, error) {
 	return nil, net.ErrClosed
 }
 
-// imapserver may not have begun with it when it stops.
+// imapserver may not have begun to serve that connection when it stops.
 func TestIMAPWaitsForTheConnectionThatItAcceptedLast(t *testing.T) {
 	for range 50 {
 		synctest.Test(t, func(t *testing.T) {
@@ -219,7 +219,7 @@ func TestIMAPWaitsForTheConnectionThatItAcceptedLast(t *testing.T) {
 			select {
 			case <-served:
 				_, err := ours.Write([]byte("a NOOP\r\n"))
-				require.ErrorIs(t, err, io.ErrClosedPipe, "Serve has returned, and the connection is open")
+				require.ErrorIs(t, err, io.ErrClosedPipe, "Serve has returned although the connection is open")
 			default:
 			}
 			ours.Close()

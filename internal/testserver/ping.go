@@ -10,41 +10,39 @@ import (
 	"time"
 )
 
-// Ping is a protocol of lines, each answered by one line. Lines end with a
-// newline; a carriage return before it is ignored.
+// Ping is a server for a line protocol: each line gets one line as its answer. Lines end
+// with a newline; a carriage return before it is ignored.
 //
 //	LOGIN user password   OK, or FULL
 //	PING                  PONG
 //	ECHO text             text
 //	QUIT                  BYE, and the connection is closed
 //
-// Whatever else comes in is answered by a line that begins with ERR, and after
-// a wrong password or FULL the connection is closed.
+// Any other line gets an answer that begins with ERR. After a wrong password or FULL,
+// the connection is closed.
 //
-// The zero Ping serves everybody at once. The fields must not be changed while
+// The zero Ping needs no login and has no delays. The fields must not be changed while
 // it serves.
 type Ping struct {
-	// User and Password are what PING and ECHO want a LOGIN with. An empty
-	// User means that they want none, and that LOGIN always succeeds.
+	// User and Password are the login that PING and ECHO require. If User is empty,
+	// they require none, and LOGIN always succeeds.
 	User, Password string
 
-	// Delay is how long each PING and ECHO takes, LoginDelay each LOGIN.
+	// Delay is how long PING and ECHO take, LoginDelay how long LOGIN takes.
 	Delay, LoginDelay time.Duration
 
 	requests atomic.Int64
 	full     atomic.Bool
 }
 
-// SetFull makes each LOGIN fail with FULL, or ends that. Those who are logged
-// in stay.
+// SetFull makes each LOGIN fail with FULL, or ends that. Logged-in clients stay.
 func (p *Ping) SetFull(full bool) { p.full.Store(full) }
 
-// Requests returns how many times PING and ECHO were asked for by somebody who
-// may.
+// Requests returns the number of PING and ECHO requests from logged-in clients.
 func (p *Ping) Requests() int64 { return p.requests.Load() }
 
-// Serve speaks the protocol with whoever connects, until Accept fails; it then
-// cuts the delays short. It returns when all connections have ended.
+// Serve speaks the protocol with each client until Accept fails; then it cuts delays
+// short. It returns when all connections have ended.
 func (p *Ping) Serve(ln net.Listener) {
 	var talks sync.WaitGroup
 	defer talks.Wait()
@@ -62,7 +60,7 @@ func (p *Ping) Serve(ln net.Listener) {
 	}
 }
 
-// talk speaks with one client, until either of them has had enough.
+// talk serves one client until either side ends the connection.
 func (p *Ping) talk(c net.Conn, stop <-chan struct{}) {
 	known := p.User == ""
 	for in := bufio.NewScanner(c); in.Scan(); {
@@ -76,7 +74,7 @@ func (p *Ping) talk(c net.Conn, stop <-chan struct{}) {
 	}
 }
 
-// answer returns the reply to line, what it takes, and whether it is the last.
+// answer returns the reply to line, how long it takes, and whether it is the last one.
 // known is whether the client has logged in.
 func (p *Ping) answer(line string, known *bool) (reply string, delay time.Duration, last bool) {
 	verb, text, _ := strings.Cut(line, " ")
@@ -103,7 +101,7 @@ func (p *Ping) answer(line string, known *bool) (reply string, delay time.Durati
 	return "PONG", p.Delay, false
 }
 
-// pause waits for d, and reports false if stop is closed before that.
+// pause waits for d. It reports false if stop is closed first.
 func pause(d time.Duration, stop <-chan struct{}) bool {
 	if d <= 0 {
 		return true

@@ -31,7 +31,7 @@ func TestPingAnswersEachLine(t *testing.T) {
 	c.wantEnd(io.EOF)
 }
 
-func TestPingWantsALoginWhereItHasAUser(t *testing.T) {
+func TestPingWithAUserRequiresALogin(t *testing.T) {
 	ping := &testserver.Ping{User: "ada", Password: "a secret"}
 	c := dial(t, start(t, ping.Serve))
 	c.ask("PING", "ERR want LOGIN first")
@@ -50,7 +50,7 @@ func TestPingHangsUpAfterAWrongLogin(t *testing.T) {
 	}
 }
 
-func TestPingThatIsFullTakesNoMoreLogins(t *testing.T) {
+func TestAFullPingAcceptsNoMoreLogins(t *testing.T) {
 	ping := &testserver.Ping{User: "ada", Password: "secret"}
 	s := start(t, ping.Serve)
 	before := dial(t, s)
@@ -64,7 +64,7 @@ func TestPingThatIsFullTakesNoMoreLogins(t *testing.T) {
 	dial(t, s).ask("LOGIN ada secret", "OK")
 }
 
-func TestPingWithoutAUserTakesAnyLogin(t *testing.T) {
+func TestPingWithoutAUserAcceptsAnyLogin(t *testing.T) {
 	c := dial(t, start(t, new(testserver.Ping).Serve))
 	c.ask("LOGIN ada secret", "OK")
 	c.ask("PING", "PONG")
@@ -73,7 +73,7 @@ func TestPingWithoutAUserTakesAnyLogin(t *testing.T) {
 func TestPingHangsUpOnALineWithoutEnd(t *testing.T) {
 	s := start(t, new(testserver.Ping).Serve)
 	c := dial(t, s)
-	_, _ = io.WriteString(c, strings.Repeat("x", 1<<16)) // the end may come before all is written
+	_, _ = io.WriteString(c, strings.Repeat("x", 1<<16)) // the connection may end before everything is written
 	_, err := c.in.ReadByte()
 	require.Error(t, err)
 }

@@ -7,19 +7,19 @@ import (
 	"sync"
 )
 
-// TCP listens on address, as in 127.0.0.1:0, whose port 0 is any that is free.
+// TCP listens on address, such as 127.0.0.1:0; port 0 means any free port.
 func TCP(address string) (net.Listener, error) { return net.Listen("tcp", address) }
 
-// Server is a listener with a protocol, and with its connections under
-// control. [Start] makes one. Kill, Restart and Close are for one goroutine at
-// a time; the other methods may be called from any.
+// Server is a listener with a protocol, and control over its connections. [Start] makes
+// one. Only one goroutine at a time may call Kill, Restart and Close; any may call the
+// other methods.
 type Server struct {
 	listen func(address string) (net.Listener, error)
 	serve  func(net.Listener)
 	addr   string
 	served chan struct{} // closed when serve has returned
 
-	mu       sync.Mutex // guards the fields below; held across no I/O but Close
+	mu       sync.Mutex // guards the fields below; held across no I/O except Close
 	listener net.Listener
 	running  bool
 	conns    map[*serverConn]bool
@@ -27,19 +27,19 @@ type Server struct {
 	changed  chan struct{} // closed and replaced when conns changes
 }
 
-// Stats counts what a server has seen, restarts included.
+// Stats are the counts of a server, including those from before restarts.
 type Stats struct {
 	Open     int // connections open now
 	Most     int // the most that were open at once
 	Accepted int // connections so far
 }
 
-// Start listens on address and runs serve with the listener, in a goroutine
-// that ends at Kill or Close. serve accepts connections until that fails, and
-// returns when it is done with them; all of them fail at Kill and Close.
-// Restart calls listen and serve again.
+// Start listens on address and runs serve with the listener, in a goroutine that ends
+// at Kill or Close. serve must accept connections until Accept fails, and return when
+// it is done with them; all I/O fails at Kill and Close. Restart calls listen and serve
+// again.
 //
-// The error is that of listen.
+// The error of Start is that of listen.
 func Start(listen func(address string) (net.Listener, error), address string, serve func(net.Listener)) (*Server, error) {
 	s := &Server{listen: listen, serve: serve, addr: address, conns: map[*serverConn]bool{}, changed: make(chan struct{})}
 	if err := s.Restart(); err != nil {
@@ -48,11 +48,11 @@ func Start(listen func(address string) (net.Listener, error), address string, se
 	return s, nil
 }
 
-// Addr returns the address, which stays the same through restarts.
+// Addr returns the address. Restarts don't change it.
 func (s *Server) Addr() string { return s.addr }
 
-// Restart listens on the same address again, after Kill or Close. On a server
-// that runs it does nothing.
+// Restart listens on the same address again, after Kill or Close. If the server is
+// running, it does nothing.
 func (s *Server) Restart() error {
 	s.mu.Lock()
 	running := s.running
@@ -62,7 +62,7 @@ func (s *Server) Restart() error {
 	}
 	inner, err := s.listen(s.addr)
 	if err != nil {
-		return fmt.Errorf("testserver: %w", err)
+		return err
 	}
 	s.addr = inner.Addr().String()
 	s.served = make(chan struct{})
@@ -76,9 +76,8 @@ func (s *Server) Restart() error {
 	return nil
 }
 
-// Kill stops the server as a crash does: new connections are refused and those
-// that are open are reset, where the network knows resets. It waits until serve
-// has returned.
+// Kill stops the server like a crash: new connections are refused and open ones are
+// reset, if the network supports resets. It waits until serve has returned.
 func (s *Server) Kill() { s.stop(reset) }
 
 // Close stops the server and closes all connections. It waits until serve has
@@ -102,17 +101,17 @@ func (s *Server) stop(prepare func(net.Conn)) {
 	<-s.served
 }
 
-// reset makes the coming Close of c a reset.
+// reset makes the next Close of c a reset.
 func reset(c net.Conn) {
 	switch c := c.(type) {
 	case interface{ SetLinger(sec int) error }: // TCP
-		_ = c.SetLinger(0) // it fails on a dead socket only
+		_ = c.SetLinger(0) // fails only on a dead socket
 	case interface{ Cut() }: // a network in memory
 		c.Cut()
 	}
 }
 
-// Stats returns the counts up to now.
+// Stats returns the current counts.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,7 +136,7 @@ func (s *Server) AwaitOpen(ctx context.Context, n int) error {
 	}
 }
 
-// changedLocked counts the connections and wakes AwaitOpen.
+// changedLocked updates the counts of open connections and wakes AwaitOpen.
 func (s *Server) changedLocked() {
 	s.stats.Open = len(s.conns)
 	s.stats.Most = max(s.stats.Most, s.stats.Open)
@@ -145,7 +144,8 @@ func (s *Server) changedLocked() {
 	s.changed = make(chan struct{})
 }
 
-// accepted takes c in, or reports that the server has stopped meanwhile.
+// accepted adds c to the open connections. It reports false if the server has stopped
+// meanwhile.
 func (s *Server) accepted(c *serverConn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,7 +157,7 @@ func (s *Server) accepted(c *serverConn) bool {
 	return s.running
 }
 
-// gone takes c off the open connections.
+// gone removes c from the open connections.
 func (s *Server) gone(c *serverConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -173,7 +173,7 @@ type listener struct {
 	server *Server
 }
 
-// Accept returns the next connection, as one of the server's.
+// Accept returns the next connection, as a serverConn.
 func (l *listener) Accept() (net.Conn, error) {
 	inner, err := l.Listener.Accept()
 	if err != nil {
@@ -188,7 +188,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// serverConn is a connection that tells the server of its end.
+// serverConn is a connection that reports its end to the server.
 type serverConn struct {
 	net.Conn
 	server *Server

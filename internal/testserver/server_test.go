@@ -32,7 +32,7 @@ func start(t *testing.T, serve func(net.Listener)) *testserver.Server {
 	return s
 }
 
-// client is one end of a talk in lines.
+// client speaks a line protocol.
 type client struct {
 	net.Conn
 	t  *testing.T
@@ -147,7 +147,7 @@ func TestCloseEndsConnectionsInOrder(t *testing.T) {
 func TestStartReportsAnAddressThatIsTaken(t *testing.T) {
 	s := start(t, new(testserver.Ping).Serve)
 	_, err := testserver.Start(testserver.TCP, s.Addr(), new(testserver.Ping).Serve)
-	require.ErrorContains(t, err, "testserver: listen tcp "+s.Addr())
+	require.ErrorContains(t, err, "listen tcp "+s.Addr())
 }
 
 func TestRestartReportsAnAddressThatIsTaken(t *testing.T) {
@@ -155,7 +155,7 @@ func TestRestartReportsAnAddressThatIsTaken(t *testing.T) {
 	s.Kill()
 	other, err := testserver.Start(testserver.TCP, s.Addr(), new(testserver.Ping).Serve)
 	require.NoError(t, err)
-	require.ErrorContains(t, s.Restart(), "testserver: listen tcp "+s.Addr())
+	require.ErrorContains(t, s.Restart(), "listen tcp "+s.Addr())
 	other.Close()
 	require.NoError(t, s.Restart())
 }
@@ -169,8 +169,8 @@ func TestAwaitOpenEndsWithItsContext(t *testing.T) {
 	require.ErrorContains(t, err, "0 connections are open, want 1")
 }
 
-// lateListener accepts a connection only once it was closed: the moment in
-// which a server stops while somebody connects.
+// lateListener accepts a connection only after Close, as when a client connects while
+// a server stops.
 type lateListener struct {
 	net.Listener
 	conn   net.Conn
@@ -225,7 +225,7 @@ func TestServerRunsAProtocolInTLS(t *testing.T) {
 	c.wantEnd(syscall.ECONNRESET)
 }
 
-// In a bubble, so that a delay that is not cut short shows as time.
+// It runs in a bubble, so that a delay that is not cut short shows in the time.
 func TestStopCutsDelaysShort(t *testing.T) {
 	for _, stop := range []func(*testserver.Server){(*testserver.Server).Kill, (*testserver.Server).Close} {
 		synctest.Test(t, func(t *testing.T) {

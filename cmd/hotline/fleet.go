@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hotline-go/hotline/pool/fleet"
+	_ "github.com/hotline-go/hotline/pool/fleet/redis"
+)
+
+// stores are the schemes of the stores that are imported. Those of PostgreSQL and etcd need
+// a client library, which this module does without.
+var stores = []string{"redis", "rediss"}
+
+// fleetCommand is hotline fleet.
+type fleetCommand struct {
+	DSN     string        `arg:"" name:"DSN" help:"The budget, as in redis://10.0.0.5/gmail-ada?limit=15"`
+	Watch   bool          `short:"w" help:"Print it again every second, until interrupted."`
+	Timeout time.Duration `short:"t" default:"5s" help:"Bounds each call of the store."`
+}
+
+// Validate is called by kong.
+func (c *fleetCommand) Validate() error { return checkTimeout(c.Timeout) }
+
+// Run prints who has what. It changes nothing.
+func (c *fleetCommand) Run(ctx context.Context, con console) error {
+	store, cfg, err := fleet.OpenStore(c.DSN)
+	if err != nil {
+		scheme, _, found := strings.Cut(c.DSN, "://")
+		if found && !slices.Contains(stores, strings.ToLower(scheme)) {
+			err = fmt.Errorf("no store for %.20q; this command is built with %s; examples/fleet/show has all", scheme, strings.Join(stores, ", "))
+		}
+		return usageError{err}
+	}
+	for {
+		err := c.show(ctx, con.out, store, cfg)
+		if c.Watch && ctx.Err() != nil {
+			return nil // the usual end
+		}
+		if err != nil || !c.Watch {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+			fmt.Fprintln(con.out)
+		}
+	}
+}
+
+// show prints the ledger once.
+func (c *fleetCommand) show(ctx context.Context, w io.Writer, store fleet.Store, cfg fleet.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	if err := fleet.Show(ctx, w, store, cfg); err != nil {
+		return explain(ctx, err, c.Timeout)
+	}
+	return nil
+}

@@ -1,0 +1,47 @@
+package adapt
+
+import (
+	"bufio"
+	"bytes"
+	"net"
+)
+
+// WholeLines wraps nc for a library that takes part of a line for a whole line if
+// the connection or a deadline ends in the middle of it, so that the answer
+// "213 39" may become "213 3". net/textproto does so, and all code that uses
+// bufio.Reader.ReadLine. Read returns only lines whose line feed has arrived, except
+// that lines longer than 4096 bytes come in pieces. It returns as many of the lines
+// that have arrived as fit, so that a library that checks its own buffer for unread
+// answers finds them there.
+func WholeLines(nc net.Conn) net.Conn { return &wholeLines{Conn: nc, r: bufio.NewReader(nc)} }
+
+type wholeLines struct {
+	net.Conn
+	r    *bufio.Reader
+	line []byte // in the buffer of r: the part of a line that Read has yet to return
+}
+
+// Read implements net.Conn.
+func (l *wholeLines) Read(b []byte) (n int, err error) {
+	for len(l.line) > 0 || n == 0 || l.hasLine() {
+		if len(l.line) == 0 {
+			line, err := l.r.ReadSlice('\n')
+			if err != nil && err != bufio.ErrBufferFull {
+				return n, err
+			}
+			l.line = line
+		}
+		copied := copy(b[n:], l.line)
+		l.line = l.line[copied:]
+		if n += copied; n == len(b) {
+			break
+		}
+	}
+	return n, nil
+}
+
+// hasLine reports whether a whole line is in the buffer.
+func (l *wholeLines) hasLine() bool {
+	buffered, _ := l.r.Peek(l.r.Buffered())
+	return bytes.IndexByte(buffered, '\n') >= 0
+}

@@ -1,0 +1,336 @@
+package endpoints
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+const (
+	// lookTimeout bounds one lookup of all names.
+	lookTimeout = 5 * time.Second
+
+	// leastBetween is the least time between two lookups.
+	leastBetween = time.Second
+
+	// maxLooking is how many names are looked up at the same time.
+	maxLooking = 8
+)
+
+// source is an item of Set.Addrs. It never changes.
+type source struct {
+	host, port string // no port with SRV
+	static     bool   // the host is an IP address
+}
+
+func sourcesOf(s Set) (sources []source) {
+	for _, addr := range s.Addrs {
+		from := source{host: addr}
+		if s.SRV == "" {
+			from.host, from.port, _ = net.SplitHostPort(addr) // checked
+			from.static = isIP(from.host) || s.Refresh < 0
+		}
+		sources = append(sources, from)
+	}
+	return sources
+}
+
+// looksUp reports whether any item is looked up.
+func (c *Connector) looksUp() bool {
+	return slices.ContainsFunc(c.sources, func(s source) bool { return !s.static })
+}
+
+// Track implements [driver.Tracker]. It looks the names up when that is due, and has
+// the connections replaced whose address is gone.
+func (c *Connector) Track(ctx context.Context, replace func(match func(driver.Conn) bool)) {
+	if !c.looksUp() {
+		return
+	}
+	c.count(1)
+	defer c.count(-1)
+	usual := c.set.Refresh * 9 / 10 // it may just have been done for another pool
+	due := time.NewTimer(c.set.Refresh)
+	defer due.Stop()
+	for maxAge := usual; ; {
+		c.look(ctx, maxAge)
+		if c.anyMoved() {
+			replace(c.moved)
+		}
+		due.Reset(c.set.Refresh)
+		select {
+		case <-ctx.Done():
+			return
+		case <-due.C:
+			maxAge = usual
+		case <-c.kick:
+			maxAge = leastBetween
+		}
+	}
+}
+
+// count adds n pools to those in Track.
+func (c *Connector) count(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tracks += n
+}
+
+// anyMoved reports whether an endpoint that is gone has connections.
+func (c *Connector) anyMoved() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.endpoints, func(e *endpoint) bool { return e.status == Gone && e.open > 0 })
+}
+
+// moved reports whether the endpoint of conn is gone.
+func (c *Connector) moved(conn driver.Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o, known := c.conns[conn]
+	return known && o.at.status == Gone
+}
+
+// lookSoon makes Track look the names up soon.
+func (c *Connector) lookSoon() {
+	select {
+	case c.kick <- struct{}{}:
+	default:
+	}
+}
+
+// lookFirst looks the names up for a Connect: the first time and, where no pool is
+// open that does it, when that is due. It leaves the Connect most of its time.
+func (c *Connector) lookFirst(ctx context.Context) {
+	if !c.looksUp() {
+		return
+	}
+	c.mu.Lock()
+	maxAge := c.set.Refresh
+	switch {
+	case len(c.endpoints) == 0: // there is nothing else to try
+		maxAge = leastBetween
+	case c.tracks > 0:
+		maxAge = forever
+	}
+	c.mu.Unlock()
+	if end, ok := ctx.Deadline(); ok {
+		var cancel func()
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/4)
+		defer cancel()
+	}
+	c.look(ctx, maxAge)
+}
+
+// look looks all names up, unless that was done within maxAge. One lookup runs at
+// a time; the others wait for it. One that is canceled counts for nothing.
+func (c *Connector) look(ctx context.Context, maxAge time.Duration) {
+	if c.isFresh(maxAge) {
+		return
+	}
+	select {
+	case c.looking <- struct{}{}:
+		defer func() { <-c.looking }()
+	case <-ctx.Done():
+		return
+	}
+	if c.isFresh(maxAge) {
+		return
+	}
+	bounded, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	answers := c.lookAll(bounded)
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		c.update(answers)
+	}
+}
+
+// isFresh reports whether the last lookup was within maxAge.
+func (c *Connector) isFresh(maxAge time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.looked.IsZero() && time.Since(c.looked) < maxAge
+}
+
+// answer is what the lookup of one source has found.
+type answer struct {
+	found []ranked
+	err   error // if not nil, there may be more
+}
+
+// lookAll looks every source up.
+func (c *Connector) lookAll(ctx context.Context) []answer {
+	answers := make([]answer, len(c.sources))
+	room := make(chan struct{}, maxLooking)
+	var all sync.WaitGroup
+	for i, s := range c.sources {
+		if s.static {
+			answers[i].found = []ranked{{target: target{addr: c.set.Addrs[i]}, weight: 1}}
+			continue
+		}
+		room <- struct{}{}
+		all.Go(func() { // ends when the resolver returns, soon after ctx
+			defer func() { <-room }()
+			err := safely(func() error {
+				if c.set.SRV != "" {
+					answers[i] = c.lookSRV(ctx, s.host)
+				} else {
+					answers[i] = c.lookHost(ctx, s.host, s.port)
+				}
+				return answers[i].err
+			})
+			answers[i].err = err
+		})
+	}
+	all.Wait()
+	return answers
+}
+
+// lookHost returns the addresses of a host.
+func (c *Connector) lookHost(ctx context.Context, host, port string) (a answer) {
+	addr := net.JoinHostPort(host, port)
+	if isIP(host) {
+		return answer{found: []ranked{{target: target{addr: addr}, weight: 1}}}
+	}
+	ips, err := c.set.Resolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return answer{err: fmt.Errorf("endpoints: look up %s: %w", host, err)}
+	}
+	if len(ips) == 0 {
+		return answer{err: fmt.Errorf("endpoints: look up %s: it has no address", host)}
+	}
+	for _, ip := range ips {
+		a.found = append(a.found, ranked{target: target{addr, ip.Unmap()}, weight: 1})
+	}
+	return a
+}
+
+// lookSRV returns the addresses of the hosts of a service in domain.
+func (c *Connector) lookSRV(ctx context.Context, domain string) (a answer) {
+	_, records, err := c.set.Resolver.LookupSRV(ctx, c.set.SRV, "tcp", domain)
+	what := "_" + c.set.SRV + "._tcp." + domain
+	if err != nil {
+		return answer{err: fmt.Errorf("endpoints: look up %s: %w", what, err)}
+	}
+	for _, r := range records {
+		host := strings.TrimSuffix(r.Target, ".")
+		if host == "" { // a bare dot: there is no such service
+			continue
+		}
+		one := c.lookHost(ctx, host, strconv.Itoa(int(r.Port)))
+		for _, f := range one.found {
+			f.priority = int(r.Priority)
+			f.weight = max(float64(r.Weight), 1) / float64(len(one.found)) // 0 is about as rare as 1 (RFC 2782)
+			a.found = append(a.found, f)
+		}
+		if one.err != nil {
+			a.err = one.err
+		}
+	}
+	if len(a.found) == 0 && a.err == nil {
+		a.err = fmt.Errorf("endpoints: look up %s: the domain has no such service", what)
+	}
+	return a
+}
+
+// change is a status to be logged once the lock is free.
+type change struct {
+	e       *endpoint
+	was, is Status
+}
+
+// update brings the endpoints up to date with answers, one for each source.
+func (c *Connector) update(answers []answer) {
+	now := time.Now()
+	var changes []change
+	var err error
+	c.mu.Lock()
+	for i, a := range answers {
+		if a.err != nil {
+			err = a.err
+		}
+		changes = append(changes, c.updateLocked(i, a, now)...)
+	}
+	c.forgetLocked()
+	slices.SortStableFunc(c.endpoints, (*endpoint).compareRank)
+	maps.DeleteFunc(c.connectors, func(addr string, _ func() (driver.Connector, error)) bool {
+		return !slices.ContainsFunc(c.endpoints, func(e *endpoint) bool { return e.addr == addr })
+	})
+	wasBlind := c.lookErr != nil
+	c.looked, c.lookErr = now, err
+	c.mu.Unlock()
+	for _, ch := range changes {
+		c.logChange(ch.e, ch.was, ch.is, nil)
+	}
+	switch {
+	case err != nil && !wasBlind:
+		c.set.Logger.Error(err, "lookups fail; the endpoints stay as they were", "set", c.String())
+	case err == nil && wasBlind:
+		c.set.Logger.Info("lookups work again", "set", c.String())
+	}
+}
+
+// updateLocked brings the endpoints of one source up to date.
+func (c *Connector) updateLocked(source int, a answer, now time.Time) (changes []change) {
+	settle := func(e *endpoint, s Status) {
+		was := e.status
+		if e.settle(s, nil, now, now) && was != Untried {
+			changes = append(changes, change{e, was, s})
+		}
+	}
+	listed := map[target]bool{}
+	for _, r := range a.found {
+		listed[r.target] = true
+		e := c.findLocked(source, r.target)
+		if e == nil {
+			e = c.newEndpointLocked(r, source)
+			c.endpoints = append(c.endpoints, e)
+		}
+		e.priority, e.weight = r.priority, r.weight
+		e.missing = time.Time{}
+		if e.status == Gone {
+			settle(e, Untried)
+		}
+	}
+	if a.err != nil {
+		return changes // the others may be there still
+	}
+	for _, e := range c.endpoints {
+		switch {
+		case e.source != source || listed[e.target] || e.status == Gone:
+		case e.missing.IsZero() && e.hasIP():
+			e.missing = now
+		case !e.hasIP() || now.Sub(e.missing) >= c.set.Refresh/2:
+			settle(e, Gone)
+		}
+	}
+	return changes
+}
+
+// hasIP reports whether e was found by a lookup. One that was not stands for its
+// name until a lookup has worked.
+func (e *endpoint) hasIP() bool { return e.ip.IsValid() || isIPAddr(e.addr) }
+
+// isIPAddr reports whether the host of addr is an IP address.
+func isIPAddr(addr string) bool {
+	_, err := netip.ParseAddrPort(addr)
+	return err == nil
+}
+
+// findLocked returns the endpoint of source for t, or nil.
+func (c *Connector) findLocked(source int, t target) *endpoint {
+	i := slices.IndexFunc(c.endpoints, func(e *endpoint) bool { return e.source == source && e.target == t })
+	if i < 0 {
+		return nil
+	}
+	return c.endpoints[i]
+}

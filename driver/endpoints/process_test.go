@@ -1,0 +1,75 @@
+package endpoints_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/internal/testcert"
+	"github.com/hotline-go/hotline/internal/testserver"
+)
+
+// serverEnv has this program serve PING instead of running tests, over tcp or tls.
+const serverEnv = "HOTLINE_TEST_PING"
+
+// serveIfAsked serves PING until the test that has asked for it ends, and does not
+// return then.
+func serveIfAsked() {
+	scheme := os.Getenv(serverEnv)
+	if scheme == "" {
+		return
+	}
+	ca := testcert.NewCA()
+	listen := testserver.TCP
+	if scheme == "tls" {
+		listen = func(addr string) (net.Listener, error) { return tls.Listen("tcp", addr, ca.ServerConfig("127.0.0.1")) }
+	}
+	s, err := testserver.Start(listen, "127.0.0.1:0", new(testserver.Ping).Serve)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(s.Addr(), base64.StdEncoding.EncodeToString(ca.PEM()))
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	os.Exit(0)
+}
+
+// process is a PING server that can be stopped and killed.
+type process struct {
+	*os.Process
+	addr string
+	ca   []byte // of its certificate
+}
+
+// startProcess starts a server that ends with the test.
+func startProcess(t testing.TB, scheme string) process {
+	t.Helper()
+	program, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(program)
+	cmd.Env = append(os.Environ(), serverEnv+"="+scheme)
+	in, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		in.Close()
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	p := process{Process: cmd.Process}
+	var ca string
+	_, err = fmt.Fscanln(bufio.NewReader(out), &p.addr, &ca)
+	require.NoError(t, err)
+	p.ca, err = base64.StdEncoding.DecodeString(ca)
+	require.NoError(t, err)
+	return p
+}

@@ -1,0 +1,178 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+// errNoPermit is the error for a gate that breaks its contract.
+var errNoPermit = errors.New("pool: Enter returned neither a permit nor an error")
+
+// obeyStrictGate has a strict gate asked before each use of a connection.
+func (p *Pool[C]) obeyStrictGate() {
+	gate, ok := p.cfg.Gate.(StrictGate)
+	if !ok {
+		return
+	}
+	check, hook := gate.Strict(), p.cfg.OnAcquire
+	if p.strict = check != nil; !p.strict {
+		return
+	}
+	p.cfg.OnAcquire = func(ctx context.Context, c driver.Conn, info Info) error {
+		if err := check(); err != nil || hook == nil {
+			return err
+		}
+		return hook(ctx, c, info)
+	}
+}
+
+// enter passes the gate for a, in the goroutine of its Connect, and reports
+// whether the Connect begins. ctx ends when a is called off.
+func (p *Pool[C]) enter(ctx context.Context, a *attempt[C]) (begins bool) {
+	if p.cfg.Gate == nil {
+		return true
+	}
+	var t *pass
+	err := errExited
+	defer func() { // also if the gate panics, or exits this goroutine
+		if v := recover(); v != nil {
+			err = &PanicError{v, debug.Stack()}
+		}
+		begins = p.entered(ctx, a, t, err)
+	}()
+	t, err = p.askGate(ctx, a)
+	if t == nil {
+		return false
+	}
+	if t.lost = t.Lost(); t.lost != nil {
+		t.done = make(chan struct{})
+	}
+	if t.isLost() { // counts as a failure, or attempts would repeat without a pause
+		err = ErrPermitLost
+	}
+	return false
+}
+
+// askGate returns a permit for a. It returns neither a permit nor an error if a is
+// spare and the gate has no room.
+func (p *Pool[C]) askGate(ctx context.Context, a *attempt[C]) (*pass, error) {
+	var permit Permit
+	if a.spare {
+		var ok bool
+		if permit, ok = p.cfg.Gate.TryEnter(p); !ok {
+			return nil, nil
+		}
+	} else {
+		var err error
+		if permit, err = p.cfg.Gate.Enter(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	if permit == nil {
+		return nil, errNoPermit
+	}
+	return &pass{Permit: permit}, nil
+}
+
+// entered ends the wait of a at the gate. t is its permit, or nil. err is the error
+// of the gate. entered reports whether a begins to connect.
+func (p *Pool[C]) entered(ctx context.Context, a *attempt[C], t *pass, err error) (begins bool) {
+	p.mu.Lock()
+	calledOff := ctx.Err() != nil || a.calledOff || p.closed
+	failed := err != nil && !calledOff
+	begins = t != nil && err == nil && !calledOff && p.mayBeginLocked()
+	if begins {
+		a.pass = t
+	}
+	if begins || failed { // else it counts as being at the gate until drop
+		a.gated = false
+		p.beginLocked(a)
+	}
+	p.mu.Unlock()
+	if begins {
+		return true
+	}
+	p.leaveGate(t)
+	if failed {
+		var none C
+		p.connected(a, nil, none, fmt.Errorf("the gate: %w", err))
+	} else {
+		p.drop(a)
+	}
+	return false
+}
+
+// mayBeginLocked reports whether an attempt that has passed the gate may connect.
+// The server may have refused another one while it waited.
+func (p *Pool[C]) mayBeginLocked() bool {
+	others := p.occupiedLocked() - 1
+	return p.outage.startsAt(others) <= p.now() && !(p.outage.full && others >= p.outage.limit && p.probingLocked())
+}
+
+// drop removes an attempt that has not begun to connect.
+func (p *Pool[C]) drop(a *attempt[C]) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.Index(p.attempts, a)
+	p.attempts = slices.Delete(p.attempts, i, i+1)
+	p.freeLocked(a.slot)
+	if a.spare {
+		p.sparesAt = p.now() + spareCheck
+	}
+	if old := a.old; old != nil && old.born == a.oldBorn && p.expireLocked(old) && p.maxIdle != 0 {
+		p.keeper.owed++ // the old one is closed first, and then replaced
+	}
+	p.serveLocked()
+	p.changedLocked()
+}
+
+// callOffLocked cancels the attempts at the gate that no waiter needs any more, or
+// that exceed MaxOpen after a Resize. MinIdle does not keep them, because it takes
+// nothing away from other pools.
+func (p *Pool[C]) callOffLocked() {
+	if p.cfg.Gate == nil || len(p.attempts) == 0 {
+		return
+	}
+	occupied := p.occupiedLocked()
+	for _, a := range p.attempts {
+		if a.calledOff {
+			occupied--
+		}
+	}
+	surplus := max(p.supplyLocked()-p.queue.len, -p.wantedLocked(), occupied-p.max)
+	for i := len(p.attempts) - 1; i >= 0 && surplus > 0; i-- {
+		if a := p.attempts[i]; a.gated && !a.spare && !a.calledOff {
+			a.calledOff = true
+			a.cancel()
+			surplus--
+		}
+	}
+}
+
+// gatedWait marks, inside the pool, the error of a waiter that ended while attempts
+// waited at the gate.
+type gatedWait struct{ error }
+
+// endOfWaitLocked returns err, the error that ends a wait, with that mark if it
+// applies.
+func (p *Pool[C]) endOfWaitLocked(err error) error {
+	if p.gatedLocked() > 0 {
+		return gatedWait{err}
+	}
+	return err
+}
+
+// gatedLocked is the number of attempts at the gate.
+func (p *Pool[C]) gatedLocked() (n int) {
+	for _, a := range p.attempts {
+		if a.gated {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,212 @@
+package redis
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/dsn"
+)
+
+// client is one connection to a server, for the DSN. It connects when it has to.
+type client struct {
+	address string
+	tls     *tls.Config // nil = none
+	hello   [][]string  // commands after each connect; they have the password, so no client is printed
+
+	busy chan struct{} // holds one element while nobody uses the fields below
+	conn net.Conn      // nil = not connected
+	in   *bufio.Reader
+}
+
+// parse returns the client for a DSN without its budget.
+func parse(text string) (*client, error) {
+	u, err := dsn.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if u.Host == "" {
+		return nil, errEmpty
+	}
+	if err := new(dsn.Params).Apply(u.Params); err != nil {
+		return nil, err
+	}
+	c := &client{address: u.Address(6379), busy: make(chan struct{}, 1)}
+	c.busy <- struct{}{}
+	if u.Scheme == "rediss" {
+		c.tls = &tls.Config{ServerName: u.Host}
+	}
+	switch {
+	case u.User != "":
+		c.hello = append(c.hello, []string{"AUTH", u.User, u.Password})
+	case u.Password != "":
+		c.hello = append(c.hello, []string{"AUTH", u.Password})
+	}
+	if db := strings.Trim(u.Path, "/"); db != "" {
+		if !isNumber(db) {
+			return nil, errors.New("the path before the budget: want nothing, or the number of a database")
+		}
+		c.hello = append(c.hello, []string{"SELECT", db})
+	}
+	return c, nil
+}
+
+// eval is an Eval. An error of the connection ends it; the next call makes another.
+func (c *client) eval(ctx context.Context, script string, keys, args []string) (any, error) {
+	select {
+	case <-c.busy:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { c.busy <- struct{}{} }()
+	if err := c.connect(ctx); err != nil {
+		return nil, err
+	}
+	return c.call(ctx, append(append([]string{"EVAL", script, strconv.Itoa(len(keys))}, keys...), args...))
+}
+
+// connect makes the connection unless it is there.
+func (c *client) connect(ctx context.Context) error {
+	if c.conn != nil {
+		return nil
+	}
+	dial := (&net.Dialer{}).DialContext
+	if c.tls != nil {
+		dial = (&tls.Dialer{Config: c.tls}).DialContext
+	}
+	conn, err := dial(ctx, "tcp", c.address)
+	if err != nil {
+		return err
+	}
+	c.conn, c.in = conn, bufio.NewReader(conn)
+	for _, command := range c.hello {
+		if _, err := c.call(ctx, command); err != nil {
+			c.hangUp()
+			return fmt.Errorf("%s: %w", command[0], withoutArguments(err, command))
+		}
+	}
+	return nil
+}
+
+// withoutArguments cuts the server's answer to a command down to its code, such as
+// WRONGPASS: the rest may repeat what it was asked, and so the password.
+func withoutArguments(err error, command []string) error {
+	var said serverError
+	if !errors.As(err, &said) {
+		return err
+	}
+	code, _, _ := strings.Cut(string(said), " ")
+	if slices.Contains(command, code) || strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		code = "an error"
+	}
+	return serverError(code)
+}
+
+// Close closes the connection if there is one, and waits for a call that is under way. A
+// later call connects again.
+func (c *client) Close() error {
+	<-c.busy
+	c.hangUp()
+	c.busy <- struct{}{}
+	return nil
+}
+
+func (c *client) hangUp() {
+	if c.conn != nil {
+		_ = c.conn.Close()
+		c.conn = nil
+	}
+}
+
+// call makes one exchange. The connection is gone after an error, unless the server
+// answered with it.
+func (c *client) call(ctx context.Context, command []string) (answer any, err error) {
+	conn := c.conn
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer func() {
+		if !stop() { // its deadline may come at any time
+			c.hangUp()
+			answer, err = nil, ctx.Err()
+		}
+	}()
+	var b strings.Builder
+	fmt.Fprintf(&b, "*%d\r\n", len(command))
+	for _, word := range command {
+		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(word), word)
+	}
+	if _, err = io.WriteString(conn, b.String()); err == nil {
+		answer, err = read(c.in, 0)
+	}
+	var said serverError
+	if err != nil && !errors.As(err, &said) {
+		c.hangUp()
+	}
+	return answer, err
+}
+
+// serverError is an error that the server answered with.
+type serverError string
+
+func (e serverError) Error() string { return "the server says " + driver.Quote(string(e)) }
+
+// The most that an answer may have.
+const (
+	mostBytes = 1 << 20
+	mostWords = 1 << 20
+	mostDepth = 4
+)
+
+// errForm is an answer that is not of the protocol.
+var errForm = errors.New("the answer is not of the Redis protocol")
+
+// read reads one value: a string, an int64, nil or a []any of these.
+func read(in *bufio.Reader, depth int) (any, error) {
+	line, err := in.ReadSlice('\n')
+	if err != nil {
+		return nil, err
+	}
+	text := strings.TrimSuffix(string(line), "\r\n")
+	if text == "" || depth > mostDepth {
+		return nil, errForm
+	}
+	kind, text := text[0], text[1:]
+	switch kind {
+	case '+':
+		return text, nil
+	case '-':
+		return nil, serverError(text)
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case err != nil:
+		return nil, errForm
+	case kind == ':':
+		return n, nil
+	case n < 0:
+		return nil, nil
+	case kind == '$' && n <= mostBytes:
+		b := make([]byte, n+2)
+		_, err := io.ReadFull(in, b)
+		return string(b[:n]), err
+	case kind == '*' && n <= mostWords:
+		var array []any
+		for range n {
+			v, err := read(in, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			array = append(array, v)
+		}
+		return array, nil
+	}
+	return nil, errForm
+}

@@ -1,0 +1,67 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/hotline-go/hotline/driver"
+)
+
+// Show prints who has what of the budget that cfg names: what the processes are granted,
+// hold, want and should have, and how long until the store forgets each unless it renews
+// its grant. Without a Limit, nobody's share is known. Show only reads.
+//
+//	budget "gmail-ada": 15 of 15 granted to 2 owners
+//	          owner  granted  held  wants  share  forgotten in
+//	  "host/7/9xqk"        9     9     20      8         13.2s
+//	  "host/8/k2ab"        6     6      7      7         15.1s
+func Show(ctx context.Context, w io.Writer, store Store, cfg Config) error {
+	l, err := store.Read(ctx, cfg.Budget)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(l.Rows, func(a, b Row) int { return cmp.Compare(a.Owner, b.Owner) })
+	granted := 0
+	for _, r := range l.Rows {
+		granted += r.May
+	}
+	limit, shares := "", map[string]int{}
+	if cfg.Limit > 0 {
+		limit, shares = fmt.Sprintf(" of %d", cfg.Limit), l.Shares(cfg.Limit)
+	}
+	owners := "owners"
+	if len(l.Rows) == 1 {
+		owners = "owner"
+	}
+	fmt.Fprintf(w, "budget %q: %d%s granted to %d %s%s\n", cfg.Budget, granted, limit, len(l.Rows), owners, l.trouble())
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	if len(l.Rows) > 0 {
+		fmt.Fprintln(table, "owner\tgranted\theld\twants\tshare\tforgotten in\t")
+	}
+	for _, r := range l.Rows {
+		share := "?"
+		if n, known := shares[r.Owner]; known {
+			share = fmt.Sprint(n)
+		}
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%s\t%v\t\n", driver.Quote(r.Owner), r.May, r.Held, r.Want, share, r.Left.Round(100*time.Millisecond))
+	}
+	return table.Flush()
+}
+
+// trouble says why nobody gets more, or nothing.
+func (l Ledger) trouble() string {
+	switch {
+	case l.Lost && l.Version == "":
+		return "; nobody has used it yet"
+	case l.Lost:
+		return "; the store has restarted, and may have lost grants"
+	case l.Learning:
+		return "; the store learns who has what, and grants no more"
+	}
+	return ""
+}

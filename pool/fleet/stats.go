@@ -1,0 +1,79 @@
+package fleet
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hotline-go/hotline/pool"
+)
+
+// The states of a grant, in pool.BudgetStats; see the package doc.
+const (
+	None     = "none"
+	Held     = "held"
+	Learning = "learning" // held, while the store learns who has what
+	Static   = "static"
+	Over     = "over"
+)
+
+// counters is what only grows.
+type counters struct{ renewals, failures, conflicts, over int64 }
+
+// Stats implements [pool.BudgetGate]: it returns what the gate knows of its grant, and
+// of those of others.
+func (g *Gate) Stats() pool.BudgetStats {
+	now, u := time.Now(), g.local.Stats()
+	g.mu.Lock()
+	ledger := g.ledger
+	s := pool.BudgetStats{
+		Budget: g.cfg.Budget, Owner: g.cfg.Owner, State: g.stateLocked(), Strict: g.cfg.Strict,
+		Limit: g.cfg.Limit, Granted: g.may, Target: g.target, Used: u.Used, Waiting: u.Waiting,
+		Renewals: g.total.renewals, Failures: g.total.failures, Conflicts: g.total.conflicts, Ended: g.total.over,
+	}
+	if g.err != nil {
+		s.Error = g.err.Error()
+	}
+	g.mu.Unlock()
+	if t := g.term.Load(); t != nil {
+		s.Renewed = now.Sub(t.sent)
+		s.Left = max(t.left(now), 0)
+	}
+	fair := ledger.Shares(s.Limit)
+	for _, r := range ledger.Rows {
+		s.Owners = append(s.Owners, pool.BudgetOwner{Owner: r.Owner, Granted: r.May, Held: r.Held, Want: r.Want, Share: fair[r.Owner], Left: r.Left})
+	}
+	slices.SortFunc(s.Owners, func(a, b pool.BudgetOwner) int { return cmp.Compare(a.Owner, b.Owner) })
+	return s
+}
+
+// stateLocked returns the state of the grant.
+func (g *Gate) stateLocked() string {
+	switch {
+	case g.over:
+		return Over
+	case g.err != nil:
+		return Static
+	case g.learning:
+		return Learning
+	case g.may > 0:
+		return Held
+	}
+	return None
+}
+
+// String says what the grant is and why callers wait.
+func (g *Gate) String() string {
+	s := g.Stats()
+	text := fmt.Sprintf("budget %q: %d of %d connections granted, %d used, %d connects waiting", s.Budget, s.Granted, s.Limit, s.Used, s.Waiting)
+	switch {
+	case s.State == Learning:
+		text += "; the store is new or has lost its state, and learns who has what"
+	case s.Error != "":
+		text += "; the store does not answer: " + s.Error
+	case s.Waiting > 0 && s.State != None:
+		text += "; other processes have the rest"
+	}
+	return text
+}

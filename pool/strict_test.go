@@ -1,0 +1,84 @@
+package pool_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/drivertest"
+	"github.com/hotline-go/hotline/pool"
+)
+
+// strictGate is a StrictGate all of whose permits end at once.
+type strictGate struct {
+	lost  chan struct{}
+	check error // what is said before each use
+}
+
+func (g *strictGate) Enter(context.Context, pool.Member) (pool.Permit, error) {
+	lost := g.lost
+	return &brokenPermit{lost: func() <-chan struct{} { return lost }}, nil
+}
+func (g *strictGate) TryEnter(pool.Member) (pool.Permit, bool) { return nil, false }
+func (g *strictGate) Strict() func() error                     { return func() error { return g.check } }
+
+func TestAStrictGateClosesConnectionsUnderTheirHolders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := &strictGate{lost: make(chan struct{})}
+		var why reasons
+		f, p := openFake(t, pool.Config{MaxOpen: 2, Gate: gate, OnClose: why.add})
+		l := acquire(t, p)
+		close(gate.lost)
+		synctest.Wait()
+		assert.Zero(t, f.Counts().Open)
+		why.want(t, 1, pool.ErrPermitLost)
+		assert.NotPanics(t, func() { l.Conn() }, "its holder does not know")
+		gate.lost = make(chan struct{})
+		others := acquireN(t, p, 2)
+		assert.True(t, l.Conn().IsClosed(), "it is still its own, not that of the next")
+		l.Release()
+		l.Release()
+		releaseAll(others)
+		wantServes(t, p, 2)
+	})
+}
+
+func TestALostPermitEndsItsConnect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := &strictGate{lost: make(chan struct{})}
+		f, p := openFake(t, pool.Config{Gate: gate})
+		f.Next(drivertest.Connect, 1, drivertest.Hang)
+		c := start(t.Context(), p)
+		c.wantWaiting(t)
+		close(gate.lost)
+		synctest.Wait()
+		assert.Zero(t, f.Counts().Connecting)
+		gate.lost = make(chan struct{})
+		began := time.Now()
+		acquire(t, p).Release()
+		assert.Less(t, time.Since(began), time.Second)
+	})
+}
+
+func TestAStrictGateIsAskedBeforeEachUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate, hooked := &strictGate{}, 0
+		f, p := openFake(t, pool.Config{MaxOpen: 1, Gate: gate, OnAcquire: func(context.Context, driver.Conn, pool.Info) error {
+			hooked++
+			return nil
+		}})
+		acquire(t, p).Release()
+		gate.check = driver.ErrBadConn
+		_, err := p.TryAcquire()
+		require.ErrorIs(t, err, pool.ErrNoneIdle)
+		gate.check = nil
+		acquire(t, p).Release()
+		assert.Equal(t, 2, f.Counts().Connects)
+		assert.Equal(t, 2, hooked)
+	})
+}

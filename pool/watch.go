@@ -1,0 +1,122 @@
+package pool
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"runtime"
+	"runtime/pprof"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// watch is recorded for a lease when it begins, if stacks are recorded or its length
+// is measured. It never changes.
+type watch struct {
+	gen      uint64        // of the lease
+	began    time.Duration // when Acquire was done, on the pool's clock
+	measured bool          // for Trace.Use
+	callers  []uintptr     // the stack of Acquire; nil if stacks are not recorded
+}
+
+// maxStack limits the callers kept of a stack.
+const maxStack = 32
+
+// isOf reports whether t belongs to the lease with the word w.
+func (t *watch) isOf(w word) bool { return t != nil && t.gen == w.gen() }
+
+// watched starts a watch of l, which its holder is about to get, if one is needed. The
+// Release of the lease it returns then takes the slow path, which ends the watch.
+func (p *Pool[C]) watched(l Lease[C]) Lease[C] {
+	measured, armed := p.measures(), p.armed.Load()
+	if !measured && !armed {
+		return l
+	}
+	t := &watch{gen: l.word.gen(), measured: measured}
+	if armed {
+		var callers [maxStack]uintptr
+		t.callers = slices.Clone(callers[:runtime.Callers(2, callers[:])])
+		leases().Add(t, 2)
+	}
+	t.began = p.now()
+	l.slot.watch.Store(t)
+	if p.gate.Load() == closedGate { // forgetStacks may have run before the Store
+		t.forgetStack()
+	}
+	l.word &^= listed
+	return l
+}
+
+// measures reports whether Trace.Use measures this lease.
+func (p *Pool[C]) measures() bool {
+	t := &p.cfg.Trace
+	return t.Use != nil && (t.UseEvery <= 1 || rand.IntN(t.UseEvery) == 0)
+}
+
+// takeWatch removes and returns the watch of a lease that the caller has just ended.
+func (s *slot[C]) takeWatch() *watch {
+	if s.watch.Load() == nil {
+		return nil
+	}
+	return s.watch.Swap(nil)
+}
+
+// used ends the watch t after its lease; t may be nil.
+func (p *Pool[C]) used(t *watch) {
+	if t == nil {
+		return
+	}
+	t.forgetStack()
+	if t.measured {
+		p.cfg.Trace.Use(UseInfo{Pool: p.cfg.Name, Took: p.now() - t.began})
+	}
+}
+
+// leases is the pprof profile of all pools. It has the current leases that have
+// a stack. Another copy of this package in the program may already have made it.
+var leases = sync.OnceValue(func() *pprof.Profile {
+	const name = "hotline.leases"
+	if p := pprof.Lookup(name); p != nil {
+		return p
+	}
+	return pprof.NewProfile(name)
+})
+
+// forgetStack removes the lease of t from the profile. It may be called again.
+func (t *watch) forgetStack() {
+	if t.callers != nil {
+		leases().Remove(t)
+	}
+}
+
+// forgetStacks removes the leases of p, which is closed, from the profile.
+func (p *Pool[C]) forgetStacks() {
+	for _, s := range *p.slots.Load() {
+		if t := s.watch.Load(); t != nil {
+			t.forgetStack()
+		}
+	}
+}
+
+// stack formats the stack of t in two lines per function, the name and the position,
+// without the functions of this package and of keyed at the top. It is empty if t is
+// nil.
+func (t *watch) stack() string {
+	if t == nil || t.callers == nil {
+		return ""
+	}
+	here := reflect.TypeFor[watch]().PkgPath()
+	var b strings.Builder
+	frames := runtime.CallersFrames(t.callers)
+	for more := true; more; {
+		var f runtime.Frame
+		f, more = frames.Next()
+		ours := strings.HasPrefix(f.Function, here+".") || strings.HasPrefix(f.Function, here+"/keyed.")
+		if b.Len() > 0 || !ours {
+			fmt.Fprintf(&b, "%s\n\t%s:%d\n", f.Function, f.File, f.Line)
+		}
+	}
+	return b.String()
+}

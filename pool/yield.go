@@ -1,0 +1,77 @@
+package pool
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Yield closes up to n idle connections whose permits are recalled, the longest
+// unused first, and returns how many. It is for the [Gate], and does not block.
+func (p *Pool[C]) Yield(n int) (closed int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, f := range p.unusedLocked() {
+		if closed >= n {
+			break
+		}
+		if s := f.slot; p.takeIdleLocked(s) {
+			why := p.recalledLocked(s)
+			if why.cause == 0 {
+				p.putBackLocked(s, reason{}, fromPool)
+				break // the gate needs no more, or not yet
+			}
+			p.closeLocked(s, why)
+			closed++
+		}
+	}
+	return closed
+}
+
+// takeIdleLocked takes s if it is idle. Otherwise it takes s off the list, even if it
+// was claimed just now, so that its Release comes through putBackLocked.
+func (p *Pool[C]) takeIdleLocked(s *slot[C]) bool {
+	for {
+		w := p.unlistLocked(s)
+		if w.phase() != idle {
+			return false
+		}
+		if s.move(w, w.to(held)) {
+			return true
+		}
+	}
+}
+
+// unusedLocked returns the idle connections, the longest unused first. It takes the
+// others off the list: they come back through putBackLocked.
+func (p *Pool[C]) unusedLocked() (unused []found[C]) {
+	for _, s := range *p.slots.Load() {
+		if w := p.unlistLocked(s); w.phase() == idle {
+			unused = append(unused, found[C]{s, w})
+		}
+	}
+	slices.SortFunc(unused, func(a, b found[C]) int { return cmp.Compare(a.idleSince(), b.idleSince()) })
+	return unused
+}
+
+// unusedFor returns how long the connection of s, which is held, has been unused at
+// least. If it was used since the last call, the keeper's observation decides.
+func (p *Pool[C]) unusedFor(s *slot[C]) time.Duration {
+	t, now, gen := s.pass, p.now(), s.load().gen()
+	if t.gen != gen {
+		t.gen, t.since = gen, now
+		if at, ok := s.idleSeen.in(gen); ok {
+			t.since = min(at+p.keeper.every, now) // it came back after one sweep, and before the next
+		}
+	}
+	return now - t.since
+}
+
+// idleSince is when the keeper first saw f idle. It is forever if the keeper has not,
+// because f was used a moment ago.
+func (f found[C]) idleSince() time.Duration {
+	if at, ok := f.slot.idleSeen.in(f.word.gen()); ok {
+		return at
+	}
+	return forever
+}
