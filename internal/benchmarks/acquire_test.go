@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// withBare is the candidates and the channel that obeys no context.
+// withBare is the candidates and the channel that ignores the context.
 var withBare = append(slices.Clip(candidates), candidate{"bare-channel", openBare})
 
-// BenchmarkSerial is Acquire and Release by one goroutine.
+// BenchmarkSerial measures Acquire and Release by one goroutine.
 func BenchmarkSerial(b *testing.B) {
 	cancelable, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -30,7 +30,7 @@ func BenchmarkSerial(b *testing.B) {
 	}
 }
 
-// BenchmarkParallel is 16 goroutines on 64 connections: nobody ever waits.
+// BenchmarkParallel runs 16 goroutines on 64 connections, so nobody waits.
 func BenchmarkParallel(b *testing.B) {
 	ctx := context.Background()
 	b.Run("clients=16/size=64", func(b *testing.B) {

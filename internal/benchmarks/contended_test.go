@@ -9,20 +9,19 @@ import (
 	"time"
 )
 
-// BenchmarkContended is 128 goroutines on 8 connections. Whoever has one yields
-// once, as in a request over the network; else two cores would never have more
-// than two goroutines want one.
+// BenchmarkContended runs 128 goroutines on 8 connections. A holder yields once, as in
+// a request over the network. Otherwise, on two cores, no more than two goroutines
+// would ever want a connection.
 //
-// p50-ns, p99-ns and max-ns are how long a caller waits for a connection, and
-// share is what the least served goroutine gets of what the most served one
-// does.
+// p50-ns, p99-ns and max-ns are how long a caller waits for a connection. share is the
+// number of uses by the least served goroutine as a fraction of the most served one's.
 func BenchmarkContended(b *testing.B) {
 	b.Run("clients=128/size=8", func(b *testing.B) {
 		forEach(b, candidates, 8, func(b *testing.B, t target) { contend(b, t, 128) })
 	})
 }
 
-// contend has clients goroutines share b.N uses of t.
+// contend makes clients goroutines share b.N uses of t.
 func contend(b *testing.B, t target, clients int) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -52,7 +51,7 @@ func contend(b *testing.B, t target, clients int) {
 	report(b, all)
 }
 
-// client is a goroutine that uses a target, and what it saw.
+// client is a goroutine that uses a target, and its measurements.
 type client struct {
 	waits histogram
 	began time.Time
@@ -71,14 +70,14 @@ func newClients(n int) []client {
 	return all
 }
 
-// use takes a connection, notes how long that took, and yields once before it
-// gives it back.
+// use takes a connection, records how long that took, and yields once before it gives
+// the connection back.
 func (c *client) use(ctx context.Context, t target) error {
 	c.began = time.Now()
 	return t.use(ctx, c.hold)
 }
 
-// report reports what the clients saw together.
+// report reports the combined measurements of the clients.
 func report(b *testing.B, clients []client) {
 	var sum histogram
 	least, most := clients[0].waits.total, clients[0].waits.total

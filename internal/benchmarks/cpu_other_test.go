@@ -4,5 +4,5 @@ package benchmarks
 
 import "time"
 
-// cpuTime reports that it does not know.
+// cpuTime reports that the time is unknown.
 func cpuTime() (time.Duration, bool) { return 0, false }

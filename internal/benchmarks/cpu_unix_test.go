@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// cpuTime returns the time that the process has spent on all cores, in the
-// kernel as well.
+// cpuTime returns the time that the process has spent on all cores, including the
+// kernel.
 func cpuTime() (time.Duration, bool) {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

@@ -1,14 +1,14 @@
-// Package benchmarks measures hotline beside other pools, at the same settings
-// and in one run. It is a module of its own, so that no user of hotline
-// downloads the others. BENCHMARKS.md shows the results.
+// Package benchmarks compares hotline with other pools, with the same settings and in
+// one run. It has its own module, so that users of hotline do not download the others.
+// docs/benchmarks.md shows the results.
 //
 // One command measures everything, stores the raw data in data, and writes the
 // tables and plots:
 //
 //	go run ./cmd/report
 //
-// The raw data has the format of go test -bench, which benchstat reads. A
-// single case, and all of them just to see that they still work:
+// The raw data has the format of go test -bench, which benchstat reads. To run a single
+// case, or to run each case once as a check:
 //
 //	go test -run '^$' -bench 'Parallel/pool=(hotline|puddle)' -count 10 .
 //	go test -bench . -benchtime 1x ./...
@@ -17,25 +17,24 @@
 //
 //	channel       a buffered channel of connections, as people write it by
 //	              hand: receive or the end of the context, then send
-//	bare-channel  the same without the context, the cost of the channel itself
+//	bare-channel  the same without the context: the cost of the channel alone
 //	sql           database/sql, with a driver that does nothing
 //	puddle        jackc/puddle/v2, the pool in pgx
 //	redigo        gomodule/redigo, with a connection that does nothing
 //	commons       jolestar/go-commons-pool/v2
 //
-// Each has as many connections as the case says and opens no others, waits when
-// all are in use, and closes idle connections after 5 minutes and old ones
-// after 30 where it can. Hotline has KeepAlive and ValidateAfter besides, and
-// no hooks. The connection is the same in all: it does nothing, so that only
-// the pool is measured.
+// Each pool has exactly the number of connections in the case, waits when all are in
+// use, and closes idle connections after 5 minutes and old ones after 30, if it can.
+// Hotline also has KeepAlive and ValidateAfter, and no hooks. All use the same
+// connection, which does nothing, so that only the pool is measured.
 //
-// The pool of go-redis is in an internal package, so nobody else can import it.
-// That of Vitess imports the command-line flags and errors of Vitess, and with
-// them gRPC and protobuf, which is too much for a comparison.
+// The pool of go-redis is in an internal package, so it can't be imported. The pool of
+// Vitess imports the command-line flags and errors of Vitess, and with them gRPC and
+// protobuf, which is too much for a comparison.
 //
 // # Mail
 //
-// The imap driver is compared with a client of go-imap alone, both on a Dovecot
-// that the benchmarks start (package mailserver). Where that can't be, they are
-// skipped, and BENCHMARKS.md says so.
+// The imap driver is compared with a plain go-imap client, both on a Dovecot that the
+// benchmarks start (package mailserver). Without Dovecot, these benchmarks are skipped,
+// and docs/benchmarks.md says so.
 package benchmarks

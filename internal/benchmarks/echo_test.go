@@ -14,17 +14,17 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// BenchmarkEcho is a request and its answer over loopback TCP.
+// BenchmarkEcho measures a request and its answer over loopback TCP.
 //
-// With one client, those who keep their connections take turns, so that all have
-// the same share of whatever else the machine does, and the medians can be
-// compared to a percent:
+// With one client, the contenders that keep their connections take turns, so that other
+// load on the machine affects all of them alike and the medians can be compared to
+// within a percent:
 //
-//	dedicated-ns  a net.Conn of one's own, the limit
-//	pool-ns       the pool, with a driver that has no more than Connect
-//	tcp-ns        Acquire and Release with the tcp driver, which looks at the
-//	              socket before each use and counts what is sent and received
-//	do-ns         Do with the tcp driver: the I/O obeys the context as well
+//	dedicated-ns  a dedicated net.Conn, the best possible
+//	pool-ns       the pool, with a driver that has only Connect
+//	tcp-ns        Acquire and Release with the tcp driver, which checks the
+//	              socket before each use and counts bytes sent and received
+//	do-ns         Do with the tcp driver: the I/O also obeys the context
 func BenchmarkEcho(b *testing.B) {
 	addr := serveEcho(b)
 	b.Run("clients=1", func(b *testing.B) { echoInTurns(b, addr) })
@@ -62,7 +62,7 @@ func echoInTurns(b *testing.B, addr string) {
 	})
 }
 
-// contender is one of those who take turns.
+// contender is one of the candidates that take turns.
 type contender struct {
 	name    string
 	request func() error
@@ -86,7 +86,7 @@ func takeTurns(b *testing.B, contenders []contender) {
 		slices.Sort(c.took)
 		b.ReportMetric(float64(c.took[len(c.took)/2]), c.name+"-ns")
 	}
-	b.ReportMetric(0, "ns/op") // of all together
+	b.ReportMetric(0, "ns/op") // hides the sum of all contenders
 }
 
 func echoDedicated(b *testing.B, addr string, clients int) {
@@ -144,8 +144,7 @@ func echoPerRequest(b *testing.B, addr string, clients int) {
 	})
 }
 
-// runClients runs n goroutines of client at a time, each of which makes requests
-// as long as next is true.
+// runClients runs client in n goroutines. Each makes requests while next returns true.
 func runClients(b *testing.B, n int, client func(next func() bool) error) {
 	b.ReportAllocs()
 	if n == 1 {

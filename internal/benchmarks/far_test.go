@@ -16,11 +16,11 @@ import (
 // dialFunc connects to an address.
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// near is that of package net.
+// near is the dialer of package net.
 var near dialFunc = new(net.Dialer).DialContext
 
-// far returns a dialFunc to a TCP server that is a round trip of rtt away, in
-// milliseconds: on the way there is a network in memory with that latency.
+// far returns a dialFunc to a TCP server that is rtt milliseconds away: the path goes
+// through a network in memory with that latency.
 func far(tb testing.TB, address string, rtt int) dialFunc {
 	if rtt == 0 {
 		return near
@@ -59,7 +59,7 @@ func TestAFarServerIsARoundTripAway(t *testing.T) {
 	c, err := far(t, addr, rtt)(t.Context(), "tcp", addr)
 	require.NoError(t, err)
 	defer c.Close()
-	for trips := 1; trips <= 3; trips++ { // the first is that of the dial
+	for trips := 1; trips <= 3; trips++ { // the first is the dial
 		assert.GreaterOrEqual(t, time.Since(began), time.Duration(trips*rtt)*time.Millisecond)
 		require.NoError(t, echo(c, make([]byte, echoSize)))
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// BenchmarkFill is the time in which 20 connections over loopback TCP are open:
-// by a pool that has just been made, and by a loop that dials.
+// BenchmarkFill measures how long it takes to open 20 connections over loopback TCP: in
+// a new pool, and in a loop that dials.
 func BenchmarkFill(b *testing.B) {
 	const size = 20
 	addr := serveEcho(b)

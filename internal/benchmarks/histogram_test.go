@@ -47,7 +47,7 @@ func (h *histogram) merge(o *histogram) {
 	h.max = max(h.max, o.max)
 }
 
-// quantile returns the duration that the fraction q of all stayed below.
+// quantile returns the duration that a fraction q of all durations do not exceed.
 func (h *histogram) quantile(q float64) time.Duration {
 	left := uint64(q * float64(h.total))
 	for i, n := range h.counts {
@@ -59,7 +59,7 @@ func (h *histogram) quantile(q float64) time.Duration {
 	return h.max
 }
 
-func TestHistogramTellsQuantilesToWithinThreePercent(t *testing.T) {
+func TestHistogramQuantilesAreAccurateToThreePercent(t *testing.T) {
 	var a, b histogram
 	var all []time.Duration
 	for i := range 10_000 {

@@ -16,9 +16,9 @@ import (
 
 const idleMail = 50 // connections
 
-// BenchmarkIMAPMemory is what a program keeps for each of 50 idle connections to
-// Dovecot, of which each has fetched a mail: of go-imap alone, and of a pool
-// with the imap driver. Stacks count, because each has a goroutine.
+// BenchmarkIMAPMemory measures the memory for each of 50 idle connections to Dovecot
+// that have each fetched a mail: with go-imap alone, and in a pool with the imap driver.
+// It includes stacks, because each connection has a goroutine.
 func BenchmarkIMAPMemory(b *testing.B) {
 	server := startMail(b)
 	for _, encryption := range []string{imap.None, imap.Implicit} {
@@ -31,7 +31,7 @@ func BenchmarkIMAPMemory(b *testing.B) {
 	}
 }
 
-// keepIdle reports what is kept for each of the connections that open opens.
+// keepIdle reports the memory for each of the connections that open opens.
 func keepIdle(b *testing.B, open func() (closeAll func())) {
 	var bytes int64
 	var goroutines int

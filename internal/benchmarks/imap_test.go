@@ -14,16 +14,15 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// BenchmarkIMAP is a FETCH of a message of 4 KiB over TLS 1.3, from Dovecot in
-// processes of its own. The round trip takes so many milliseconds; 0 is loopback
-// TCP.
+// BenchmarkIMAP measures a FETCH of a message of 4 KiB over TLS 1.3, from Dovecot in its
+// own processes. The round-trip time is in milliseconds; 0 is loopback TCP.
 //
-//	conn=pool   Do on a pool, whose connection is there
-//	conn=login  a connection for each request, by go-imap alone: connect,
+//	conn=pool   Do on a pool with an idle connection
+//	conn=login  a connection for each request, with go-imap alone: connect,
 //	            handshake, LOGIN, SELECT, FETCH, LOGOUT
 //
-// The second is what a program does that has no pool. The driver's Connect
-// would only add to that: it tells the server a name (ID).
+// conn=login is what a program without a pool does. The driver's Connect would only add
+// to its cost, because it also sends a name to the server (ID).
 func BenchmarkIMAP(b *testing.B) {
 	server := startMail(b)
 	for _, rtt := range []int{0, 40} {
@@ -37,7 +36,7 @@ func BenchmarkIMAP(b *testing.B) {
 
 func fetchFromPool(b *testing.B, server mailServer, dial dialFunc) {
 	config := server.config(imap.Implicit)
-	config.Dial = dial
+	config.TCP.Dial = dial
 	p := openIMAP(b, config, 1)
 	defer p.Close()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -60,18 +59,17 @@ func fetchPerLogin(b *testing.B, server mailServer, dial dialFunc) {
 	}
 }
 
-// BenchmarkIMAPOverhead is a request on a warm connection, over TLS 1.3 on
-// loopback: a FETCH as in BenchmarkIMAP, or a NOOP, the shortest that there is.
-// The contenders take turns:
+// BenchmarkIMAPOverhead measures a request on a warm connection, over TLS 1.3 on
+// loopback: a FETCH as in BenchmarkIMAP, or a NOOP, the shortest command. The contenders
+// take turns:
 //
-//	bare-ns  go-imap on a TLS socket, with nothing of ours
+//	bare-ns  go-imap on a TLS socket, with none of our code
 //	pool-ns  Acquire and Release with the imap driver
-//	do-ns    Do with the imap driver: the command obeys the context as well
+//	do-ns    Do with the imap driver: the command also obeys the context
 //
-// Each has four connections of its own, used in rotation, since one process of
-// Dovecot may be some percent quicker than another one for all its life. The
-// mailbox is in the Config, so that it is selected in each connection, and there
-// is nothing for a reset to do.
+// Each has its own four connections and uses them in rotation, because one Dovecot
+// process may stay a few percent faster than another. The mailbox is in the Config, so it
+// is selected in each connection, and a reset has nothing to do.
 func BenchmarkIMAPOverhead(b *testing.B) {
 	server := startMail(b)
 	for _, r := range []mailRequest{fetch, noop} {
@@ -111,8 +109,8 @@ func imapInTurns(b *testing.B, server mailServer, request mailRequest) {
 	})
 }
 
-// rotate returns a request that makes one of four in turn, each of which open
-// has returned.
+// rotate returns a request that makes one of four requests in turn, each from a call of
+// open.
 func rotate(open func() (request func() error)) func() error {
 	requests := []func() error{open(), open(), open(), open()}
 	next := 0
@@ -132,7 +130,7 @@ func openIMAP(b *testing.B, config imap.Config, n int) *pool.Pool[*imap.Conn] {
 	return p
 }
 
-// mailRequest is one request by go-imap alone and by the driver.
+// mailRequest is one request, with go-imap alone and with the driver.
 type mailRequest struct {
 	name string
 	bare func(c *imapclient.Client) error
@@ -151,7 +149,7 @@ var noop = mailRequest{
 	func(_ context.Context, c *imap.Conn) error { return c.Noop().Wait() },
 }
 
-// fetched reads the mail that was asked for.
+// fetched reads the requested mail.
 func fetched(answer interface {
 	Collect() ([]*imapclient.FetchMessageBuffer, error)
 }) error {

@@ -14,15 +14,14 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// BenchmarkKeeper is what hotline spends on idle connections that it pings every
+// BenchmarkKeeper measures what hotline spends on idle connections that it pings every
 // 30 seconds, with a Ping that costs nothing.
 //
-// An iteration is a second of real time, so -benchtime 30x is a measurement: the
-// connections are made over 30 seconds, as they would come to be spread with
-// time, and watched for 30 more.
+// An iteration is a second of real time, so use -benchtime 30x. The connections are made
+// over 30 seconds, because in time they spread out anyway, and then measured for 30 more.
 //
-// cpu-% is the time spent on all cores, as a share of one. pings/conn should be
-// what -benchtime says in units of 30 s, and 5 % more for the jitter.
+// cpu-% is the time spent on all cores, as a share of one. pings/conn should be -benchtime
+// in units of 30 s, plus 5 % for the jitter.
 func BenchmarkKeeper(b *testing.B) {
 	for _, n := range []int{1_000, 10_000, 100_000} {
 		b.Run(fmt.Sprintf("conns=%d", n), func(b *testing.B) { keep(b, n) })
@@ -80,5 +79,3 @@ func (p *pacedConnector) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, ctx.Err()
 	}
 }
-
-func (*pacedConnector) Driver() driver.Driver { return nil }

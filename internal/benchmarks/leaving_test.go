@@ -11,24 +11,24 @@ import (
 const (
 	leavers     = 10_000
 	liveClients = 8
-	liveSize    = 4 // fewer than liveClients, so that those use the queue as well
+	liveSize    = 4 // fewer than liveClients, so that those use the queue too
 
-	// joinTime is how long the leavers have to join the queue. It takes them
-	// a tenth of that.
+	// joinTime is how long the leavers have to join the queue. They need a tenth of
+	// it.
 	joinTime = 250 * time.Millisecond
 
-	// liveTime is how long the live clients are measured, once undisturbed and
-	// once from the deadline of the leavers on.
+	// liveTime is how long the live clients are measured, once undisturbed and once
+	// from the deadline of the leavers.
 	liveTime = time.Second
 )
 
-// BenchmarkLeaving is a recovery from overload: 10,000 callers wait in vain, each
-// with a context of its own, and give up at one deadline. At that time the
-// connections come free for 8 live clients.
+// BenchmarkLeaving measures the recovery from overload. 10,000 callers wait in vain, each
+// with its own context, and all give up at the same deadline. At that moment the
+// connections become free for 8 live clients.
 //
-// live-ratio is the throughput of the live clients from the deadline on, as a
-// fraction of what it was undisturbed. leave-ms is how long after the deadline
-// the last of the 10,000 has left.
+// live-ratio is the throughput of the live clients after the deadline, as a fraction of
+// their undisturbed throughput. leave-ms is how long after the deadline the last of the
+// 10,000 leaves.
 func BenchmarkLeaving(b *testing.B) {
 	b.Run("waiters=10000", func(b *testing.B) {
 		forEach(b, candidates, liveSize, func(b *testing.B, t target) {
@@ -45,7 +45,7 @@ func BenchmarkLeaving(b *testing.B) {
 			b.ReportMetric(disturbed/n, "live-ops/s")
 			b.ReportMetric(disturbed/undisturbed, "live-ratio")
 			b.ReportMetric(float64(left.Microseconds())/1000/n, "leave-ms")
-			b.ReportMetric(0, "ns/op") // the time is that of the timers
+			b.ReportMetric(0, "ns/op") // hides it: the time depends on the timers
 		})
 	})
 }
@@ -77,8 +77,8 @@ func live(b *testing.B, t target) float64 {
 	return float64(uses) / time.Since(began).Seconds()
 }
 
-// leave is live from the time on at which the leavers give up. It also returns
-// how long after that the last one has left.
+// leave is live, starting when the leavers give up. It also returns how long after that
+// the last one has left.
 func leave(b *testing.B, t target) (rate float64, last time.Duration) {
 	deadline := time.Now().Add(joinTime)
 	release := hold(b, t, liveSize)

@@ -30,7 +30,7 @@ var (
 // mailServer is a Dovecot with one mail in the INBOX of its account.
 type mailServer struct{ *mailserver.Server }
 
-// startMail starts a server, or skips the benchmark where there is none.
+// startMail starts a server, or skips the benchmark if Dovecot is not installed.
 func startMail(b *testing.B) mailServer {
 	s := mailServer{mailserver.Start(b, mailserver.Dovecot, mailserver.Options{MaxLogins: 200})}
 	mail := "Subject: hotline\r\n\r\n"
@@ -43,13 +43,13 @@ func startMail(b *testing.B) mailServer {
 		_, err = a.Wait()
 		require.NoError(b, err)
 	})
-	s.visit(b, func(c *imapclient.Client) { // the first session after the first mail stays slower than the others
+	s.visit(b, func(c *imapclient.Client) { // the first session after the first mail is always slower
 		require.NoError(b, fetch.bare(c))
 	})
 	return s
 }
 
-// visit logs in for as long as f takes.
+// visit logs in, calls f, and logs out.
 func (s mailServer) visit(b *testing.B, f func(c *imapclient.Client)) {
 	c := s.login(b, imap.Implicit, near)
 	defer c.Close()
@@ -57,23 +57,23 @@ func (s mailServer) visit(b *testing.B, f func(c *imapclient.Client)) {
 	require.NoError(b, c.Logout().Wait())
 }
 
-// config is for the account, with the INBOX selected.
+// config returns the Config of the account, with the INBOX selected.
 func (s mailServer) config(encryption string) imap.Config {
 	c := imap.Config{Encryption: encryption, User: mailserver.User, Password: mailserver.Password, Mailbox: "INBOX"}
-	c.Address, c.TLS = s.TLS, &tls.Config{RootCAs: s.CA.Pool(), ServerName: "localhost"}
+	c.TCP.Address, c.TLS.Base = s.TLS, &tls.Config{RootCAs: s.CA.Pool(), ServerName: "localhost"}
 	if encryption == imap.None {
-		c.Address = s.Plain
+		c.TCP.Address = s.Plain
 	}
 	return c
 }
 
-// login returns a client of go-imap alone, with the INBOX selected.
+// login returns a plain go-imap client, with the INBOX selected.
 func (s mailServer) login(b *testing.B, encryption string, dial dialFunc) *imapclient.Client {
 	config := s.config(encryption)
-	nc, err := dial(context.Background(), "tcp", config.Address)
+	nc, err := dial(context.Background(), "tcp", config.TCP.Address)
 	require.NoError(b, err)
 	if encryption == imap.Implicit {
-		secure := tls.Client(nc, config.TLS)
+		secure := tls.Client(nc, config.TLS.Base)
 		require.NoError(b, secure.Handshake())
 		nc = secure
 	}

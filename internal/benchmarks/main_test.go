@@ -16,8 +16,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// A comparison is worth nothing if one of the pools opens more connections than
-// the others may, or makes a new one for each use.
+// A comparison is worthless if one pool opens more connections than the others may, or
+// makes a new one for each use.
 func TestAllTargetsKeepTheLimitAndReuseConnections(t *testing.T) {
 	const size, clients, uses = 3, 12, 50
 	for _, c := range append(candidates, candidate{"bare-channel", openBare}) {

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// BenchmarkMemory is what a pool keeps for each of 10,000 idle connections,
-// above the connections themselves.
+// BenchmarkMemory measures the memory of a pool for each of 10,000 idle connections,
+// without the connections themselves.
 func BenchmarkMemory(b *testing.B) {
 	const size = 10_000
 	b.Run("size=10000", func(b *testing.B) {
@@ -28,7 +28,7 @@ func BenchmarkMemory(b *testing.B) {
 
 // memoryOf returns the heap that a pool of n idle connections takes, in bytes.
 func memoryOf(b *testing.B, c candidate, n int) int64 {
-	conns := make([]conn, n) // made before, so that only the pool's own is counted
+	conns := make([]conn, n) // made first, so that only the pool's memory counts
 	next := 0
 	before := heap()
 	t := c.open(b, n, func() *conn { next++; return &conns[next-1] })
@@ -54,12 +54,12 @@ func footprint() int64 {
 
 func memStats() (m runtime.MemStats) {
 	runtime.GC()
-	runtime.GC() // empties the sync.Pools, which the first only sets aside
+	runtime.GC() // empties the sync.Pools: the first GC only moves their values aside
 	runtime.ReadMemStats(&m)
 	return m
 }
 
-// BenchmarkOpenClose is the life of a pool that is used once.
+// BenchmarkOpenClose measures opening, using once and closing a pool.
 func BenchmarkOpenClose(b *testing.B) {
 	ctx := context.Background()
 	for _, c := range candidates {

@@ -12,15 +12,15 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// sessionConn wants to be reset before each use and validated after it, as
-// connections with a state do. It does nothing in either.
+// sessionConn is reset before each use and validated after it, like connections with
+// state. It does nothing in either.
 type sessionConn struct{ conn }
 
 func (*sessionConn) ResetSession(context.Context) error { return nil }
 func (*sessionConn) IsValid() bool                      { return true }
 
-// BenchmarkSession is BenchmarkSerial with such a connection, in the two pools
-// that know of that.
+// BenchmarkSession is BenchmarkSerial with a sessionConn, in the two pools that support
+// that.
 func BenchmarkSession(b *testing.B) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -56,7 +56,6 @@ func BenchmarkSession(b *testing.B) {
 type sessionConnector struct{}
 
 func (sessionConnector) Connect(context.Context) (driver.Conn, error) { return new(sessionConn), nil }
-func (sessionConnector) Driver() driver.Driver                        { return nil }
 
 type sqlSessionConnector struct{}
 

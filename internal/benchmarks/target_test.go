@@ -17,7 +17,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// The settings of all pools, where they have such a thing.
+// The settings of all pools that have them.
 const (
 	keepAlive   = 30 * time.Second
 	maxIdleTime = 5 * time.Minute
@@ -26,19 +26,19 @@ const (
 
 // target is a pool under test.
 type target interface {
-	// use borrows a connection, calls hold unless it is nil, and gives the
-	// connection back. It returns the error of the borrowing.
+	// use borrows a connection, calls hold unless it is nil, and gives the connection
+	// back. It returns an error if it can't borrow one.
 	use(ctx context.Context, hold func()) error
 	close()
 }
 
-// candidate is a target to be opened. Its connections are made by connect.
+// candidate is a target to open. connect makes its connections.
 type candidate struct {
 	name string
 	open func(tb testing.TB, size int, connect func() *conn) target
 }
 
-// candidates is all that is compared, hotline first.
+// candidates has all the pools to compare, hotline first.
 var candidates = []candidate{
 	{"hotline", openHotline},
 	{"channel", openChannel},
@@ -63,7 +63,7 @@ func forEach(b *testing.B, candidates []candidate, size int, f func(b *testing.B
 	}
 }
 
-// warm makes t open n connections, by holding them all at once.
+// warm makes t open n connections by holding them all at once.
 func warm(tb testing.TB, t target, n int) {
 	if n == 0 {
 		return
@@ -73,7 +73,7 @@ func warm(tb testing.TB, t target, n int) {
 
 // conn is a connection that does nothing, for all targets.
 type conn struct {
-	_ [64]byte // of some size, so that each has an address of its own
+	_ [64]byte // not empty, so that each has its own address
 }
 
 func newConn() *conn { return new(conn) }
@@ -98,7 +98,6 @@ type hotlineTarget struct{ p *pool.Pool[*conn] }
 type connector func() *conn
 
 func (c connector) Connect(context.Context) (driver.Conn, error) { return c(), nil }
-func (connector) Driver() driver.Driver                          { return nil }
 
 func openHotline(tb testing.TB, size int, connect func() *conn) target {
 	p, err := pool.New[*conn](connector(connect), pool.Config{
@@ -149,8 +148,8 @@ func (t channelTarget) use(ctx context.Context, hold func()) error {
 
 func (t channelTarget) close() {}
 
-// bareTarget is a channel that obeys no context, which no pool can afford: the
-// cost of a receive and a send. It stands beside the others where nobody waits.
+// bareTarget is a channel that ignores the context, which no pool can do: the cost of
+// a receive and a send. It is compared only where nobody waits.
 type bareTarget struct{ channelTarget }
 
 func openBare(tb testing.TB, size int, connect func() *conn) target {

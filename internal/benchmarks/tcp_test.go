@@ -15,14 +15,12 @@ import (
 
 const echoSize = 64 // bytes of a request and of its answer
 
-// dialer is a driver that has no more than Connect.
+// dialer is a driver that has only Connect.
 type dialer string
 
 func (addr dialer) Connect(ctx context.Context) (driver.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "tcp", string(addr))
 }
-
-func (dialer) Driver() driver.Driver { return nil }
 
 // openTCP returns a pool of the tcp driver's connections to addr.
 func openTCP(tb testing.TB, addr string, config pool.Config) *pool.Pool[net.Conn] {
@@ -54,9 +52,9 @@ func serveEcho(tb testing.TB) (addr string) {
 	return l.Addr().String()
 }
 
-// serveConn answers until the client closes the connection. It then resets it,
-// because else the client's port would be taken for a minute, and a connection
-// for each request would soon run out of ports.
+// serveConn answers until the client closes the connection. It then resets the
+// connection. Otherwise the client's port would stay taken for a minute, and a benchmark
+// with a connection per request would run out of ports.
 func serveConn(c *net.TCPConn) {
 	defer c.Close()
 	c.SetLinger(0)

@@ -20,15 +20,15 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// BenchmarkTLS is a request and its answer over TLS 1.3. The round trip takes so
-// many milliseconds, on a network in memory; 0 is loopback TCP.
+// BenchmarkTLS measures a request and its answer over TLS 1.3. The round-trip time is in
+// milliseconds, on a network in memory; 0 is loopback TCP.
 //
-//	conn=pool     Do on a pool, whose connection is there
+//	conn=pool     Do on a pool with an idle connection
 //	conn=resumed  a connect for each request, which resumes the session
 //	conn=full     a connect for each request, with a full handshake
 //
-// In memory there is no socket to look at before each use: the pool's look then
-// costs a timer, which is about 1 ms where timers are coarse.
+// In memory there is no socket to check before each use. The check then costs a timer,
+// about 1 ms if timers are coarse.
 func BenchmarkTLS(b *testing.B) {
 	for _, rtt := range []int{0, 10, 50} {
 		b.Run(fmt.Sprintf("rtt=%dms", rtt), func(b *testing.B) {
@@ -39,7 +39,7 @@ func BenchmarkTLS(b *testing.B) {
 			config := serveTLS(b, l, below, echoForever)
 			b.Run("conn=pool", func(b *testing.B) { tlsFromPool(b, config) })
 			b.Run("conn=resumed", func(b *testing.B) { tlsPerRequest(b, config, true) })
-			config.SessionCache = -1
+			config.TLS.SessionCache = -1
 			b.Run("conn=full", func(b *testing.B) { tlsPerRequest(b, config, false) })
 		})
 	}
@@ -63,7 +63,7 @@ func tlsFromPool(b *testing.B, config tls.Config) {
 	}
 }
 
-// tlsPerRequest makes sure that sessions are resumed, or are not.
+// tlsPerRequest verifies that sessions are resumed, or are not.
 func tlsPerRequest(b *testing.B, config tls.Config, resumes bool) {
 	connector, err := tls.NewConnector(config)
 	require.NoError(b, err)
@@ -84,9 +84,9 @@ func tlsPerRequest(b *testing.B, config tls.Config, resumes bool) {
 	}
 }
 
-// BenchmarkTLSMemory is what a program keeps for each of 1,000 idle connections
-// of a pool, beside the same without TLS. Either has the two ends of
-// a connection in memory in it, and the server's TLS neither.
+// BenchmarkTLSMemory measures the memory for each of 1,000 idle connections of a pool,
+// with and without TLS. Both include the two ends of a connection in memory, and neither
+// includes the TLS state of the server.
 func BenchmarkTLSMemory(b *testing.B) {
 	const size = 1_000
 	for _, name := range []string{"tcp", "tls"} {
@@ -101,8 +101,7 @@ func BenchmarkTLSMemory(b *testing.B) {
 	}
 }
 
-// tlsMemory returns the heap that n connections take which were used once, in
-// bytes.
+// tlsMemory returns the heap in bytes of n connections that were each used once.
 func tlsMemory(b *testing.B, name string, n int) int64 {
 	once := func(c net.Conn) {
 		buf := make([]byte, echoSize)
@@ -147,7 +146,7 @@ func useAll(b *testing.B, p *pool.Pool[net.Conn], n int) {
 	}
 }
 
-// inMemory returns a network with that round trip, and how to connect.
+// inMemory returns a listener on a network with that round-trip time, and its Config.
 func inMemory(b *testing.B, rtt time.Duration) (net.Listener, tcp.Config) {
 	nw := new(memnet.Network)
 	nw.SetLatency(rtt/2, rtt/2)
@@ -162,17 +161,16 @@ func onLoopback(b *testing.B) (net.Listener, tcp.Config) {
 	return l, tcp.Config{Address: l.Addr().String()}
 }
 
-// serveTLS is serve over TLS. It returns what connects to it, by way of below.
+// serveTLS is serve over TLS. It returns a function that connects to it through below.
 func serveTLS(b *testing.B, l net.Listener, below tcp.Config, handle func(net.Conn)) tls.Config {
 	ca := testcert.NewCA()
 	config := ca.ServerConfig()
 	serve(b, l, func(c net.Conn) { handle(stdtls.Server(c, config)) })
-	return tls.Config{Config: below, TLS: &stdtls.Config{RootCAs: ca.Pool()}}
+	return tls.Config{TCP: below, TLS: tls.ClientConfig{Base: &stdtls.Config{RootCAs: ca.Pool()}}}
 }
 
-// serve runs handle for each connection, and closes the connections at the end.
-// Of one that handle has returned from, nothing is left but the connection
-// itself.
+// serve runs handle for each connection, and closes the connections at the end. After
+// handle returns, only the connection itself stays in memory.
 func serve(b testing.TB, l net.Listener, handle func(net.Conn)) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex // guards open

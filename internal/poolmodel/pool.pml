@@ -42,7 +42,7 @@ bit mu;              /* Pool.mu guards the rest */
 bit closed;
 byte connecting;     /* Connects that waiters may count on */
 byte asked;          /* checks made for waiters, */
-bit pinged[SLOTS];   /* and of which slots */
+byte pinged[SLOTS];  /* 1: the slot is checked; 2: for a waiter */
 byte since[SLOTS];   /* attempt.order: the arrivals before it began */
 byte hung = NOTHING; /* the slot whose Connect hangs */
 bit late;            /* that Connect returns in the end */
@@ -60,7 +60,7 @@ byte finished; /* users that have had their rounds */
 bit kept; /* the keeper has had its turn */
 #endif
 
-/* The Connect of slot s is under way, and it will return. */
+/* The Connect of slot s is in progress and will return. */
 #define RETURNS(s) (phase[s] == CONNECTING && hung != s)
 
 /* Pool.hopeLocked: a waiter may still get a connection. */
@@ -157,7 +157,7 @@ inline assign_idle() {
 			if
 			:: ok && was == IDLE && !flag -> phase[i] = LEASED; gen[i] = g + 1; listed[i] = DELIVERED
 			:: ok && was == IDLE && flag && len(queue) > asked ->
-				phase[i] = HELD; stale[i] = 0; pinged[i] = 1; asked++ /* Pool.startCheckLocked */
+				phase[i] = HELD; stale[i] = 0; pinged[i] = 2; asked++ /* Pool.startCheckLocked */
 #ifndef BROKEN_UNLIST
 			:: ok && was != IDLE -> listed[i] = 0
 #endif
@@ -319,6 +319,10 @@ inline release_slow(s, l) {
 			if
 			:: put_back(s)
 			:: close(s) /* Lease.Discard */
+#ifndef CALM
+			:: !retire[s] && !closed -> /* Pool.checkLocked: after an unknown error, or a keepalive is due */
+				d_step { pinged[s] = 1 + (len(queue) > 0); asked = asked + (len(queue) > 0) }
+#endif
 			fi;
 			unlock()
 		fi
@@ -421,7 +425,7 @@ proctype user(byte me) {
 #define kept 1
 #else
 /* The keeper marks an idle connection, or takes it: it passes its check or is
-   closed. A leased one it retires. Or it closes the pool. */
+   closed. A leased one it retires, or takes off the list. Or it closes the pool. */
 proctype keeper() {
 	byte i, g, w, s;
 	mtype was;
@@ -444,6 +448,8 @@ proctype keeper() {
 		if
 		:: d_step { phase[s] == LEASED -> retire[s] = 1 }
 			serve()
+		:: d_step { phase[s] == LEASED && listed[s] -> listed[s] = 0 } /* its keepalive is due */
+			list[s] = 0
 		:: else
 		fi;
 		unlock()
@@ -455,7 +461,7 @@ proctype keeper() {
 }
 #endif
 
-/* The Connects and the checks under way. One Connect may fail. Where there are two slots, one may hang. */
+/* The Connects and the checks in progress. One Connect may fail. With two slots, one may hang. */
 proctype connector() {
 	byte i, g, w, s;
 	mtype was;
@@ -505,8 +511,8 @@ end:	do
 			:: pinged[0] -> s = 0
 			:: else -> s = LAST
 			fi;
-			pinged[s] = 0;
-			asked--
+			asked = asked - (pinged[s] == 2);
+			pinged[s] = 0
 		}
 		if
 		:: put_back(s)
@@ -550,7 +556,7 @@ init {
 #endif
 		run connector()
 	}
-	finished == USERS && kept && !RETURNS(0) && !RETURNS(LAST) && !late && asked == 0 && mu == 0;
+	finished == USERS && kept && !RETURNS(0) && !RETURNS(LAST) && !late && asked == 0 && !pinged[0] && !pinged[LAST] && mu == 0;
 	do
 	:: s < SLOTS ->
 		assert(phase[s] == FREE || s == hung || phase[s] == IDLE && listed[s] && list[s] && !closed);

@@ -13,9 +13,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
-	"modernc.org/sqlite"
+	_ "modernc.org/sqlite"
 
 	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/driver/adapt"
 	"github.com/hotline-go/hotline/pool"
 )
 
@@ -28,19 +29,17 @@ type sqliteConn interface {
 	sqldriver.QueryerContext
 }
 
-// sqliteConnector opens a database as database/sql would: by a driver that is
-// no DriverContext.
-type sqliteConnector struct{ dsn string }
-
-func (c sqliteConnector) Connect(context.Context) (sqldriver.Conn, error) {
-	return c.Driver().Open(c.dsn)
+// connector opens the database that dsn names.
+func connector(t testing.TB, dsn string) driver.Connector {
+	c, err := adapt.OpenSQL("sqlite", dsn, adapt.Client[sqldriver.Conn]{})
+	require.NoError(t, err)
+	return c
 }
-func (c sqliteConnector) Driver() sqldriver.Driver { return &sqlite.Driver{} }
 
 // openSQLite returns a pool of connections to a new database with a table t.
 func openSQLite(t testing.TB, maxOpen int) *pool.Pool[sqliteConn] {
 	dsn := "file:" + filepath.Join(t.TempDir(), "test.db") + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)"
-	p, err := pool.New[sqliteConn](driver.SQL(sqliteConnector{dsn}), pool.Config{MaxOpen: maxOpen})
+	p, err := pool.New[sqliteConn](connector(t, dsn), pool.Config{MaxOpen: maxOpen})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, p.Close()) })
 	require.NoError(t, exec(t.Context(), p, "CREATE TABLE t (n INTEGER PRIMARY KEY)"))
@@ -119,7 +118,7 @@ func TestSQLBadConnectionIsReplaced(t *testing.T) {
 
 func TestSQLConnectErrorIsTold(t *testing.T) {
 	dsn := "file:" + filepath.Join(t.TempDir(), "no", "such", "folder", "test.db")
-	p, err := pool.New[sqliteConn](driver.SQL(sqliteConnector{dsn}), pool.Config{})
+	p, err := pool.New[sqliteConn](connector(t, dsn), pool.Config{})
 	require.NoError(t, err)
 	defer p.Close()
 	err = exec(t.Context(), p, "SELECT 1")

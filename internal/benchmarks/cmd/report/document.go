@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"regexp"
 )
@@ -11,12 +10,9 @@ import (
 // place is where a table stands in a document.
 var place = regexp.MustCompile(`(?s)(<!-- bench: (\w+) -->\n).*?(<!-- end -->)`)
 
-// fillIn puts the tables into their places in a file, if there is such a file.
+// fillIn puts the tables into their places in a file.
 func fillIn(file string, tables map[string]string) error {
 	old, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}

@@ -41,9 +41,9 @@ func mailTables(r *results) map[string]string {
 	return tables
 }
 
-// mailTable is with its plot, for there is none without a measurement.
+// mailTable comes with its plot: without a measurement there is no plot.
 func mailTable(r *results) string {
-	return "![Time of a FETCH](internal/benchmarks/plots/mail.svg)\n\n" + mailDistances.table(r)
+	return "![Time of a FETCH](../internal/benchmarks/plots/mail.svg)\n\n" + mailDistances.table(r)
 }
 
 // mailKept is how long a request takes, in nanoseconds, and what that is of

@@ -23,7 +23,7 @@ BenchmarkIMAPMemory/tls=implicit/conn=pool-2       1   27000 B/conn   1.02 gorou
 func TestMailIsComparedWithGoIMAPAlone(t *testing.T) {
 	r := read(t, printedMail)
 	tables := mailTables(r)
-	assert.Equal(t, `![Time of a FETCH](internal/benchmarks/plots/mail.svg)
+	assert.Equal(t, `![Time of a FETCH](../internal/benchmarks/plots/mail.svg)
 
 | one client | loopback | of the first | round trip of 40 ms | of the first |
 |---|--:|--:|--:|--:|

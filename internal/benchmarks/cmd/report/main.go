@@ -1,5 +1,5 @@
 // Command report measures hotline beside other pools, and writes the tables and
-// plots of BENCHMARKS.md from what it measured. It is run in the folder of its
+// plots of docs/benchmarks.md from what it measured. It is run in the folder of its
 // module:
 //
 //	go run ./cmd/report            # 10 runs, about 8 minutes
@@ -9,9 +9,9 @@
 // Each run has every benchmark once, so that what the machine does besides hits
 // all pools alike, and a ratio compares what was measured within the same
 // minute. The raw data goes to data/bench.txt, in the format of go test -bench;
-// benchstat reads it. The plots go to plots. In BENCHMARKS.md and README.md, at
-// the root of the repository, the lines between a comment "bench: NAME" and the
-// next comment "end" are replaced.
+// benchstat reads it. The plots go to plots. In docs/benchmarks.md, seen from the
+// root of the repository, the lines between a comment "bench: NAME" and the next
+// comment "end" are replaced.
 package main
 
 import (
@@ -28,9 +28,8 @@ const (
 	plotDir  = "plots"
 )
 
-// documents are the files with tables. One that does not exist, or has no
-// place for a table, is left alone.
-var documents = []string{"../../BENCHMARKS.md", "../../README.md"}
+// document is the page with the tables.
+const document = "../../docs/benchmarks.md"
 
 func main() {
 	n := flag.Int("n", 10, "number of runs; 0 writes again from the stored data")
@@ -63,10 +62,5 @@ func run(ctx context.Context, n int) error {
 	if r.err != nil {
 		return r.err
 	}
-	for _, file := range documents {
-		if err := fillIn(file, tables); err != nil {
-			return err
-		}
-	}
-	return nil
+	return fillIn(document, tables)
 }

@@ -17,12 +17,13 @@ var suite = []struct{ pattern, benchtime string }{
 	{"^Benchmark(Serial|Session|Parallel|Contended|OpenClose|Echo|TLS|IMAP)$", "300ms"},
 	{"^BenchmarkIMAPOverhead$", "1s"}, // for enough turns
 	{"^BenchmarkFill$", "100x"},
+	{"^BenchmarkKeyed$", "3000x"},
 	{"^Benchmark(Leaving|Memory|TLSMemory|IMAPMemory)$", "1x"},
 }
 
 // The keeper is watched in real time for as long as a connection waits for its
 // ping, so it can't be hurried. But it leaves the machine nearly idle, and the
-// time it spends is told for each process apart: so several are watched at once.
+// time it spends is reported for each process, so several are watched at once.
 var (
 	keeperSizes = []int{1_000, 10_000, 100_000}
 	keeperTime  = "30x"

@@ -34,7 +34,6 @@ func tables(r *results) map[string]string {
 	tables := map[string]string{
 		"machine": machine(r),
 		"reach":   reachTable(goals(r)),
-		"short":   shortTable(r),
 		"hot": poolTable(r, []column{
 			{"serial", "Serial/ctx=background", "ns/op", duration},
 			{"serial, cancelable ctx", "Serial/ctx=cancelable", "ns/op", duration},
@@ -67,6 +66,7 @@ func tables(r *results) map[string]string {
 		"tlsmem": tlsMemoryTable(r),
 		"fill":   fillTable(r),
 		"keeper": keeperTable(r),
+		"keyed":  keyedTable(r),
 	}
 	maps.Copy(tables, mailTables(r))
 	return tables
@@ -177,14 +177,20 @@ func keeperTable(r *results) string {
 	return table([]string{"idle connections", "time, of one core's", "memory for each", "most goroutines", "pings for each in 30 s"}, rows)
 }
 
-// shortTable is the one for README.md.
-func shortTable(r *results) string {
-	return poolTable(r, []column{
-		{"one goroutine", "Serial/ctx=cancelable", "ns/op", duration},
-		{"16 on 64 connections", "Parallel/clients=16/size=64", "ns/op", duration},
-		{"128 on 8", "Contended/clients=128/size=8", "ns/op", duration},
-		{"allocations", "Serial/ctx=cancelable", "allocs/op", number},
-	})
+// keyedTable compares pools by key with the code that is written by hand.
+func keyedTable(r *results) string {
+	var rows [][]string
+	for _, keys := range []string{"8", "100"} {
+		for _, connect := range []string{"1ms", "20ms"} {
+			row := []string{keys, connect}
+			for _, pool := range []string{"hotline", "map+puddle+semaphore"} {
+				bench := fmt.Sprintf("Keyed/keys=%s/connect=%s/pool=%s", keys, connect, pool)
+				row = append(row, spread(summarize(r.get(bench, "connects/op")), closely), spread(summarize(r.get(bench, "peak")), number))
+			}
+			rows = append(rows, row)
+		}
+	}
+	return table([]string{"keys", "a connect takes", "hotline: connects for each call", "most open", "map and semaphore: connects for each call", "most open"}, rows)
 }
 
 // machine says what measured, and how.
