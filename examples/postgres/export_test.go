@@ -1,0 +1,4 @@
+package postgres
+
+// Class is for OpenSQL, which a program would call with its own class.
+var Class = class
