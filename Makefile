@@ -1,8 +1,8 @@
-# All of these need only Go, except ci, which installs Debian packages. A test whose server
-# is not installed is skipped. See CONTRIBUTING.md.
+# See CONTRIBUTING.md. All of these need only Go, with two exceptions: race needs a C compiler,
+# and ci installs Debian packages. A test whose server is not installed is skipped, except in ci.
 .PHONY: test race lint bench api ci
 
-test: # what to run after each change
+test: # run it after each change
 	go test -short ./...
 
 race:
@@ -11,11 +11,11 @@ race:
 lint: # format, modules, vet, staticcheck
 	bash .ci/lint
 
-bench: # the pool's own; internal/benchmarks compares it with others
+bench: # only the pool; internal/benchmarks compares it with others
 	go test ./pool -run '^$$' -bench Acquire
 
-api: # what changed since the last tag
+api: # what has changed since the last tag
 	bash .ci/api
 
-ci: # all that must hold before a change lands
+ci: # everything that must hold before a change lands
 	bash .ci/run
