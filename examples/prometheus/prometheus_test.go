@@ -3,6 +3,7 @@
 package prometheus_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,6 +30,7 @@ import (
 	"github.com/hotline-go/hotline/driver/drivertest"
 	"github.com/hotline-go/hotline/examples/internal/realserver"
 	"github.com/hotline-go/hotline/pool"
+	"github.com/hotline-go/hotline/pool/fleet"
 	"github.com/hotline-go/hotline/pool/prometheus"
 )
 
@@ -81,11 +83,27 @@ func serve(t *testing.T) (addr string) {
 	hold(t, stuck)
 	work(t, 1, func(ctx context.Context) { _, _ = stuck.Acquire(ctx) })
 
+	gate, err := fleet.New(lostStore{}, fleet.Config{Budget: "shared", Limit: 10, Spare: 1})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, gate.Close()) })
+	open(drivertest.NewFake(t), pool.Config{Name: "shared", Gate: gate})
+
 	registry := prom.NewRegistry()
 	registry.MustRegister(collector)
 	server := httptest.NewServer(promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError}))
 	t.Cleanup(server.Close)
 	return server.Listener.Addr().String()
+}
+
+// lostStore is the store of a budget when it can't be reached.
+type lostStore struct{}
+
+var errLost = errors.New("no route to the store")
+
+func (lostStore) Read(context.Context, string) (fleet.Ledger, error) { return fleet.Ledger{}, errLost }
+
+func (lostStore) Write(context.Context, string, string, fleet.Entry) (bool, error) {
+	return false, errLost
 }
 
 // hold leases a connection of p until the test ends.
@@ -205,7 +223,7 @@ func TestPrometheusAnswersEveryQueryOfTheDashboard(t *testing.T) {
 		}
 	}
 	assert.Greater(t, queries, 20)
-	assert.ElementsMatch(t, []string{"busy", "down", "full", "stuck"}, ask[[]string](t, s, "label/pool/values?match[]=hotline_pool_max_open_connections"))
+	assert.ElementsMatch(t, []string{"busy", "down", "full", "shared", "stuck"}, ask[[]string](t, s, "label/pool/values?match[]=hotline_pool_max_open_connections"))
 }
 
 func TestEveryAlertFires(t *testing.T) {
@@ -217,6 +235,7 @@ func TestEveryAlertFires(t *testing.T) {
 		}
 	}
 	want := []string{
+		"HotlineBudgetStoreFails shared",
 		"HotlineCallersFail busy", "HotlineCallersFail down", "HotlineCallersFail full", "HotlineCallersWait stuck",
 		"HotlineConnectsFail down", "HotlineDown down", "HotlineLeak busy", "HotlineServerFull full",
 	}
@@ -224,7 +243,7 @@ func TestEveryAlertFires(t *testing.T) {
 		var firing []string
 		for _, a := range ask[alerts](t, s, "alerts").Alerts {
 			if a.State == "firing" {
-				firing = append(firing, a.Labels["alertname"]+" "+a.Labels["pool"])
+				firing = append(firing, a.Labels["alertname"]+" "+cmp.Or(a.Labels["pool"], a.Labels["budget"]))
 			}
 		}
 		slices.Sort(firing)
