@@ -15,18 +15,18 @@ type fixedAddress struct {
 	ip   netip.Addr
 }
 
-// WithAddress returns a context with which the Connect of a driver dials ip for
-// address, a host:port, instead of looking the host up. For everything else, such as
-// the name in a certificate, the driver uses address. Package driver/endpoints calls
-// it to reach each of the addresses of a name.
+// WithAddress returns a context that makes Connect dial ip for address, a host:port,
+// instead of looking up the host. The driver uses address for everything else, such
+// as to check the name in a certificate. Package driver/endpoints calls it to reach
+// each address of a name.
 func WithAddress(ctx context.Context, address string, ip netip.Addr) context.Context {
 	return context.WithValue(ctx, addressKey{}, fixedAddress{address, ip})
 }
 
-// DialAddress returns what to dial to reach address: the IP address that
-// [WithAddress] has set for it in ctx, with its port, or else address itself. Drivers
-// that dial should call it. One that does not reaches any of the addresses of the
-// name.
+// DialAddress returns the host:port to dial for address. It is the IP address that
+// [WithAddress] has set for address in ctx, with the port of address, or else address
+// itself. Drivers that dial should call it, because a driver that dials a name may
+// reach any of its addresses.
 func DialAddress(ctx context.Context, address string) string {
 	fixed, ok := ctx.Value(addressKey{}).(fixedAddress)
 	if !ok || fixed.name != address {

@@ -9,10 +9,10 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-func TestDialAddressIsThatOfTheContextForItsNameOnly(t *testing.T) {
+func TestDialAddressUsesTheIPOfTheContextForThatNameOnly(t *testing.T) {
 	ctx := driver.WithAddress(t.Context(), "db.example.org:5432", netip.MustParseAddr("10.0.0.1"))
 	assert.Equal(t, "10.0.0.1:5432", driver.DialAddress(ctx, "db.example.org:5432"))
-	assert.Equal(t, "login.example.org:443", driver.DialAddress(ctx, "login.example.org:443"), "another server on the way")
+	assert.Equal(t, "login.example.org:443", driver.DialAddress(ctx, "login.example.org:443"), "another server that the driver dials")
 	assert.Equal(t, "db.example.org:5432", driver.DialAddress(t.Context(), "db.example.org:5432"))
 
 	ctx = driver.WithAddress(ctx, "db.example.org:5432", netip.MustParseAddr("fe80::1%eth0"))

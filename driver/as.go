@@ -1,8 +1,8 @@
 package driver
 
 // Adapter is implemented by a [Conn] that wraps the connection of a client
-// library, because that lacks the methods of the contract or has different ones
-// with the same names. Package adapt makes such connections.
+// library, for libraries whose own connection lacks the methods of the contract or
+// has other methods of the same names. Package adapt makes such connections.
 type Adapter interface {
 	Conn
 
@@ -10,7 +10,7 @@ type Adapter interface {
 	Client() any
 }
 
-// As returns c as a C: c itself if it is one, else its client if c is an
+// As returns c as a C: c itself if it is a C, or else its client if c is an
 // [Adapter]. It reports false if neither is a C. A pool of C uses it, and so can
 // hooks and tests:
 //

@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// ErrBadConn means that a connection is dead and that the peer did nothing of
-// the request, which may be made again on another connection.
+// ErrBadConn means that the connection is dead and that the peer can't have acted
+// on the request. So the request may be made again on another connection.
 //
 // A driver must not return it once any byte of the request was sent, because the
 // peer may have acted on it. [database/sql/driver.ErrBadConn] has the same rule.
-// If the connection has counted such bytes ([Sender]), the pool ignores the
-// promise.
+// If the connection is a [Sender] and has counted such bytes, the pool does not
+// treat ErrBadConn as safe to retry.
 var ErrBadConn = errors.New("driver: bad connection")
 
-// Permanent marks err as one that another dial with the same configuration can't
-// fix: a wrong password, a bad certificate, an unknown mailbox. The message stays
-// that of err. Permanent returns nil for nil.
+// Permanent marks err as an error that another dial with the same configuration
+// can't fix: a wrong password, a bad certificate, an unknown mailbox. The message
+// stays the same. Permanent returns nil for nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -44,8 +44,8 @@ func (e *permanentError) Error() string { return e.err.Error() }
 func (e *permanentError) Unwrap() error { return e.err }
 
 // Throttled marks err as a server's request to pause for the duration after.
-// Zero or less means that the server gave no duration. The message stays that of
-// err. Throttled returns nil for nil.
+// Zero or less means that the server gave no duration. The message stays the
+// same. Throttled returns nil for nil.
 func Throttled(err error, after time.Duration) error {
 	if err == nil {
 		return nil
@@ -59,8 +59,7 @@ func Throttled(err error, after time.Duration) error {
 // connection is closed.
 //
 // after is how long to wait before trying again. Zero or less means that the
-// server gave no duration. The message stays that of err. Full returns nil for
-// nil.
+// server gave no duration. The message stays the same. Full returns nil for nil.
 //
 // If a server has room but wants less traffic, use [Throttled] instead.
 func Full(err error, after time.Duration) error {
@@ -72,17 +71,18 @@ func Full(err error, after time.Duration) error {
 
 // IsFull reports whether err, or an error that it wraps, was marked by [Full].
 //
-// If one error has both marks, the outer wins: Permanent around Full is
-// permanent, Full around Permanent is full. Joined errors are full if one of them
-// is, since another attempt may succeed. Throttled changes neither.
+// If an error is marked by both Full and [Permanent], the outer mark wins:
+// Permanent around Full is permanent, Full around Permanent is full. Joined errors
+// are full if one of them is, since another attempt may succeed. [Throttled]
+// changes neither.
 func IsFull(err error) bool {
 	full, _ := ask(err, isFull)
 	return full
 }
 
-// RetryAfter returns the pause that the server asked for, and whether err was
-// marked by [Throttled] or [Full]. Zero means that the server gave no duration.
-// The outer mark wins.
+// RetryAfter returns the pause that the server asked for, and reports whether err
+// was marked by [Throttled] or [Full]. Zero means that the server gave no
+// duration. The outer mark wins.
 func RetryAfter(err error) (time.Duration, bool) {
 	var p *pausedError
 	if errors.As(err, &p) {
@@ -130,8 +130,8 @@ func isPermanent(err error) (permanent, known bool) {
 // alerts and broken TLS records, and for the end of a context, because nobody
 // knows how far the exchange got.
 //
-// An error in the chain with a method BadConn() bool decides for itself and
-// everything it wraps. Errors about files are never about the connection.
+// If an error in the chain has a method BadConn() bool, that method decides for
+// the error and everything it wraps. Errors about files never make IsBad true.
 func IsBad(err error) bool {
 	bad, _ := ask(err, isBad)
 	return bad
@@ -171,8 +171,8 @@ func isBad(err error) (bad, known bool) {
 
 // SafeToRetry reports whether err says that nothing was sent to the peer, so
 // that the request may be made again without being done twice. It is true for
-// [ErrBadConn], and for an error in the chain with a method SafeToRetry() bool
-// that returns true; such an error decides for everything it wraps. Joined
+// [ErrBadConn], and if an error in the chain has a method SafeToRetry() bool that
+// returns true. That method decides for the error and everything it wraps. Joined
 // errors are safe if at least one is and none says it isn't.
 func SafeToRetry(err error) bool {
 	unsafe, known := ask(err, isUnsafe)

@@ -8,12 +8,12 @@ import (
 )
 
 const (
-	// maxQuoted is how many bytes of a peer's text Quote keeps. It is enough for
-	// the sentence in which a server refuses.
+	// maxQuoted is how many bytes of a peer's text Quote keeps. That is enough for
+	// the sentence that a server gives as its reason to refuse.
 	maxQuoted = 200
 
 	// maxErrorText limits the text of QuoteError, in bytes. Our own words come
-	// before those of the peer, so the cut removes the peer's.
+	// first, so the cut removes the peer's.
 	maxErrorText = 1000
 )
 
@@ -69,7 +69,7 @@ func head[T ~string | ~[]byte](text T, n int) T {
 			return text[:cut]
 		}
 	}
-	return text[:n] // it is not UTF-8
+	return text[:n] // not UTF-8
 }
 
 // escape is strconv.Quote without the outer quotes. It leaves quotes and

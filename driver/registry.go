@@ -50,11 +50,11 @@ func (f funcDriver) Open(dsn string) (Conn, error) {
 // Drivers returns the names of the registered drivers, sorted.
 func Drivers() []string { return registry.Names() }
 
-// OpenConnector returns a connector of the driver registered under name. It
-// does not dial, and it reports a wrong DSN if the driver is a
-// [DriverContext]. For a name that nobody registered, the error lists those
-// that are. If the name looks like a DSN, as when the two arguments are swapped,
-// the error does not show it.
+// OpenConnector returns a connector of the driver registered under name. It does
+// not dial. If the driver is a [DriverContext], OpenConnector reports a wrong DSN;
+// otherwise Connect does. If the name is unknown, the error lists the registered
+// names. If the name looks like a DSN, as when the two arguments are swapped, the
+// error does not show it.
 //
 // Its errors are passed through [Redact]. So are the errors of Connect, if the
 // driver is not a DriverContext.
@@ -77,9 +77,9 @@ func OpenConnector(name, dsn string) (Connector, error) {
 	return c, Redact(name, dsn, err)
 }
 
-// unknownDriver is the error for a name that nobody registered. The usual
-// cause is a forgotten blank import, so it shows one. A name that
-// looks like a DSN is not shown, because it may hold a password.
+// unknownDriver returns the error for a name that is not registered. The usual
+// cause is a forgotten blank import, so the error shows one. A name that looks
+// like a DSN is not shown, because it may hold a password.
 func unknownDriver(name string) error {
 	have := "none"
 	if names := Drivers(); len(names) > 0 {

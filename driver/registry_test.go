@@ -70,7 +70,7 @@ func TestDriversAreSorted(t *testing.T) {
 	assert.Equal(t, []string{"a", "b", "c"}, driver.Drivers())
 }
 
-func TestUnknownNameListsWhatIsRegisteredAndShowsAnImport(t *testing.T) {
+func TestAnUnknownNameListsTheRegisteredNamesAndShowsAnImport(t *testing.T) {
 	const hint = `; import the package that registers it, as in import _ "github.com/hotline-go/hotline/drivers/tcp"`
 	_, err := driver.OpenConnector("impa", secretDSN)
 	assert.EqualError(t, err, `driver: unknown driver "impa" (registered: none)`+hint)
@@ -114,7 +114,7 @@ func TestConnectorsHideTheirDSN(t *testing.T) {
 	}
 }
 
-// failing is a connector.
+// failing is a connector that can't connect.
 type failing struct{}
 
 func (failing) Connect(context.Context) (driver.Conn, error) { return nil, errOpen }

@@ -9,14 +9,16 @@ import (
 	"unicode"
 )
 
-// Redact hides the error err, which the driver registered under name returned for
-// dsn, if it repeats a secret of dsn, as the error of url.Parse does, which quotes
-// its whole input. The secrets are the user-info between :// and @, which may be
-// user:password; the password alone; and values of password=, as in
-// host=h password='s3 cret'. The new error names the driver, has the same classes,
-// and wraps the errors in the chain of err that repeat no secret. A driver must
-// itself protect any other secrets in its DSN. If err repeats no secret, Redact
-// returns it unchanged; for nil it returns nil.
+// Redact replaces err if it repeats a secret of dsn, as errors of url.Parse do,
+// which quote their whole input. name is that of the driver that returned err. The
+// new error names the driver, has the same classes, and wraps the errors in the
+// chain of err that repeat no secret. If err repeats no secret, Redact returns it
+// unchanged; for nil it returns nil.
+//
+// The secrets are the user-info between :// and @, which may be user:password, and
+// settings such as password='s3 cret'. The password alone counts too if it has
+// 6 bytes or more and not only letters; others may be words or numbers of the
+// message. A driver must itself protect any other secrets in its DSN.
 func Redact(name, dsn string, err error) error {
 	if err == nil {
 		return nil
@@ -84,6 +86,7 @@ func clean(err error, secrets []string) (parts []error) {
 	return parts
 }
 
+// shows reports whether fmt prints a secret when it formats err with a common verb.
 func shows(err error, secrets []string) bool {
 	text := fmt.Sprintf("%v %+v %#v", err, err, err)
 	for _, secret := range secrets {
@@ -155,9 +158,9 @@ func userInfo(user, password string) (secrets []string) {
 	return secrets
 }
 
-// isDistinctive reports whether a message that contains password must repeat it.
-// A short password, or one of letters only, may be a number or a word of the
-// message.
+// isDistinctive reports whether a message that contains password surely repeats
+// the password. A short password may be a number in the message, and a password of
+// letters only may be a word.
 func isDistinctive(password string) bool {
 	return len(password) >= 6 && strings.ContainsFunc(password, isNotLetter)
 }

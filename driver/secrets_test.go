@@ -29,8 +29,8 @@ type rawGreet struct{ open func(dsn string) error }
 
 func (g rawGreet) Open(dsn string) (driver.Conn, error) { return nil, g.open(dsn) }
 
-// errorsOf returns the error of OpenConnector of a greet, and that of Connect of
-// a rawGreet. Both fail with the error of open.
+// errorsOf returns the error of OpenConnector for a greet, and the error of Connect
+// for a rawGreet. Both drivers fail with the error of open.
 func errorsOf(t *testing.T, dsn string, open func(dsn string) error) map[string]error {
 	registry.Replace("greet", greet{open: open})
 	_, errOpen := driver.OpenConnector("greet", dsn)

@@ -39,7 +39,7 @@ var rules = []rule{
 		contextOfConnectEnds,
 	}, {
 		"ConnectorIsConcurrent", "a Connector",
-		"Any number of goroutines may use it at a time.",
+		"Any number of goroutines may use it at once.",
 		connectorIsConcurrent,
 	}, {
 		"FullServerIsFull", "Connect",
@@ -59,7 +59,7 @@ var rules = []rule{
 		closeIsBounded,
 	}, {
 		closeReaches, "Close",
-		"It returns when the peer no longer counts the connection against its limit, as far as the driver can know",
+		"Close returns only when, as far as the driver can know, the peer no longer counts the connection against its limit.",
 		closeReachesThePeer,
 	}, {
 		"CloseLeavesNothing", "Close",
@@ -95,7 +95,7 @@ var rules = []rule{
 		resetEndsWithItsContext,
 	}, {
 		"NothingIsLeftOver", "IsValid and ResetSession",
-		"Data that one holder leaves unread never reaches the next: IsValid is false, or ResetSession removes the data or fails.",
+		"Data that one holder leaves unread never reaches the next: IsValid returns false, or ResetSession removes the data or fails.",
 		nothingIsLeftOver,
 	}, {
 		bindEnds, "Bind",
@@ -103,7 +103,7 @@ var rules = []rule{
 		bindEndsBlockedIO,
 	}, {
 		"UnbindEndsTheBinding", "Bind",
-		"unbind waits for a cancellation in progress; afterward, the end of ctx does nothing.",
+		"unbind waits for a cancellation in progress; afterward, the end of ctx has no effect.",
 		unbindEndsTheBinding,
 	}, {
 		"BindsNest", "Bind",
@@ -119,7 +119,7 @@ var rules = []rule{
 		sentCountsRequests,
 	}, {
 		"ErrBadConnMeansNothingWasDone", "ErrBadConn",
-		"After bytes were sent, return the I/O error itself.",
+		"Once bytes were sent, return the I/O error itself.",
 		errBadConnMeansNothingWasDone,
 	}, {
 		"SecretsStaySecret", "errors",
