@@ -19,8 +19,9 @@ import (
 // pool.
 //
 // Set Start if the library can work on a given net.Conn, or else Connect; exactly
-// one of them is required. Everything else may be nil or zero. The functions may
-// be called from several goroutines at a time, for different connections.
+// one of them is required. Start needs Address or Dial. Everything else may be nil
+// or zero. The functions may be called from several goroutines at once, for
+// different connections.
 type Client[C any] struct {
 	// Address is host:port. Connections for Start are dialed to it over TCP
 	// unless Dial is set. It is part of the pool's name.
@@ -33,15 +34,12 @@ type Client[C any] struct {
 	// Start makes a client on nc: it waits for the greeting, logs in, and
 	// returns. I/O on nc obeys ctx. If Start fails, nc is closed.
 	//
-	// nc is a [conn.Conn]. So the connection knows, without further functions,
-	// whether its I/O has ever failed, even if the library hides the error, and
-	// whether the server has closed it or sent bytes that nobody has read; and
-	// the end of a context ends I/O in progress.
+	// nc is a [conn.Conn]; the package doc says what that does for the pool.
 	Start func(ctx context.Context, nc net.Conn) (C, error)
 
 	// IgnoreUnread says that bytes waiting on nc between two uses are not an
-	// unread answer: Start or the library runs TLS over nc, or the server sends
-	// messages on its own.
+	// unread answer. Set it if Start or the library runs TLS over nc, or if the
+	// server sends messages on its own.
 	IgnoreUnread bool
 
 	// Connect returns a new connection that is ready for use. It returns soon
@@ -53,21 +51,21 @@ type Client[C any] struct {
 	Close func(c C) error
 
 	// Goodbye, such as "QUIT\r\n", is sent when a connection made by Start ends,
-	// so that the server closes it; see [Farewell]. It is for protocols in which
-	// these bytes end the connection whatever requests were sent before. If it is
-	// empty, or a Write has failed, perhaps in the middle of a request, the client
-	// closes its half of the connection instead.
+	// so that the server closes it; see [Farewell]. Use it only if these bytes end
+	// the connection no matter which requests were sent before. If it is empty, or
+	// a Write has failed, perhaps in the middle of a request, the client closes its
+	// half of the connection instead.
 	Goodbye string
 
 	// Closed returns a channel that is closed when the server no longer counts
-	// the connection, for a library whose Close returns before that. The pool
+	// the connection. It is for a library whose Close returns earlier. The pool
 	// waits for it before it opens another connection in place of c, but no
 	// longer than 4 seconds from the start of Close.
 	Closed func(c C) <-chan struct{}
 
-	// Settle is how much longer Close, and a Start that fails, wait for a server
-	// that still counts a connection for a moment after closing it: vsftpd does so
-	// until it learns that the process for the connection has exited. Zero means
+	// Settle is how long Close, and a Start that fails, wait after the connection
+	// has ended, for a server that counts it a moment longer. For example, vsftpd
+	// counts a connection until it learns that its process has exited. Zero means
 	// no wait.
 	Settle time.Duration
 
@@ -102,7 +100,7 @@ type Client[C any] struct {
 	// empty, it becomes the name of the driver and Address.
 	Advice driver.Advice
 
-	learn func(how *Client[C], c C) // if not nil, adds the functions that c supports
+	learn func(how *Client[C], c C) // if not nil, sets the functions in how that c supports
 }
 
 // New returns a connector for c. It does not connect. Its error names each wrong
@@ -117,7 +115,7 @@ func New[C any](c Client[C]) (driver.Connector, error) {
 	if c.Answer != nil {
 		c.Advice.Answer = c.Answer
 	}
-	if c.learn == nil && reflect.TypeFor[C]().Kind() != reflect.Interface { // otherwise Connect shows what it is
+	if c.learn == nil && reflect.TypeFor[C]().Kind() != reflect.Interface { // otherwise only Connect can tell the type
 		c.Advice.Conn = c.sample()
 	}
 	return &connector{c.Advice, c.connect}, nil
@@ -170,8 +168,8 @@ func (c *Client[C]) check() error {
 	}
 	want((c.Start != nil) != (c.Connect != nil), "Connect and Start", "exactly one of the two")
 	want(c.Start == nil || c.Address != "" || c.Dial != nil, "Address", "host:port, or set Dial instead")
-	want(c.Start != nil || c.Dial == nil && !c.IgnoreUnread && c.Goodbye == "", "Dial, IgnoreUnread and Goodbye", "none without Start")
-	want(c.Start == nil || c.Bind == nil, "Bind", "none with Start")
+	want(c.Start != nil || c.Dial == nil && !c.IgnoreUnread && c.Goodbye == "", "Dial, IgnoreUnread and Goodbye", "them only with Start")
+	want(c.Start == nil || c.Bind == nil, "Bind", "nil with Start")
 	typ := reflect.TypeFor[C]()
 	want(c.Close != nil || typ.Implements(closerType) || typ.Implements(plainCloserType), "Close", "a function, because "+typ.String()+" has no method Close() error or Close()")
 	return errors.Join(errs...)
@@ -185,7 +183,7 @@ func poolName(protocol, address string) string {
 	return protocol + " " + address
 }
 
-// redacting returns a function that calls class, if not nil, and driver.Redact.
+// redacting returns a function that calls class, if not nil, and then driver.Redact.
 func redacting(name, dsn string, class func(error) error) func(error) error {
 	return func(err error) error {
 		if class != nil {

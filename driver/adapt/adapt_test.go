@@ -67,7 +67,7 @@ func start(_ context.Context, nc net.Conn) (*lines, error) {
 	return l, l.ask("LOGIN ada p4ssword", "OK")
 }
 
-// client returns the lines of c, by driver.As.
+// client returns the lines that c wraps.
 func client(t testing.TB, c driver.Conn) *lines {
 	l, ok := driver.As[*lines](c)
 	require.True(t, ok)
@@ -121,7 +121,7 @@ func connect[C any](t *testing.T, how adapt.Client[C]) driver.Conn {
 	return c
 }
 
-func TestStartGetsAConnectionToTheAddressThatTheContextHas(t *testing.T) {
+func TestStartGetsAConnectionToTheAddressInTheContext(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
@@ -140,7 +140,7 @@ func TestStartGetsAConnectionToTheAddressThatTheContextHas(t *testing.T) {
 	assert.Equal(t, l.Addr().String(), reached)
 }
 
-func TestAConnectionCanDoWhatItsClientHasFunctionsForAndNoMore(t *testing.T) {
+func TestAConnectionHasExactlyTheMethodsThatItsClientSupports(t *testing.T) {
 	for set := range 16 {
 		can := func(bit int) bool { return set>>bit&1 == 1 }
 		how := adapt.Client[*thing]{Connect: connectThing}
@@ -185,8 +185,8 @@ func TestFaultsOfAClientNameTheField(t *testing.T) {
 		{"nothing", "adapt: Connect and Start: want exactly one of the two", adapt.Client[*thing]{}},
 		{"both", "adapt: Connect and Start: want exactly one of the two", adapt.Client[*thing]{Connect: connectThing, Start: noStart, Address: "h:1"}},
 		{"no address", "adapt: Address: want host:port, or set Dial instead", adapt.Client[*thing]{Start: noStart}},
-		{"of Start", "adapt: Dial, IgnoreUnread and Goodbye: want none without Start", adapt.Client[*thing]{Connect: connectThing, IgnoreUnread: true}},
-		{"Bind", "adapt: Bind: want none with Start", adapt.Client[*thing]{Start: noStart, Address: "h:1", Bind: func(context.Context, *thing) func() { return nil }}},
+		{"of Start", "adapt: Dial, IgnoreUnread and Goodbye: want them only with Start", adapt.Client[*thing]{Connect: connectThing, IgnoreUnread: true}},
+		{"Bind", "adapt: Bind: want nil with Start", adapt.Client[*thing]{Start: noStart, Address: "h:1", Bind: func(context.Context, *thing) func() { return nil }}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := adapt.New(tc.how)
@@ -197,7 +197,7 @@ func TestFaultsOfAClientNameTheField(t *testing.T) {
 	assert.EqualError(t, err, "adapt: Close: want a function, because string has no method Close() error or Close()")
 }
 
-func TestCloseWaitsUntilTheServerNoLongerCounts(t *testing.T) {
+func TestCloseWaitsUntilTheServerNoLongerCountsTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, tc := range []struct{ gone, want time.Duration }{{0, 0}, {time.Second, time.Second}, {time.Hour, 4 * time.Second}} {
 			c := connect(t, adapt.Client[*thing]{Connect: connectThing, Closed: func(*thing) <-chan struct{} {
@@ -212,7 +212,7 @@ func TestCloseWaitsUntilTheServerNoLongerCounts(t *testing.T) {
 	})
 }
 
-// onMemnet returns how for a server in memory.
+// onMemnet returns how with the address of an in-memory server, which runs serve.
 func onMemnet(t *testing.T, serve func(net.Conn), how adapt.Client[*lines]) adapt.Client[*lines] {
 	nw := new(memnet.Network)
 	ln, err := nw.Listen("server:1")

@@ -14,8 +14,8 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// closedWait limits a Close that waits for Closed. The pool waits for Close a
-// little longer.
+// closedWait limits how long Close waits for Closed. The pool waits a little longer
+// for Close.
 const closedWait = 4 * time.Second
 
 // adapted is a connection of a client library.
@@ -28,7 +28,7 @@ type adapted[C any] struct {
 
 // connect makes a connection.
 func (c *Client[C]) connect(ctx context.Context) (driver.Conn, error) {
-	if err := ctx.Err(); err != nil { // a library may not check
+	if err := ctx.Err(); err != nil { // the library may not check it
 		return nil, err
 	}
 	a := &adapted[C]{how: c}
@@ -43,7 +43,7 @@ func (c *Client[C]) connect(ctx context.Context) (driver.Conn, error) {
 		return nil, c.class(err)
 	}
 	if isNil(client) {
-		return nil, nil // the pool has an error for that
+		return nil, nil // the pool returns an error for that
 	}
 	a.client = func() C { return client }
 	if c.learn != nil {
@@ -54,8 +54,8 @@ func (c *Client[C]) connect(ctx context.Context) (driver.Conn, error) {
 	return a.able(), nil
 }
 
-// class marks err for the pool, and quotes it, because the library may show text
-// from the server as it came.
+// class marks err for the pool. It also quotes err, because the library may repeat
+// text from the server unescaped.
 func (c *Client[C]) class(err error) error {
 	if err != nil && c.Class != nil {
 		err = c.Class(err)
@@ -142,8 +142,8 @@ func (a *adapted[C]) end() error {
 		return a.close()
 	}
 	defer a.hangUp()
-	hurry := time.AfterFunc(farewell, func() { a.under.Close() })
-	defer hurry.Stop()
+	giveUp := time.AfterFunc(farewell, func() { a.under.Close() })
+	defer giveUp.Stop()
 	return a.close()
 }
 
@@ -199,7 +199,7 @@ func (a *adapted[C]) reset(ctx context.Context) error {
 	defer a.bind(ctx)()
 	err := a.how.class(a.reveal(a.how.Reset(ctx, a.client())))
 	if err == nil && a.under != nil {
-		err = a.check(ctx) // the answers to Reset do not count as received
+		err = a.check(ctx) // also sets the counts to zero, so that they leave out Reset
 	}
 	return err
 }
@@ -217,6 +217,6 @@ func (a *adapted[C]) valid() bool {
 	return !a.closed.Load() && (a.under == nil || a.under.IsValid()) && (a.how.Valid == nil || a.how.Valid(a.client()))
 }
 
-// Format prints the type of the client for every verb: its fields may hold a
-// password.
+// Format prints only the type of the client, for every verb, because its fields may
+// hold a password.
 func (a *adapted[C]) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "adapt.Conn(%T)", a.client()) }

@@ -1,6 +1,6 @@
 // Package adapt turns any client library that has a connection object into
 // a driver. The pool then lends the library's own connections, such as
-// a *redis.Conn or an *ssh.Client, limited, checked and kept alive:
+// a *redis.Conn or an *ssh.Client, and limits, checks and keeps them alive:
 //
 //	func init() {
 //		adapt.Register("depot", func(u *dsn.URL) (adapt.Client[*depot.Client], error) {
@@ -21,36 +21,37 @@
 // # Start or Connect
 //
 // Use Start for a library that works on a given net.Conn; most have a constructor
-// that takes one. Start gets a [conn.Conn], which remembers whether I/O has ever
-// failed, even if the library hides the error; ends blocked I/O with a context;
-// and checks before each use whether the server has closed the connection or sent
-// bytes that nobody has read. So such a driver needs no Valid, no Bind, and in
-// most cases no Reset.
+// that takes one. Start gets a [conn.Conn], which does three things for the pool:
+// it remembers whether I/O has ever failed, even if the library hides the error;
+// it ends blocked I/O when a context ends; and it checks before each use whether
+// the server has closed the connection or sent bytes that nobody has read. So such
+// a driver needs no Valid, no Bind, and in most cases no Reset.
 //
 // Use Connect for a library that dials on its own. The pool then learns about
 // dead connections only from Ping, Valid and the errors of the holders.
 //
 // # Close
 //
-// A server counts a connection until it has read the end of it, a moment after
-// Close returns. So a pool as large as the server's limit would be refused its
-// next connection. To prevent that, the end of a connection made by Start waits up
-// to a second for the server to close it too, whether the pool calls Close first
-// or the library does after an error. Client.Goodbye says goodbye in the protocol,
-// so that a proxy in between passes it on. With Connect, [Farewell] does the same;
-// Closed is for a library that closes in the background.
+// A server counts a connection until it notices that the client has closed it,
+// a moment after Close returns. So a pool as large as the server's limit would be
+// refused its next connection. To prevent that, closing a connection made by Start
+// takes up to a second, until the server has closed it too. It makes no difference
+// whether the pool calls Close first or the library does after an error.
+// Client.Goodbye says goodbye in the protocol, so that a proxy in between passes it
+// on. With Connect, [Farewell] does the same. Client.Closed is for a library that
+// closes in the background.
 //
 // # A library with a buffer or a reading goroutine
 //
-// Libraries read into a buffer. If a holder leaves before its whole answer is
-// read, the rest is in that buffer, where no check of the socket finds it, and the
-// next holder takes it for its own answer. If the library knows whether an answer
-// is outstanding, use that in Valid:
+// Libraries read into a buffer. If a holder leaves before it has read its whole
+// answer, the rest stays in that buffer. No check of the socket finds it there, and
+// the next holder takes it for its own answer. If the library knows whether an
+// answer is outstanding, use that in Valid:
 //
 //	Valid: func(c *depot.Client) bool { return c.Outstanding() == 0 },
 //
-// Otherwise have Reset make an exchange whose answer can't be mistaken for
-// another, or close whatever was left open. A library whose own goroutine always
+// Otherwise, let Reset make an exchange whose answer can't be mistaken for
+// another, or close whatever was left open. A library with a goroutine that always
 // reads needs neither if it matches answers to requests by ID. The rule
 // NothingIsLeftOver of package drivertest tests this: give the Subject
 // a Leftover.
@@ -62,23 +63,24 @@
 //
 // Two functions say what errors mean. Class is for errors of Connect, Start, Ping
 // and Reset: wrong password ([driver.Permanent]), no room ([driver.Full]), too
-// fast ([driver.Throttled]). Answer is for errors of the holders: an answer of
-// the server leaves the connection as good as before. After an error that is
-// neither an answer nor [driver.IsBad], the pool pings the connection before its
-// next use. [ByCode] and [IsA] make these functions for a library whose errors
-// have codes and types.
+// fast ([driver.Throttled]). Answer is for errors that holders return: it picks
+// out the server's answers, which leave the connection as good as before. After an
+// error that is neither an answer nor [driver.IsBad] nor [driver.IsGood], the pool
+// pings the connection before its next use. [ByCode] makes a Class for a library
+// whose errors have codes, and [IsA] is an Answer for a library whose answers have
+// a type.
 //
 // # Hooks and tests
 //
 // Only Do, Call and a Lease give you the library's client. The hooks of a pool
-// and the functions of a drivertest.Subject get the driver.Conn around it, on
-// which a type assertion such as c.(*depot.Client) fails. Use [driver.As]:
+// and the functions of a drivertest.Subject get the driver.Conn around it, so
+// a type assertion such as c.(*depot.Client) fails. Use [driver.As]:
 //
 //	client, _ := driver.As[*depot.Client](c)
 //
 // # Secrets
 //
-// fmt prints no field of a connector or a connection of this package. Errors of
-// a driver made by [Register] or [OpenSQL] show neither the user nor the password
-// of the DSN; see [driver.Redact].
+// fmt prints no field of a connector or a connection of this package. No error of
+// a driver made by [Register] or [OpenSQL] shows the user-info or the password of
+// the DSN; see [driver.Redact].
 package adapt

@@ -30,9 +30,9 @@ func init() {
 	})
 }
 
-// A driver for a client library that knows nothing of this module. The pool lends
-// the library's own connections. The driver in examples/smtp also has TLS, a
-// login, and a Reset that finds unread answers.
+// A driver for net/smtp, which knows nothing of this module. The pool lends its
+// *smtp.Client. The driver in examples/smtp also has TLS, a login, and a Reset that
+// finds unread answers.
 func ExampleRegister() {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -57,7 +57,7 @@ func ExampleRegister() {
 	// connects: 1
 }
 
-// serveMail serves SMTP on ln, without mail and users, until ln is closed.
+// serveMail serves SMTP on ln, with no users, until ln is closed.
 func serveMail(ln net.Listener) {
 	for {
 		nc, err := ln.Accept()

@@ -17,9 +17,9 @@ import (
 	"github.com/hotline-go/hotline/driver/adapt"
 )
 
-// leisurely serves a connection and closes it a while after QUIT. It first sends
-// many answers.
-func leisurely(nc net.Conn, while time.Duration) {
+// leisurely serves a connection. After QUIT it sends many answers, waits for delay,
+// and closes the connection.
+func leisurely(nc net.Conn, delay time.Duration) {
 	if line, _ := bufio.NewReader(nc).ReadString('\n'); line != "QUIT\n" {
 		return
 	}
@@ -28,10 +28,10 @@ func leisurely(nc net.Conn, while time.Duration) {
 			return
 		}
 	}
-	<-time.After(while)
+	<-time.After(delay)
 }
 
-// leaves has, for how long a server takes to close, how long Close takes.
+// leaves has how long the server takes to close, and how long Close then takes.
 var leaves = []struct{ server, client time.Duration }{{0, 0}, {300 * time.Millisecond, 300 * time.Millisecond}, {time.Hour, time.Second}}
 
 func TestCloseSaysGoodbyeAndWaitsUntilTheServerHasClosed(t *testing.T) {
@@ -97,16 +97,16 @@ func TestFarewellWaitsUntilTheServerHasClosed(t *testing.T) {
 	})
 }
 
-// untilEnd serves a connection until the client's half of it has ended, and then for
-// a while.
-func untilEnd(while time.Duration) func(net.Conn) {
+// untilEnd serves a connection until the client's half of it has ended, and then
+// waits for delay.
+func untilEnd(delay time.Duration) func(net.Conn) {
 	return func(nc net.Conn) {
 		_, _ = io.Copy(io.Discard, nc)
-		<-time.After(while)
+		<-time.After(delay)
 	}
 }
 
-func TestWithoutGoodbyeCloseEndsItsHalfAndWaitsForTheServer(t *testing.T) {
+func TestWithoutGoodbyeCloseEndsTheClientsHalfAndWaitsForTheServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, tc := range leaves {
 			c := connect(t, onMemnet(t, untilEnd(tc.server), adapt.Client[*lines]{

@@ -7,18 +7,19 @@ import (
 )
 
 // WholeLines wraps nc for a library that takes part of a line for a whole line if
-// the connection or a deadline ends in the middle of it, so that the answer
-// "213 39" may become "213 3". net/textproto does so, and all code that uses
-// bufio.Reader.ReadLine. Read returns only lines whose line feed has arrived, except
-// that lines longer than 4096 bytes come in pieces. It returns as many of the lines
-// that have arrived as fit, so that a library that checks its own buffer for unread
-// answers finds them there.
+// the connection ends in the middle of it, or a deadline passes. To such a library,
+// the answer "213 39" may become "213 3". net/textproto is one, and so is all code
+// that uses bufio.Reader.ReadLine.
+//
+// Read returns only lines whose line feed has arrived, except that lines longer than
+// 4096 bytes come in pieces. It returns as many of them as fit, so that a library
+// that checks its own buffer for unread answers finds them there.
 func WholeLines(nc net.Conn) net.Conn { return &wholeLines{Conn: nc, r: bufio.NewReader(nc)} }
 
 type wholeLines struct {
 	net.Conn
 	r    *bufio.Reader
-	line []byte // in the buffer of r: the part of a line that Read has yet to return
+	line []byte // the part of a line that Read has yet to return; in the buffer of r
 }
 
 // Read implements net.Conn.

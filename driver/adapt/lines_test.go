@@ -69,8 +69,8 @@ func TestADeadlineWithinALineIsATimeout(t *testing.T) {
 	})
 }
 
-// A library that checks its own buffer must find there the extra lines that the
-// server has sent.
+// A library that checks its own buffer must find the extra lines that the server
+// has sent.
 func TestWholeLinesHoldsNoWholeLineBack(t *testing.T) {
 	const said = "one\ntwo\n\nthree\n"
 	r := bufio.NewReader(adapt.WholeLines(says{Reader: strings.NewReader(said + "fo")}))

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// lingering is a connection with two steps to close it. Close, which the client
-// library may call at any time, ends all I/O. end, which the pool calls later,
-// says goodbye and waits until the server has closed the connection.
+// lingering is a connection that closes in two steps. Close, which the client
+// library may call at any time, ends all I/O. end, which the pool calls later, says
+// goodbye and waits until the server has closed the connection.
 type lingering struct {
 	net.Conn
 	goodbye string
@@ -23,8 +23,8 @@ type lingering struct {
 	ending  sync.Once
 }
 
-// linger wraps nc, unless nc is layered on another connection, as TLS is: package
-// conn must see its NetConn method.
+// linger wraps nc. It leaves nc alone if nc is layered on another connection, as TLS
+// is, because package conn must see its NetConn method.
 func linger(nc net.Conn, goodbye string) net.Conn {
 	if _, layered := nc.(interface{ NetConn() net.Conn }); layered {
 		return nc
@@ -72,8 +72,8 @@ func (l *lingering) Close() error {
 	return l.SetDeadline(time.Unix(1, 0)) // so that blocked I/O fails
 }
 
-// end closes the connection and waits until the server has closed it too. It says
-// no goodbye after half a request, because that would complete the request.
+// end closes the connection and waits until the server has closed it too. It does
+// not say goodbye after half a request, because goodbye would complete the request.
 func (l *lingering) end() {
 	_ = l.Close()
 	l.ending.Do(func() {

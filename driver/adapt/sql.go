@@ -14,20 +14,21 @@ import (
 	"github.com/hotline-go/hotline/driver/dsn"
 )
 
-// SQL turns a connector of any database/sql driver into a driver.Connector. Its
-// connections are those of the SQL driver, so open the pool with the driver's own
-// type, or any interface it implements:
+// SQL turns a connector of any database/sql driver into a [driver.Connector]. The
+// pool lends the SQL driver's own connections. So open the pool with their type, or
+// an interface that they implement:
 //
 //	connector, err := adapt.SQL(c, adapt.Client[sqldriver.Conn]{Address: "db:5432"})
 //	...
 //	p, err := pool.New[*mydb.Conn](connector, pool.Config{})
 //
-// The Client adds what c lacks: Address, for the pool's name, Class, Answer and
-// Closed. Connect comes from c. Close, Ping, Reset and Valid come from its
-// connections, unless the Client sets them.
+// Connect comes from c. Close, Ping, Reset and Valid come from its connections,
+// unless the Client sets them. The Client may add the rest, such as Address, which
+// becomes part of the pool's name, Class, Answer and Closed. It must not set Start
+// or Connect.
 //
 // The reverse is not possible: database/sql needs statements and transactions,
-// which a driver.Driver does not have.
+// which a [driver.Driver] does not have.
 func SQL(c sqldriver.Connector, with Client[sqldriver.Conn]) (driver.Connector, error) {
 	if c == nil {
 		return nil, errors.New("adapt: SQL: want a connector, not nil")
@@ -42,9 +43,9 @@ func SQL(c sqldriver.Connector, with Client[sqldriver.Conn]) (driver.Connector, 
 	return New(with)
 }
 
-// OpenSQL is [SQL] for the SQL driver registered under name and a DSN in that
-// driver's format. An empty Address becomes the host and port in dsn. Errors of
-// Connect pass through [driver.Redact].
+// OpenSQL is [SQL] for the database/sql driver registered under name and a DSN in
+// that driver's format. An empty Address becomes the host and port in dsn, if
+// OpenSQL finds them. All errors pass through [driver.Redact].
 func OpenSQL(name, dsn string, with Client[sqldriver.Conn]) (driver.Connector, error) {
 	db, err := sql.Open(name, dsn)
 	if err != nil {
@@ -85,7 +86,7 @@ type dsnConnector struct {
 func (c dsnConnector) Connect(context.Context) (sqldriver.Conn, error) { return c.driver.Open(c.dsn) }
 func (c dsnConnector) Driver() sqldriver.Driver                        { return c.driver }
 
-// learnSQL adds the functions that c supports, unless with has its own.
+// learnSQL sets the functions in with that c supports, unless with has its own.
 func learnSQL(with *Client[sqldriver.Conn], c sqldriver.Conn) {
 	if p, ok := c.(sqldriver.Pinger); ok && with.Ping == nil {
 		with.Ping = func(ctx context.Context, _ sqldriver.Conn) error { return p.Ping(ctx) }
@@ -99,7 +100,7 @@ func learnSQL(with *Client[sqldriver.Conn], c sqldriver.Conn) {
 }
 
 // registeredName returns the first name under which a driver of d's type is
-// registered, or else the name of its package. For a nil driver it is "sql".
+// registered, or else the name of its package. For a nil driver it returns "sql".
 func registeredName(d sqldriver.Driver) string {
 	typ := reflect.TypeOf(d)
 	if typ == nil {

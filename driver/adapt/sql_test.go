@@ -50,7 +50,7 @@ func (c *sqlConn) Ping(context.Context) error         { return c.call("Ping") }
 func (c *sqlConn) ResetSession(context.Context) error { return c.call("ResetSession") }
 func (c *sqlConn) IsValid() bool                      { return c.call("IsValid") == nil }
 
-// plainSQLConn has none of them.
+// plainSQLConn has none of the optional interfaces.
 type plainSQLConn struct{ sqldriver.Conn }
 
 func (plainSQLConn) Close() error { return nil }
@@ -58,7 +58,7 @@ func (plainSQLConn) Close() error { return nil }
 // noSQL is a Client with nothing to add.
 var noSQL = adapt.Client[sqldriver.Conn]{}
 
-func TestSQLConnectionsAreThoseOfTheSQLDriver(t *testing.T) {
+func TestSQLLendsTheConnectionsOfTheSQLDriver(t *testing.T) {
 	conn := &sqlConn{}
 	connector, err := adapt.SQL(&sqlConnector{conn: conn}, noSQL)
 	require.NoError(t, err)
@@ -74,7 +74,7 @@ func TestSQLConnectionsAreThoseOfTheSQLDriver(t *testing.T) {
 	assert.Equal(t, []string{"Ping", "ResetSession", "IsValid", "Close"}, conn.calls)
 }
 
-func TestSQLConnectionsHaveNoMoreThanTheSQLDriverHas(t *testing.T) {
+func TestSQLConnectionsHaveOnlyTheMethodsOfTheSQLDriver(t *testing.T) {
 	connector, err := adapt.SQL(&sqlConnector{conn: plainSQLConn{}}, noSQL)
 	require.NoError(t, err)
 	c, err := connector.Connect(t.Context())
