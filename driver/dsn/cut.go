@@ -10,8 +10,9 @@ import (
 //
 //	user:password@tcp(host)/db?charset=utf8&pool_max_open=5
 //
-// rest is s without them, byte for byte. All faults are reported together; an
-// error shows no value.
+// rest is s without those parameters; its other bytes stay as they are. params are
+// the decoded values by name, prefix included. All faults are reported together. No
+// error shows a value.
 func Cut(s, prefix string) (rest string, params map[string]string, err error) {
 	params = map[string]string{}
 	start := strings.IndexByte(s, '?')
@@ -21,9 +22,9 @@ func Cut(s, prefix string) (rest string, params map[string]string, err error) {
 	var kept strings.Builder
 	kept.WriteString(s[:start])
 	var errs []error
-	separator := byte(0) // before the piece; the ? of a piece taken out goes to the next one
+	separator := byte(0) // before the piece; if a piece is removed, the next one gets its ?
 	for query := s[start:]; query != ""; {
-		// A password may contain a ? too, so any of them may begin the query.
+		// A password may contain a ? too, so any ? may begin the query.
 		end := strings.IndexAny(query[1:], "?&") + 1
 		if end == 0 {
 			end = len(query)

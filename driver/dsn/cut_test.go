@@ -43,7 +43,7 @@ func TestCutLeavesTheRestAsItWas(t *testing.T) {
 func TestCutReportsEveryFault(t *testing.T) {
 	_, _, err := Cut("x?pool_a=%zz&pool_b=1&pool_b=2&pool_c%=3", "pool_")
 	require.EqualError(t, err, strings.Join([]string{
-		"dsn: parameter pool_a: want two hex digits after each %; write %25 for the sign itself",
+		"dsn: parameter pool_a: want two hex digits after each %; write %25 for a percent sign",
 		"dsn: parameter pool_b has the same name as an earlier one",
 		"dsn: parameter name: want letters, digits, _ and -" + hint,
 	}, "\n"))

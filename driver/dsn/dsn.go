@@ -33,12 +33,12 @@ import (
 //
 //	scheme://user:password@host:port/path?name=value&name=value
 //
-// Everything except the scheme is optional. Any byte may be percent-encoded; in
-// user and password, everything except letters and digits should be. The fields
-// hold the decoded text.
+// Everything except the scheme is optional. Any byte of the user, the password, the
+// path and a value may be percent-encoded; in user and password, everything except
+// letters and digits should be. The fields hold the decoded text.
 //
-// A connector should copy what it needs and not keep the URL in an unexported
-// field, where fmt would print it without calling its methods.
+// A connector should copy the parts that it needs. It should not keep the URL in an
+// unexported field: fmt calls no methods on such fields, and would print the secrets.
 type URL struct {
 	Scheme   string // in lower case
 	User     string
@@ -49,9 +49,9 @@ type URL struct {
 	Params   map[string]string // never nil after Parse; a plus in the query means a space
 }
 
-// Parse parses s. Its error names the first part of s that is wrong, and says
-// what is allowed there. It shows no text of s except a space or control
-// character, and gives parameters by number instead of name.
+// Parse parses s. Its error names the first part of s that is wrong, and says what
+// is allowed there. The error shows no text of s except a space or a control
+// character, and identifies parameters by number, not by name.
 func Parse(s string) (*URL, error) {
 	if i := strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }); i >= 0 {
 		return nil, fmt.Errorf("dsn: character %d is a %s; percent-encode it as %%%02X, or leave it out",
@@ -62,7 +62,7 @@ func Parse(s string) (*URL, error) {
 		return nil, errors.New("dsn: no scheme; want a URL such as tcp://host:port")
 	}
 	if strings.Contains(rest, "#") {
-		return nil, errors.New("dsn: want no #; percent-encode it as %23")
+		return nil, errors.New("dsn: unexpected #; percent-encode it as %23")
 	}
 	rest, query, _ := strings.Cut(rest, "?")
 	authority, path := rest, ""
@@ -126,7 +126,7 @@ func (u *URL) setHost(s string) (err error) {
 
 func (u *URL) setPath(s string, hasHost bool) (err error) {
 	if strings.Contains(s, "@") && hasHost { // an unescaped slash in a password ended the host
-		return errors.New("dsn: path: want no @ after the host; percent-encode it as %40" + hint)
+		return errors.New("dsn: path: unexpected @ after the host; percent-encode it as %40" + hint)
 	}
 	u.Path, err = unescape("path", s)
 	return err
@@ -145,8 +145,8 @@ func (u *URL) setParams(query string) error {
 	return errors.Join(errs...)
 }
 
-// addParam adds name=value to params. Errors show which instead of the name,
-// because the name may be part of a password.
+// addParam adds piece, a name=value, to params. Errors show which instead of the
+// name, because the name may be part of a password.
 func addParam(params map[string]string, piece, which string) error {
 	name, value, _ := strings.Cut(piece, "=")
 	if name == "" || !consistsOf(name, "-._") {
@@ -162,8 +162,8 @@ func addParam(params map[string]string, piece, which string) error {
 
 func unescape(what, s string) (string, error) {
 	text, err := url.PathUnescape(s)
-	if err != nil { // it shows part of s
-		return "", fmt.Errorf("dsn: %s: want two hex digits after each %%; write %%25 for the sign itself", what)
+	if err != nil { // err shows part of s
+		return "", fmt.Errorf("dsn: %s: want two hex digits after each %%; write %%25 for a percent sign", what)
 	}
 	return text, nil
 }
@@ -184,8 +184,8 @@ func consistsOf(s, others string) bool {
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
-// Address returns host:port, using the given port if u has none, with an IPv6
-// address in brackets. If both ports are 0, it returns the host.
+// Address returns host:port, with an IPv6 address in brackets. port is the default
+// for a u without a port. If both are 0, Address returns the host alone.
 func (u URL) Address(port int) string {
 	if u.Port != 0 {
 		port = u.Port
@@ -196,8 +196,8 @@ func (u URL) Address(port int) string {
 	return net.JoinHostPort(u.Host, strconv.Itoa(port))
 }
 
-// Unredacted returns the whole text, including secrets. Parse turns it back into
-// an equal URL. The parameters are sorted by name.
+// Unredacted returns the whole text, including secrets, with the parameters sorted
+// by name. Parse turns it back into an equal URL.
 func (u URL) Unredacted() string {
 	return u.text(url.UserPassword(u.User, u.Password), func(value string) string { return value })
 }

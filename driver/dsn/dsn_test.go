@@ -50,11 +50,11 @@ func TestParseRefuses(t *testing.T) {
 		{"a scheme without slashes", "tcp:h", "dsn: no scheme"},
 		{"a space", "tcp://h h", "dsn: character 8 is a space; percent-encode it as %20, or leave it out"},
 		{"a newline at the end", "tcp://h?pong=PONG\n", "dsn: character 18 is a line feed; percent-encode it as %0A, or leave it out"},
-		{"a newline behind other letters", "tcp://ü:€@h\r\n", "dsn: character 12 is a carriage return; percent-encode it as %0D, or leave it out"},
+		{"a newline after other letters", "tcp://ü:€@h\r\n", "dsn: character 12 is a carriage return; percent-encode it as %0D, or leave it out"},
 		{"a tab", "\ttcp://h", "dsn: character 1 is a tab; percent-encode it as %09, or leave it out"},
 		{"a control character", "tcp://h\x7f", "dsn: character 8 is a control character; percent-encode it as %7F, or leave it out"},
 		{"a zero", "tcp://h\x00", "dsn: character 8 is a control character; percent-encode it as %00, or leave it out"},
-		{"a fragment", "tcp://u:pa#ss@h", "dsn: want no #"},
+		{"a fragment", "tcp://u:pa#ss@h", "dsn: unexpected #"},
 		{"a bad escape in the user", "tcp://%zz:p@h", "dsn: user: want two hex digits after each %"},
 		{"a bad escape in the password", "tcp://u:%4@h", "dsn: password: want two hex digits"},
 		{"a bad escape in the host", "tcp://[::1%eth0]", "dsn: host: want two hex digits"},
@@ -71,8 +71,8 @@ func TestParseRefuses(t *testing.T) {
 		{"a name in brackets", "tcp://[h]", "dsn: host: want an IPv6 address in the brackets"},
 		{"IPv4 in brackets", "tcp://[1.2.3.4]", "dsn: host: want an IPv6 address in the brackets"},
 		{"an odd zone", "tcp://[fe80::1%25a%2fb]", "dsn: host: want an IPv6 address in the brackets"},
-		{"text behind the brackets", "tcp://[::1]x", "dsn: host: want an IPv6 address in the brackets"},
-		{"an @ after the host", "tcp://u:12/34@h", "dsn: path: want no @ after the host"},
+		{"text after the brackets", "tcp://[::1]x", "dsn: host: want an IPv6 address in the brackets"},
+		{"an @ after the host", "tcp://u:12/34@h", "dsn: path: unexpected @ after the host"},
 		{"an odd parameter name", "tcp://u:12?34@h", "dsn: parameter name: want letters"},
 		{"a parameter without a name", "tcp://h?=1", "dsn: parameter name: want letters"},
 		{"a parameter given twice", "tcp://h?a=1&a=1", "dsn: parameter 2 has the same name as an earlier one"},
@@ -87,7 +87,7 @@ func TestParseRefuses(t *testing.T) {
 
 func TestParseReportsAllFaultsOfTheParameters(t *testing.T) {
 	_, err := Parse("tcp://h?a=%&b=1&b=2")
-	require.EqualError(t, err, `dsn: parameter 1: want two hex digits after each %; write %25 for the sign itself
+	require.EqualError(t, err, `dsn: parameter 1: want two hex digits after each %; write %25 for a percent sign
 dsn: parameter 3 has the same name as an earlier one`)
 }
 

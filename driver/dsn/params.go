@@ -12,7 +12,7 @@ import (
 )
 
 // Params is a table of parameters, each bound to a variable. The variable's
-// value before Apply is the default. The zero Params is empty and ready.
+// value before Apply is the default. The zero Params is empty and ready to use.
 type Params struct {
 	list []*Param // in the order added
 }
@@ -25,15 +25,15 @@ type Param struct {
 	secret bool
 }
 
-// Secret keeps the value of the parameter, and the error of its set function, out
-// of errors.
+// Secret keeps the parameter's value, and the error of its set function, out of
+// the errors of Apply. It returns p.
 func (p *Param) Secret() *Param {
 	p.secret = true
 	return p
 }
 
-// ErrUnfit is returned by the set function of a [Params.Func] that has nothing to
-// add to want.
+// ErrUnfit is the error of a set function of [Params.Func] that has nothing to add
+// to the text want.
 var ErrUnfit = errors.New("unfit value")
 
 // Func adds a parameter whose value is passed to set. If set fails, the error says
@@ -60,17 +60,17 @@ func add[T any](p *Params, name, want string, v *T, parse func(value string) (_ 
 	})
 }
 
-// String adds a parameter whose value is any text, and may have any bytes.
+// String adds a parameter whose value is any text, with any bytes.
 func (p *Params) String(name string, v *string) *Param {
-	return add(p, name, "a text", v, func(s string) (string, bool) { return s, true })
+	return add(p, name, "text", v, func(s string) (string, bool) { return s, true })
 }
 
-// Bool adds a parameter that is true or false.
+// Bool adds a boolean parameter, in any format of strconv.ParseBool.
 func (p *Params) Bool(name string, v *bool) *Param {
 	return add(p, name, boolean, v, parseBool)
 }
 
-// boolean is what a bool may be, for errors.
+// boolean says in errors what the value of a bool may be.
 const boolean = "true or false"
 
 func parseBool(s string) (b, ok bool) {
@@ -107,27 +107,27 @@ func (p *Params) Duration(name string, v *time.Duration, lowest time.Duration) *
 	})
 }
 
-// List adds one or more texts, separated by commas.
+// List adds a parameter with one or more items, separated by commas.
 func (p *Params) List(name string, v *[]string) *Param {
-	return add(p, name, "texts separated by commas", v, func(s string) ([]string, bool) { return strings.Split(s, ","), true })
+	return add(p, name, "items separated by commas", v, func(s string) ([]string, bool) { return strings.Split(s, ","), true })
 }
 
-// Enum adds a text that is one of allowed.
+// Enum adds a parameter whose value is one of allowed.
 func (p *Params) Enum(name string, v *string, allowed ...string) *Param {
 	return add(p, name, strings.Join(allowed, " or "), v, func(s string) (string, bool) {
 		return s, slices.Contains(allowed, s)
 	})
 }
 
-// limits puts the range from lowest to highest into words. none and all are the
-// values that mean no limit.
-func limits[T int | float64 | time.Duration](lowest, highest, none, all T) string {
+// limits puts the range from lowest to highest into words. A lowest of noLowest and
+// a highest of noHighest mean no limit.
+func limits[T int | float64 | time.Duration](lowest, highest, noLowest, noHighest T) string {
 	switch {
-	case lowest > none && highest < all:
+	case lowest > noLowest && highest < noHighest:
 		return fmt.Sprintf(" from %v to %v", lowest, highest)
-	case lowest > none:
+	case lowest > noLowest:
 		return fmt.Sprintf(" of at least %v", lowest)
-	case highest < all:
+	case highest < noHighest:
 		return fmt.Sprintf(" of at most %v", highest)
 	}
 	return ""
@@ -144,9 +144,9 @@ func (p *Params) Names() []string {
 
 // Apply sets the variables of the parameters in values and leaves the others
 // alone. It reports all faults together: for an unknown name, the nearest known
-// one; for a wrong value, what is allowed. An unknown name with no known name
-// near it is not shown: it is often the part of a password after an unescaped &.
-// Parameters without a fault are set even then.
+// one; for a wrong value, what is allowed. If no known name is near an unknown one,
+// the error does not show it: it is often the part of a password after an unescaped
+// &. Apply sets the parameters without a fault even if others have one.
 func (p *Params) Apply(values map[string]string) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(values)) {
@@ -169,7 +169,7 @@ func (p *Params) apply(name, value string) error {
 	if len(known) == 0 {
 		all = "there are no valid parameters"
 	}
-	if strings.HasPrefix(name, poolPrefix) && isWord(name) { // the pool removes those it knows
+	if strings.HasPrefix(name, poolPrefix) && isWord(name) { // the pool has removed the names that it knows
 		return fmt.Errorf("dsn: unknown parameter %s; %s", name, all)
 	}
 	return fmt.Errorf("dsn: unknown parameter, not shown because it may be part of a password that is not percent-encoded; %s "+
@@ -184,9 +184,9 @@ func isWord(name string) bool {
 	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") == ""
 }
 
-// maxTypos is how many edits may separate a typo from its name, and no more than
-// a third of its letters. With more, it is a different word: ping_timeout is four
-// edits from user_timeout.
+// maxTypos is how many edits may separate a typo from its name. They must also be
+// no more than a third of its letters. With more, it is a different word:
+// ping_timeout is four edits from user_timeout.
 const maxTypos = 3
 
 func (p *Param) apply(value string) error {
@@ -203,7 +203,7 @@ func (p *Param) apply(value string) error {
 }
 
 // nearest returns the first name in known with the smallest edit distance to name.
-// ok reports whether name is near enough to be a typo for it, rather than part of
+// ok reports whether that is near enough for name to be a typo, rather than part of
 // a password.
 func nearest(name string, known []string) (near string, ok bool) {
 	if len(known) == 0 || !isWord(name) {

@@ -97,7 +97,7 @@ dsn: parameter on="x": want true or false`)
 	assert.Equal(t, "kept", s.text)
 }
 
-func TestApplyHidesASecretAndWhatItsSetSays(t *testing.T) {
+func TestApplyHidesASecretAndTheErrorOfItsSet(t *testing.T) {
 	var p Params
 	p.Func("proxy", "a proxy URL", func(v string) error { return errors.New(v + " is not a URL") }).Secret()
 	require.EqualError(t, p.Apply(map[string]string{"proxy": "hunter2"}),

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Struct adds a parameter for each field of the struct that config points to whose
-// tag names one, in the order of the fields:
+// Struct adds parameters for the fields of the struct that config points to, in
+// order. A tag names the parameter of a field; fields without a tag have none:
 //
 //	type Config struct {
 //		CA    string   `dsn:"ca"`
@@ -18,9 +18,9 @@ import (
 //		Delay bool     `dsn:"nodelay,not"` // the parameter is its opposite
 //	}
 //
-// A field is a string, bool, int, float64, time.Duration or []string, and its value
-// is not limited. Struct skips the parameters in except. It panics if config is not
-// a pointer to a struct, or if a tag is wrong.
+// A tagged field is a string, bool, int, float64, time.Duration or []string. Numbers
+// and durations have no limits. Struct skips the parameters in except. It panics if
+// config is not a pointer to a struct, or if a tag is wrong.
 func (p *Params) Struct(config any, except ...string) {
 	v := reflect.ValueOf(config).Elem()
 	for i := range v.NumField() {
@@ -30,13 +30,13 @@ func (p *Params) Struct(config any, except ...string) {
 			continue
 		}
 		if !p.field(name, option, v.Field(i).Addr().Interface()) {
-			panic(fmt.Sprintf("dsn: field %s: no parameter has type %s and option %q", field.Name, field.Type, option))
+			panic(fmt.Sprintf("dsn: field %s: a parameter can't have type %s and option %q", field.Name, field.Type, option))
 		}
 	}
 }
 
 // field adds the parameter name for the variable that v points to. It reports
-// whether there is such a parameter.
+// whether a parameter can have the type of v and the option.
 func (p *Params) field(name, option string, v any) bool {
 	if option == "not" {
 		v, ok := v.(*bool)

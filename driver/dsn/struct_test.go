@@ -17,8 +17,8 @@ type tagged struct {
 	Share    float64       `dsn:"share"`
 	Pause    time.Duration `dsn:"pause"`
 	Names    []string      `dsn:"names"`
-	Function func()        // no parameter
-	own      string        // likewise
+	Function func()        // not a parameter
+	own      string        // not a parameter
 }
 
 func TestStructBindsTheTaggedFields(t *testing.T) {

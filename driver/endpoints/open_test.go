@@ -84,7 +84,7 @@ func TestABadListIsOneClearErrorThatShowsNothingOfIt(t *testing.T) {
 		"a:1?hosts_share=-0":              ``,
 		"a:1?hosts_refresh=1ms":           "endpoints: refresh 1ms: want at least 1s, or a negative duration",
 		"a:1?hosts_odrer=random":          "endpoints: dsn: unknown parameter hosts_odrer; the nearest known one is hosts_order",
-		"a:1?hosts_order=%zz":             "endpoints: dsn: parameter hosts_order: want two hex digits after each %; write %25 for the sign itself",
+		"a:1?hosts_order=%zz":             "endpoints: dsn: parameter hosts_order: want two hex digits after each %; write %25 for a percent sign",
 		"a:1?hosts_srv=mail":              "endpoints: host 1 of 1: want a domain without a port, because SRV records have it",
 		"a?hosts_srv=x&hosts_refresh=-1s": "endpoints: refresh: want a positive duration with an SRV service",
 		"/run/x?hosts_order=random":       "endpoints: host 1 of 1: it is empty; want host:port between the commas",

@@ -57,7 +57,7 @@ func TestParseDSNNamesTheFault(t *testing.T) {
 		{"two slashes for unix", "unix://run/s", "tcp: address: want three slashes, as in unix:///run/server.sock"},
 		{"unix without a path", "unix://", "tcp: address: want the path of a socket, as in unix:///run/server.sock"},
 		{"a NUL in a path", "unix:///a.sock%00/evil", "tcp: address: want a path without a NUL, which would end it"},
-		{"an @ behind a host", "unix://h/@name", "dsn: path: want no @ after the host; percent-encode it as %40; in user and password, percent-encode everything except letters and digits"},
+		{"an @ behind a host", "unix://h/@name", "dsn: path: unexpected @ after the host; percent-encode it as %40; in user and password, percent-encode everything except letters and digits"},
 		{"a password in the name of a parameter", "tcp://h:1?proxy=http://u:pass&swordfish&nodelay=true",
 			"dsn: unknown parameter, not shown because it may be part of a password that is not percent-encoded; valid parameters: proxy, local_addr, " +
 				"fallback_delay, nodelay, keepalive_idle, keepalive_interval, keepalive_count, user_timeout, ping, pong, connect_ping (parameters of a pool begin with pool_)\n" +
