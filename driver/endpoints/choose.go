@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// load is what LeastOpen compares.
+// load is the number of connections that LeastOpen compares.
 func (e *endpoint) load() int { return e.open + e.connecting }
 
-// turn is when an endpoint is tried: the lowest first.
+// turn says when a Connect tries an endpoint: the lowest turn first.
 type turn int
 
 const (
-	ready   turn = iota // in its turn
+	ready   turn = iota // first, by Order
 	resting             // after the ready ones have failed
 	missing             // after the resting ones have failed
-	barred              // if all others are barred too
+	barred              // only if all others are barred too
 	never
 )
 
@@ -29,21 +29,21 @@ func (e *endpoint) turnAt(now time.Time) turn {
 		return barred
 	case !e.missing.IsZero():
 		return missing
-	case rests, e.failures > 0 && e.connecting > 0: // it is being tried
+	case rests, e.failures > 0 && e.connecting > 0: // another Connect is trying it
 		return resting
 	}
 	return ready
 }
 
-// pick returns the endpoint to try next, other than those tried, and nil if there
-// is none. It counts as connecting from now on. more says that another may follow.
-// Barred ones are picked only if desperate.
+// pick returns the endpoint to try next, or nil if there is none, and counts it as
+// connecting. It leaves out the endpoints in tried, and barred ones unless desperate.
+// more reports whether others are left.
 func (c *Connector) pick(tried map[*endpoint]bool, desperate bool) (best *endpoint, more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
 	var bestTurn turn
-	equals := 0.0 // the weight of all that are as good as the best
+	equals := 0.0 // the weight of best and of the endpoints that are as good
 	for _, e := range c.endpoints {
 		t := e.turnAt(now)
 		if tried[e] || t == never || t == barred && !desperate {
@@ -58,7 +58,7 @@ func (c *Connector) pick(tried map[*endpoint]bool, desperate bool) (best *endpoi
 		case best == nil || order < 0:
 			best, bestTurn, equals = e, t, e.weight
 		case order == 0:
-			if equals += e.weight; rand.Float64()*equals < e.weight { // by their weights
+			if equals += e.weight; rand.Float64()*equals < e.weight { // at random, by weight
 				best = e
 			}
 		}
@@ -91,7 +91,7 @@ func (c *Connector) isDesperate() bool {
 	return true
 }
 
-// compare orders the endpoints that are tried in the same turn.
+// compare orders two endpoints that are ready.
 func (o Order) compare(a, b *endpoint) int {
 	switch o {
 	case InOrder:
@@ -102,13 +102,13 @@ func (o Order) compare(a, b *endpoint) int {
 	return a.priority - b.priority
 }
 
-// compareRank compares the places in Set.Addrs, then in the records.
+// compareRank compares the positions in Set.Addrs, then the priorities.
 func (e *endpoint) compareRank(o *endpoint) int {
 	return cmp.Or(e.source-o.source, e.priority-o.priority)
 }
 
-// compareLoad compares the loads with one more connection, each divided by its
-// weight.
+// compareLoad compares the loads as they would be with one more connection, each
+// divided by its weight.
 func (e *endpoint) compareLoad(o *endpoint) int {
 	return cmp.Compare(float64(e.load()+1)*o.weight, float64(o.load()+1)*e.weight)
 }

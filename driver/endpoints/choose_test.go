@@ -17,7 +17,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// evenly fails t unless all shares are within 10 % of their mean.
+// evenly fails t unless all shares are within 10% of their mean.
 func evenly(t testing.TB, shares []int) {
 	t.Helper()
 	sum := 0
@@ -55,7 +55,7 @@ func TestLeastOpenSharesEvenlyAfterAStartAFailureAndARecovery(t *testing.T) {
 			most = max(most, f.servers["a:1"].Counts().Connecting)
 		}
 		evenly(t, f.open())
-		assert.LessOrEqual(t, most, 8, "no storm on the one that is back")
+		assert.LessOrEqual(t, most, 8, "no connect storm on the server that is back")
 
 		for range 10_000 / 20 {
 			leases := make([]pool.Lease[*conn], 20)
@@ -87,8 +87,8 @@ func TestRandomSharesEvenly(t *testing.T) {
 	})
 }
 
-// Many connects at the same time see each other.
-func TestLeastOpenCountsConnectsUnderWay(t *testing.T) {
+// Connects that run at the same time take each other into account.
+func TestLeastOpenCountsConnectsInProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, "a:1", "b:1", "c:1")
 		c := f.new(endpoints.Set{Order: endpoints.LeastOpen})
@@ -146,12 +146,12 @@ func TestAnEndpointThatIsDownIsTriedByOneConnectAtATime(t *testing.T) {
 		}
 		advance(time.Minute)
 		tries = f.servers["a:1"].Counts().Connects - tries
-		assert.InDelta(t, 30, tries, 10, "one in 10 s, and a few more in the first ones")
+		assert.InDelta(t, 30, tries, 10, "one every 10 s, and a few more at the beginning")
 	})
 }
 
-// An account is not locked by the rejected password of one endpoint, and not by that
-// of all.
+// Rejected passwords don't lock the account, whether one endpoint rejects them or all
+// do.
 func TestAPermanentErrorRestsForAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, "a:1", "b:1")
@@ -171,12 +171,12 @@ func TestAPermanentErrorRestsForAMinute(t *testing.T) {
 
 		f.all(drivertest.Fail(driver.Permanent(errScripted)), "b:1")
 		_, _, err := tryConnect(f, c)
-		assert.True(t, driver.IsPermanent(err), "both say so: %v", err)
+		assert.True(t, driver.IsPermanent(err), "both errors are permanent: %v", err)
 		assert.Equal(t, []int{2, 61}, f.connects())
 	})
 }
 
-// New credentials, or a server that was repaired, are tried at once.
+// After new credentials, or the repair of a server, endpoints are tried at once.
 func TestAResetOfThePoolEndsAllRests(t *testing.T) {
 	for name, step := range map[string]drivertest.Step{
 		"down":      drivertest.Fail(errScripted),
@@ -202,7 +202,7 @@ func TestAResetOfThePoolEndsAllRests(t *testing.T) {
 	}
 }
 
-// It may have used the old password.
+// That Connect may have used the old password.
 func TestAConnectThatBeganBeforeForgetShowsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, "a:1", "b:1")
@@ -245,7 +245,7 @@ func TestEndpointsThatAllLookBadAreTriedAllTheSame(t *testing.T) {
 	}
 }
 
-func TestOfThoseThatRestTheOneWhoseRestEndsFirstIsTriedFirst(t *testing.T) {
+func TestTheEndpointWhoseRestEndsFirstIsTriedFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, "a:1", "b:1", "c:1")
 		f.all(drivertest.Fail(errScripted), "a:1", "c:1")
@@ -254,7 +254,7 @@ func TestOfThoseThatRestTheOneWhoseRestEndsFirstIsTriedFirst(t *testing.T) {
 			connect(t, f, c)
 			advance(time.Second)
 		}
-		connect(t, f, c) // a:1 has seconds to go
+		connect(t, f, c) // a:1 rests for seconds more
 		f.all(drivertest.Fail(errScripted), "b:1")
 		for range 5 {
 			_, _, err := tryConnect(f, c)
@@ -309,12 +309,12 @@ func TestWantMovesThePoolToTheServerThatHasTheRole(t *testing.T) {
 		_, _, err := tryConnect(f, c)
 		assert.ErrorContains(t, err, `a:1: not wanted: read-only\n`)
 		assert.False(t, driver.IsPermanent(err), "roles change")
-		assert.Equal(t, []int{0, 10}, f.open(), "those not wanted are closed")
+		assert.Equal(t, []int{0, 10}, f.open(), "rejected connections are closed")
 	})
 }
 
-// A proxy without a server behind it accepts connections and closes them. Each of
-// them costs a caller an error, so there must be few.
+// A proxy without a server behind it accepts connections and closes them. Each such
+// connection costs a caller an error, so there must be few.
 func TestAnEndpointWhoseConnectionsAreUselessIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, "a:1", "b:1")
@@ -340,7 +340,7 @@ func TestAnEndpointWhoseConnectionsAreUselessIsDown(t *testing.T) {
 	})
 }
 
-// A server that restarts fails all Connects under way. That is one failure.
+// When a server restarts, all Connects in progress fail. That counts as one failure.
 func TestConnectsThatFailTogetherAreOneFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, "a:1", "b:1")
@@ -360,8 +360,8 @@ func TestConnectsThatFailTogetherAreOneFailure(t *testing.T) {
 	})
 }
 
-// A connection may be useless by chance, such as one to a server that was restarted
-// just then. Its endpoint stays in use, carefully.
+// A connection may be useless by chance, for example because the server was restarted
+// just then. The endpoint stays in use, with one Connect at a time.
 func TestOneUselessConnectionDoesNotKeepAnEndpointFromItsShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, "a:1", "b:1")

@@ -15,7 +15,7 @@ import (
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
-// One of two is down.
+// The first of two servers is down.
 func TestASetKeepsTheContractOfItsDriver(t *testing.T) {
 	drivertest.Run(t, func(t testing.TB) drivertest.Subject {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -17,27 +17,28 @@ import (
 
 // Connector makes connections to the endpoints of a [Set]. It is
 // a [driver.Connector], [driver.Advisor] and [driver.Tracker]. [New] makes one. Any
-// number of goroutines and pools may use it at a time. Without a pool, call Ended for
+// number of goroutines and pools may use it at once. Without a pool, call Ended for
 // each connection once it is closed.
 type Connector struct {
-	set     Set // complete, never changes
+	set     Set // with defaults; never changes
 	advice  driver.Advice
 	sources []source
 	looking chan struct{} // has an element while a lookup runs
-	kick    chan struct{} // has an element if Track should look the names up soon
+	kick    chan struct{} // has an element if Track should look up the names soon
 
 	mu         sync.Mutex // guards the fields below, and the endpoints; a leaf
 	endpoints  []*endpoint
-	conns      map[driver.Conn]opened // open connections that can be keys
+	conns      map[driver.Conn]opened // open connections that can be keys of a map
 	connectors map[string]func() (driver.Connector, error)
 	tracks     int       // calls of Track that are running
-	forgot     time.Time // the last Forget; zero = there was none
-	looked     time.Time // the end of the last lookup; zero = there was none
+	forgot     time.Time // the last Forget; zero if there was none
+	looked     time.Time // the end of the last lookup; zero if there was none
 	lookErr    error     // of the last lookup
 }
 
-// New returns a Connector for s, which it copies. It neither dials nor looks names
-// up. It calls s.Connector for each of Addrs and returns the first error of that.
+// New returns a Connector for s, which it copies. It does not dial or look up names.
+// Unless s has an SRV service, New calls s.Connector for each of Addrs and returns its
+// first error.
 func New(s Set) (*Connector, error) {
 	s = s.withDefaults()
 	if err := s.check(); err != nil {
@@ -65,8 +66,8 @@ func New(s Set) (*Connector, error) {
 	return c, nil
 }
 
-// newEndpointLocked returns an endpoint, which shares its connector with others of
-// the same host and port.
+// newEndpointLocked returns a new endpoint. Endpoints of the same host and port share
+// a connector.
 func (c *Connector) newEndpointLocked(r ranked, source int) *endpoint {
 	open := c.connectors[r.addr]
 	if open == nil {
@@ -82,8 +83,8 @@ func (c *Connector) newEndpointLocked(r ranked, source int) *endpoint {
 	return &endpoint{ranked: r, connector: open, source: source}
 }
 
-// advise takes over the advice of the connector for addr. The name is that of all
-// the hosts.
+// advise adopts the advice of connector, which is for addr. The name becomes one for
+// all the hosts.
 func (c *Connector) advise(connector driver.Connector, addr string) {
 	if a, ok := connector.(driver.Advisor); ok {
 		c.advice = a.Advice()
@@ -95,10 +96,10 @@ func (c *Connector) advise(connector driver.Connector, addr string) {
 	c.advice.Name = all
 }
 
-// namesShown is how many hosts the name of a pool has.
+// namesShown is how many hosts the name of a pool lists.
 const namesShown = 3
 
-// names lists the hosts, for people.
+// names returns a short list of the hosts for the name of a pool.
 func (s Set) names() string {
 	more := len(s.Addrs) - namesShown
 	if more <= 0 {
@@ -107,14 +108,14 @@ func (s Set) names() string {
 	return fmt.Sprintf("%s and %d more", strings.Join(s.Addrs[:namesShown], ","), more)
 }
 
-// Advice implements [driver.Advisor]: it is that of the first endpoint, with a name
-// for all of them.
+// Advice implements [driver.Advisor]. It returns the advice of the first endpoint, with
+// a name for all of them.
 func (c *Connector) Advice() driver.Advice { return c.advice }
 
-// String returns the name.
+// String returns the name in Advice.
 func (c *Connector) String() string { return c.advice.Name }
 
-// Format prints String for every verb: the fields change all the time, and the
+// Format prints String for every verb, because the fields change all the time and the
 // connectors know secrets.
 func (c *Connector) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
@@ -125,8 +126,8 @@ func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return c.newRace().run(ctx)
 }
 
-// State returns the state of each endpoint, in the order of Addrs. One that is gone
-// is listed as long as it has connections.
+// State returns the state of each endpoint, in the order of Addrs. An endpoint that is
+// gone is listed as long as it has connections.
 func (c *Connector) State() []State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -137,7 +138,8 @@ func (c *Connector) State() []State {
 	return states
 }
 
-// calledOff ends a try that has not shown anything.
+// calledOff ends a try whose outcome says nothing about its endpoint, such as one that
+// was canceled.
 func (c *Connector) calledOff(e *endpoint) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -159,8 +161,8 @@ type opened struct {
 // isKey reports whether conn can be a key of Connector.conns.
 func isKey(conn driver.Conn) bool { return conn != nil && reflect.ValueOf(conn).Comparable() }
 
-// connected ends a try that has worked. conn counts for the endpoint of its peer,
-// which the driver may have chosen. It is nil if it is not used.
+// connected ends a try that succeeded. conn counts toward the endpoint of its peer,
+// because the driver may have chosen the address. If conn is not used, it is nil.
 func (c *Connector) connected(t *try, conn driver.Conn) {
 	took := max(time.Since(t.began), 1)
 	var ip netip.Addr
@@ -179,8 +181,8 @@ func (c *Connector) connected(t *try, conn driver.Conn) {
 	c.mu.Unlock()
 }
 
-// ownerLocked returns the endpoint with the address ip beside e, or e if there is
-// none, as with a proxy.
+// ownerLocked returns the endpoint that has the host and port of e and the address ip.
+// If there is none, as with a proxy, it returns e.
 func (c *Connector) ownerLocked(e *endpoint, ip netip.Addr) *endpoint {
 	if !e.ip.IsValid() || !ip.IsValid() || e.ip == ip {
 		return e
@@ -200,8 +202,8 @@ func (c *Connector) forgetLocked() {
 	})
 }
 
-// settle gives e the status that a try has shown, and logs a change. A failure from
-// before Forget shows nothing.
+// settle gives e the status s, the outcome of a try that began at the time began, and
+// logs a change. It ignores the failure of a try that began before Forget.
 func (c *Connector) settle(e *endpoint, s Status, cause error, began time.Time) {
 	c.mu.Lock()
 	if cause != nil && began.Before(c.forgot) {
@@ -220,7 +222,7 @@ func (c *Connector) settle(e *endpoint, s Status, cause error, began time.Time) 
 	}
 }
 
-// logChange writes the one line about a change.
+// logChange logs one line about a change of status.
 func (c *Connector) logChange(e *endpoint, was, is Status, cause error) {
 	log := c.set.Logger.WithValues("endpoint", e.String(), "was", was.String())
 	if cause != nil {
@@ -232,8 +234,9 @@ func (c *Connector) logChange(e *endpoint, was, is Status, cause error) {
 	log.Info("endpoint is "+is.String(), "set", c.String())
 }
 
-// Forget implements [driver.Tracker]: it ends the rests of all endpoints, also those
-// after a rejected login, and has the names looked up again soon. Pool.Reset calls it.
+// Forget implements [driver.Tracker]. It ends the rests of all endpoints, including
+// those after a rejected login, and makes Track look up the names soon. Pool.Reset
+// calls it.
 func (c *Connector) Forget() {
 	c.mu.Lock()
 	c.forgot = time.Now()
@@ -244,7 +247,8 @@ func (c *Connector) Forget() {
 	c.lookSoon()
 }
 
-// Ended implements [driver.Tracker].
+// Ended implements [driver.Tracker]. The connection no longer counts toward its
+// endpoint. If it was useless, the endpoint is down.
 func (c *Connector) Ended(conn driver.Conn, useless bool) {
 	if !isKey(conn) {
 		return

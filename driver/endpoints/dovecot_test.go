@@ -24,7 +24,7 @@ func noop(ctx context.Context, c *imap.Conn) error {
 	return c.Noop().Wait()
 }
 
-// startDovecots starts a server for each of options.
+// startDovecots starts a Dovecot for each of options.
 func startDovecots(t testing.TB, options ...mailserver.Options) (servers []*mailserver.Server) {
 	for _, o := range options {
 		servers = append(servers, mailserver.Start(t, mailserver.Dovecot, o))
@@ -42,7 +42,7 @@ func openMail(t testing.TB, params string, servers ...*mailserver.Server) *pool.
 	return openReal[*imap.Conn](t, "imap", login+"@"+strings.Join(hosts, ","), params, pool.Config{})
 }
 
-// Of three Dovecots, one and then a second get a fault under load. New pools find the
+// Under load, one of three Dovecots gets a fault, and then a second. New pools find the
 // third.
 func TestThreeDovecots(t *testing.T) {
 	t.Parallel()
@@ -81,8 +81,8 @@ func restart(s *mailserver.Server) {
 	s.Start()
 }
 
-// One Dovecot rejects the password, one has room for two connections only, and one has
-// the certificate of another.
+// One Dovecot rejects the password, one has room for only two connections, and one has
+// a certificate of another authority.
 func TestDovecotsThatDoNotLetUsIn(t *testing.T) {
 	servers := startDovecots(t, mailserver.Options{Password: "another"}, mailserver.Options{MaxLogins: 2}, mailserver.Options{})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

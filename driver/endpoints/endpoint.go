@@ -18,23 +18,24 @@ type Status uint8
 // The statuses.
 const (
 	Untried  Status = iota // no Connect has ended yet
-	Up                     // the last Connect worked
+	Up                     // the last Connect succeeded
 	Down                   // the last Connect failed, or takes too long
-	Full                   // it has no room for one more connection
-	Unfit                  // Set.Want refused it
-	Refused                // it refuses as it is configured: the error was permanent
-	Gone                   // lookups no longer have it
+	Full                   // it has no room for another connection
+	Unfit                  // Set.Want rejected it
+	Refused                // the last Connect failed with a permanent error
+	Gone                   // lookups no longer find it
 	statuses = iota
 )
 
+// String returns the name of the status in lower case.
 func (s Status) String() string {
 	return [statuses]string{"untried", "up", "down", "full", "unfit", "refused", "gone"}[s]
 }
 
 const (
-	firstRest = 100 * time.Millisecond // after a failure; twice as long after each that follows
-	longRest  = 10 * time.Second       // the longest of these, before jitter
-	jitter    = 0.2                    // of a rest, either way
+	firstRest = 100 * time.Millisecond // after the first failure in a row; each further one doubles it
+	longRest  = 10 * time.Second       // the limit of the doubling, before jitter
+	jitter    = 0.2                    // the fraction by which a rest is longer or shorter
 
 	// refusedRest is how long an endpoint rests after a permanent error. Accounts
 	// get locked by a few wrong passwords a minute, not by one.
@@ -43,26 +44,26 @@ const (
 	// maxPause bounds the pause that a server may ask for.
 	maxPause = 5 * time.Minute
 
-	// youth is how long a Connect that works proves nothing after a useless
-	// connection.
-	youth = time.Minute
+	// probation is how long after a useless connection a successful Connect does
+	// not make an endpoint up.
+	probation = time.Minute
 
 	minHeadStart   = 250 * time.Millisecond // of an endpoint that has answered before
-	firstHeadStart = time.Second            // of one that has not
+	firstHeadStart = time.Second            // of an endpoint that has not
 
-	// leastHeadStart is that for a caller in a hurry. It is the least that RFC 8305
-	// recommends between two connection attempts.
+	// leastHeadStart is the least for a caller in a hurry. RFC 8305 recommends no
+	// less between two connection attempts.
 	leastHeadStart = 100 * time.Millisecond
 )
 
-// target is an address to connect to: host:port and, if its host is a name that was
+// target is an address to connect to: host:port and, if the host is a name that was
 // looked up, one of the addresses of the name.
 type target struct {
 	addr string
 	ip   netip.Addr
 }
 
-// String names what is dialed, and the name that it was found by.
+// String returns the address that is dialed, with the name that it was found by.
 func (t target) String() string {
 	if !t.ip.IsValid() {
 		return t.addr
@@ -70,7 +71,7 @@ func (t target) String() string {
 	return t.dialed() + " (" + t.addr + ")"
 }
 
-// dialed is the host:port to dial.
+// dialed returns the host:port to dial.
 func (t target) dialed() string {
 	if !t.ip.IsValid() {
 		return t.addr
@@ -78,38 +79,39 @@ func (t target) dialed() string {
 	return driver.DialAddress(driver.WithAddress(context.Background(), t.addr, t.ip), t.addr)
 }
 
-// ranked is a target and its place among those of an item of Set.Addrs.
+// ranked is a target with its rank among the targets of the same item of Set.Addrs.
 type ranked struct {
 	target
 	priority int     // of its SRV record, otherwise 0; the lowest comes first
-	weight   float64 // its part of the connections to those of that priority; more than 0
+	weight   float64 // its share of the connections to targets of the same priority; more than 0
 }
 
-// endpoint is one server. Guarded by Connector.mu. The target, source and connector
-// never change.
+// endpoint is one server. It is guarded by Connector.mu, except target, source and
+// connector, which never change.
 type endpoint struct {
 	ranked
 	source    int // index in Set.Addrs of the item that it was found by
 	connector func() (driver.Connector, error)
 
-	missing time.Time // the first lookup that did not have it; zero = the last one had it
+	missing time.Time // the first lookup that did not find it; zero if the last one did
 
 	status   Status
-	since    time.Time // of status
+	since    time.Time // when status changed last
 	cause    error     // why it is not up
-	failures int       // in a row; those of tries side by side count as one
-	failed   time.Time // the last one that counts
-	restEnds time.Time // it is not tried before, unless nothing better is left
-	barred   bool      // not even then
+	failures int       // in a row; failures of tries that overlap count as one
+	failed   time.Time // the last failure that counts
+	restEnds time.Time // until then, it is tried only if nothing better is left
+	barred   bool      // until restEnds, it is tried only if every endpoint is barred
 	useless  time.Time // the last useless connection
 
-	took       time.Duration // the last Connect that worked; 0 = none has
+	took       time.Duration // how long the last successful Connect took; 0 if there was none
 	connecting int
 	open       int
 }
 
-// headStart is how long e alone is tried by a Connect that has left time, for a caller
-// that has patience. A hurry must not cost e its turn if it is as quick as usual.
+// headStart returns how long a Connect tries e alone. left is the time that the Connect
+// has left, patience the time that the pool's caller has. A hurry must not cost e its
+// turn if e is as quick as usual.
 func (e *endpoint) headStart(left, patience time.Duration, share float64) time.Duration {
 	d := firstHeadStart
 	if e.took > 0 {
@@ -119,14 +121,14 @@ func (e *endpoint) headStart(left, patience time.Duration, share float64) time.D
 	return time.Duration(min(float64(d), hurried, share*float64(left)))
 }
 
-// settle gives e the status s at the time now, because of cause if that is not nil.
-// That is the outcome of a try that began at the time began. It reports whether the
+// settle gives e the status s, the outcome of a try that began at the time began, or
+// of a lookup. cause is the error of the try, if it failed. settle reports whether the
 // status has changed. Nothing else changes a status.
 func (e *endpoint) settle(s Status, cause error, began, now time.Time) (changed bool) {
 	switch {
-	case e.status == Gone && s != Untried: // until lookups have it again
+	case e.status == Gone && s != Untried: // until lookups find it again
 		return false
-	case s == Up && e.status == Down && now.Sub(e.useless) < youth: // to connect is easy
+	case s == Up && e.status == Down && now.Sub(e.useless) < probation: // the new connection may be useless too
 		e.rest(Down, e.cause, now)
 		return false
 	case s == Untried || s == Up:
@@ -146,20 +148,21 @@ func (e *endpoint) settle(s Status, cause error, began, now time.Time) (changed 
 	return changed
 }
 
-// forget ends the rest of e, and forgets the failures that would prolong the next.
+// forget ends the rest of e, and forgets the failures that would make the next rest
+// longer.
 func (e *endpoint) forget() {
 	e.failures, e.failed, e.restEnds, e.barred, e.useless = 0, time.Time{}, time.Time{}, false, time.Time{}
 }
 
-// rest starts a rest of e, because of cause.
+// rest starts a rest of e after cause, which gave it the status s.
 func (e *endpoint) rest(s Status, cause error, now time.Time) {
-	pause, hint := e.pauseAfter(s, cause)
-	e.restEnds, e.barred = now.Add(pause), hint
+	pause, bar := e.pauseAfter(s, cause)
+	e.restEnds, e.barred = now.Add(pause), bar
 }
 
-// pauseAfter returns how long e rests after cause. asked reports whether the server
-// asked for that.
-func (e *endpoint) pauseAfter(s Status, cause error) (pause time.Duration, asked bool) {
+// pauseAfter returns how long e rests after cause. bar reports whether e is barred
+// meanwhile, because the error was permanent or the server asked for the pause.
+func (e *endpoint) pauseAfter(s Status, cause error) (pause time.Duration, bar bool) {
 	if s == Refused {
 		return refusedRest, true
 	}
@@ -170,7 +173,7 @@ func (e *endpoint) pauseAfter(s Status, cause error) (pause time.Duration, asked
 	return time.Duration(float64(pause) * (1 + jitter*(2*rand.Float64()-1))), false
 }
 
-// statusAfter is the status of an endpoint whose Connect failed with err.
+// statusAfter returns the status of an endpoint whose Connect failed with err.
 func statusAfter(err error) Status {
 	switch {
 	case errors.As(err, new(*unfitError)):
@@ -186,20 +189,20 @@ func statusAfter(err error) Status {
 // State is the state of one endpoint.
 type State struct {
 	Addr   string // what is dialed: host:port, or ip:port if the host was looked up
-	Name   string // host:port, as it was given or as the record of a service has it
+	Name   string // host:port, as in Set.Addrs or in the SRV record
 	Status Status
-	Since  time.Time // of Status; zero if it has never changed
+	Since  time.Time // when Status changed last; zero if it never has
 	Err    error     // why the endpoint is not up; nil if it is
 
 	// Until RestEnds, the endpoint is tried only if the others fail. Zero means that
 	// it does not rest.
 	RestEnds time.Time
 
-	Open       int // connections, until their Close has returned
-	Connecting int
+	Open       int // connections whose Close has not returned
+	Connecting int // Connects in progress
 }
 
-// String is one line about the endpoint, for logs.
+// String returns one line about the endpoint, for logs.
 func (s State) String() string {
 	text := fmt.Sprintf("%s %v, %d open", s.Addr, s.Status, s.Open)
 	if s.Err != nil {
@@ -210,7 +213,7 @@ func (s State) String() string {
 
 // remoteIP returns the IP address of the peer of c, if c knows it.
 func remoteIP(c driver.Conn) (ip netip.Addr) {
-	defer func() { _ = recover() }() // a connection that works is not lost for this
+	defer func() { _ = recover() }() // a panic here is no reason to lose a good connection
 	r, ok := driver.As[interface{ RemoteAddr() net.Addr }](c)
 	if !ok {
 		return netip.Addr{}

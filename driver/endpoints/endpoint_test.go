@@ -10,7 +10,7 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// Every status may follow every other, with three exceptions.
+// Every status may follow every other, except that only untried follows gone.
 func TestStatusesThatMayFollowEachOther(t *testing.T) {
 	now := time.Now()
 	errCause := errors.New("cause")
@@ -59,7 +59,7 @@ func TestRestsDoubleUpToTenSeconds(t *testing.T) {
 	assert.Equal(t, barred, e.turnAt(now))
 }
 
-// A server that accepts connections and closes them is up at each Connect.
+// Each Connect to a server that accepts connections and closes them succeeds.
 func TestAConnectDoesNotEndTheRestAfterAUselessConnection(t *testing.T) {
 	now := time.Now()
 	e := &endpoint{}

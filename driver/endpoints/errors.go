@@ -12,18 +12,18 @@ import (
 
 var (
 	errLate    = errors.New("endpoints: another endpoint was faster")
-	errExited  = errors.New("endpoints: the driver has called runtime.Goexit in Connect")
+	errExited  = errors.New("endpoints: the driver called runtime.Goexit in Connect")
 	errNoConn  = errors.New("the driver returned neither a connection nor an error")
-	errUseless = errors.New("it accepted the connection, which was dead at its first use")
+	errUseless = errors.New("the connection was dead at its first use")
 )
 
-// unfitError wraps the error of Set.Want. It is neither permanent nor full, whatever
-// that is: another server, or the same one later, may be fit.
+// unfitError is an error of Set.Want. It hides the class of that error, because another
+// server, or the same one later, may be fit.
 type unfitError struct{ err error }
 
 func (e *unfitError) Error() string { return "not wanted: " + driver.QuoteError(e.err).Error() }
 
-// Is reports whether the error of Want is target.
+// Is reports whether the error of Want matches target.
 func (e *unfitError) Is(target error) bool { return errors.Is(e.err, target) }
 
 // panicError is a panic of a driver or of Want, in a goroutine of this package.
@@ -37,21 +37,21 @@ func (e *panicError) Error() string { return fmt.Sprintf("endpoints: panic: %v",
 // connectError is the error of a Connect.
 type connectError struct {
 	text string
-	errs []error // those of the endpoints that keep their class here
+	errs []error // errors of endpoints, only those whose classes apply to the whole
 }
 
 func (e *connectError) Error() string   { return e.text }
 func (e *connectError) Unwrap() []error { return e.errs }
 
-// errorsShown is how many endpoints the text of a connectError has.
+// errorsShown is how many endpoints the text of a connectError lists.
 const errorsShown = 4
 
-// failure returns the error of a race that no try has won. errCtx is that of its
+// failure returns the error of a race that no try has won. errCtx is the error of its
 // context.
 func (r *race) failure(errCtx error) error {
 	causes, lookErr := r.causes()
 	if len(causes) == 0 {
-		return fmt.Errorf("endpoints: none is known: %w", errors.Join(lookErr, errCtx))
+		return fmt.Errorf("endpoints: no server is known: %w", errors.Join(lookErr, errCtx))
 	}
 	var lines []string
 	var errs []error
@@ -59,7 +59,7 @@ func (r *race) failure(errCtx error) error {
 		lines = append(lines, c.String())
 		errs = append(errs, c.err)
 	}
-	text := fmt.Sprintf("endpoints: none of %d gave a connection: %s", len(causes), strings.Join(lines[:min(len(lines), errorsShown)], "; "))
+	text := fmt.Sprintf("endpoints: no connection to any of %d servers: %s", len(causes), strings.Join(lines[:min(len(lines), errorsShown)], "; "))
 	if more := len(lines) - errorsShown; more > 0 {
 		text += fmt.Sprintf("; and %d more", more)
 	}
@@ -73,7 +73,7 @@ func (r *race) failure(errCtx error) error {
 type cause struct {
 	addr  string
 	err   error
-	after string // "not tried for 10s", or ""
+	after string // " (next try in 10s)", or ""
 }
 
 func (c cause) String() string {
@@ -84,8 +84,9 @@ func (c cause) String() string {
 	return text + c.after
 }
 
-// causes returns what is known of each endpoint: the tried ones first, in the order
-// in which they have failed. lookErr is the error of the last lookup.
+// causes returns why each endpoint gave no connection: first the failed ones, in the
+// order in which they failed, then those still being tried, then the others. lookErr is
+// the error of the last lookup.
 func (r *race) causes() (causes []cause, lookErr error) {
 	for _, t := range r.failed {
 		causes = append(causes, cause{t.e.dialed(), t.err, ""})
@@ -102,7 +103,7 @@ func (r *race) causes() (causes []cause, lookErr error) {
 		}
 		after := ""
 		if e.turnAt(now) == barred {
-			after = fmt.Sprintf(" (not tried for %v)", e.restEnds.Sub(now).Round(time.Second))
+			after = fmt.Sprintf(" (next try in %v)", e.restEnds.Sub(now).Round(time.Second))
 		}
 		causes = append(causes, cause{e.dialed(), cmp.Or(e.cause, errNotTried), after})
 	}
@@ -110,10 +111,10 @@ func (r *race) causes() (causes []cause, lookErr error) {
 }
 
 // errNotTried is the error of an endpoint whose turn did not come.
-var errNotTried = errors.New("not tried, for want of time")
+var errNotTried = errors.New("not tried, because no time was left")
 
-// classify returns the error with the text and the class that follows from those of
-// all endpoints.
+// classify returns an error with the text. Its class follows from errs, the errors of
+// all endpoints; see rule 5 in the package doc.
 func classify(text string, errs []error, errCtx error) error {
 	full, permanent, paused := false, true, true
 	least := maxPause

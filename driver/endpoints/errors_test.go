@@ -17,7 +17,7 @@ import (
 	"github.com/hotline-go/hotline/driver/endpoints"
 )
 
-func TestTheClassOfTheErrorIsThatOfTheWholeSet(t *testing.T) {
+func TestTheClassOfTheErrorFollowsFromAllEndpoints(t *testing.T) {
 	plain := errors.New("refused")
 	permanent := driver.Permanent(errors.New("wrong password"))
 	full := driver.Full(errors.New("too many"), 0)
@@ -47,7 +47,7 @@ func TestTheClassOfTheErrorIsThatOfTheWholeSet(t *testing.T) {
 				f.all(drivertest.Fail(tc.errs[i]), addr)
 			}
 			c := f.new(endpoints.Set{})
-			for range 2 { // also where some are not tried again
+			for range 2 { // the second time, some are not tried
 				_, _, err := tryConnect(f, c)
 				require.Error(t, err)
 				assert.Equal(t, tc.permanent, driver.IsPermanent(err), "permanent")
@@ -61,7 +61,7 @@ func TestTheClassOfTheErrorIsThatOfTheWholeSet(t *testing.T) {
 	}
 }
 
-func TestTheErrorSaysOfEachEndpointWhyAndOfAThousandIsShort(t *testing.T) {
+func TestTheErrorGivesAReasonForEachEndpointAndIsShortForAThousand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var addrs []string
 		for i := range 1000 {
@@ -73,7 +73,7 @@ func TestTheErrorSaysOfEachEndpointWhyAndOfAThousandIsShort(t *testing.T) {
 		assert.Equal(t, "fake host000:1,host001:1,host002:1 and 997 more", c.Advice().Name)
 		assert.Equal(t, 7, c.Advice().MaxOpen)
 		_, _, err := tryConnect(f, c)
-		assert.EqualError(t, err, "endpoints: none of 1000 gave a connection: host000:1: drivertest: connect: scripted error; "+
+		assert.EqualError(t, err, "endpoints: no connection to any of 1000 servers: host000:1: drivertest: connect: scripted error; "+
 			"host001:1: drivertest: connect: scripted error; host002:1: drivertest: connect: scripted error; "+
 			"host003:1: drivertest: connect: scripted error; and 996 more")
 		assert.ErrorIs(t, err, errScripted)
@@ -84,7 +84,7 @@ func TestTheErrorSaysOfEachEndpointWhyAndOfAThousandIsShort(t *testing.T) {
 	})
 }
 
-func TestTheErrorNamesTheOnesThatWereNotTried(t *testing.T) {
+func TestTheErrorNamesTheEndpointsThatWereNotTried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, "a:1", "b:1")
 		f.all(drivertest.Fail(driver.Permanent(errScripted)), "a:1")
@@ -93,12 +93,12 @@ func TestTheErrorNamesTheOnesThatWereNotTried(t *testing.T) {
 		_, _, _ = tryConnect(f, c)
 		advance(10 * time.Second)
 		_, _, err := tryConnect(f, c)
-		assert.EqualError(t, err, "endpoints: none of 2 gave a connection: b:1: drivertest: connect: scripted error; "+
-			"a:1: drivertest: connect: scripted error (not tried for 50s)")
+		assert.EqualError(t, err, "endpoints: no connection to any of 2 servers: b:1: drivertest: connect: scripted error; "+
+			"a:1: drivertest: connect: scripted error (next try in 50s)")
 	})
 }
 
-// secret is a driver whose connectors and errors would show a secret.
+// secret is a connector that fmt prints with its password.
 type secret struct{ Password string }
 
 func (s secret) Connect(context.Context) (driver.Conn, error) { return nil, errScripted }

@@ -20,7 +20,7 @@ import (
 	"github.com/hotline-go/hotline/retry"
 )
 
-// Three connections to each of three servers, by a list in the DSN.
+// A list in the DSN. The pool opens three connections to each of three servers.
 func Example() {
 	var hosts []string
 	for range 3 {
@@ -54,13 +54,13 @@ func Example() {
 	// 3
 }
 
-// store is a server of lines that takes writes while it is the primary.
+// store is a server of a line protocol. It accepts writes while it is the primary.
 type store struct {
 	*testserver.Server
 	primary atomic.Bool
-	writes  atomic.Int64 // taken
+	writes  atomic.Int64 // accepted
 	refused atomic.Int64
-	last    atomic.Int64 // when it last refused one, in Unix nanoseconds
+	last    atomic.Int64 // when it last refused a write, in Unix nanoseconds
 }
 
 func startStore(primary bool) *store {
@@ -92,7 +92,7 @@ func (s *store) serve(l net.Listener) {
 	}
 }
 
-// answer takes a WRITE, or answers ROLE.
+// answer returns the answer to a line, ROLE or a WRITE.
 func (s *store) answer(line string) string {
 	switch primary := s.primary.Load(); {
 	case line == "ROLE" && primary:
@@ -117,7 +117,7 @@ func ask(c io.ReadWriter, line string) (string, error) {
 	return strings.TrimSpace(answer), err
 }
 
-var errReadOnly = errors.New("the server takes no writes")
+var errReadOnly = errors.New("the server does not accept writes")
 
 // Writer writes to the primary of several stores.
 type Writer struct {
@@ -134,7 +134,7 @@ func OpenWriter(addrs ...string) (Writer, error) {
 	if err != nil {
 		return Writer{}, err
 	}
-	// A failover is over within seconds. A short backoff finds out soon.
+	// A failover takes seconds. With a short backoff, the pool notices its end soon.
 	p, err := pool.New[net.Conn](connector, pool.Config{MaxOpen: 8, Backoff: pool.Backoff{Max: 250 * time.Millisecond}})
 	return Writer{p}, err
 }
@@ -149,9 +149,8 @@ func isPrimary(ctx context.Context, c driver.Conn) error {
 	return err
 }
 
-// Write writes text. A store that refuses it was demoted: all connections to that
-// store are replaced, and the write is made again, because a refused one did
-// nothing.
+// Write writes text. If a store refuses a write, it was demoted. Then Write replaces
+// all connections to that store and writes again, because a refused write did nothing.
 func (w Writer) Write(ctx context.Context, text string) error {
 	again := retry.Policy{
 		MaxAttempts: -1, MaxInterval: 100 * time.Millisecond,

@@ -20,8 +20,8 @@ func await(ctx context.Context, t testing.TB, ok func() bool) {
 	}
 }
 
-// Eight callers write while the primary is demoted, and the other is promoted only
-// after a while; and then all goes back.
+// Eight callers write. The primary is demoted, and the other server is promoted when no
+// connection to the old primary is left. Then the servers change roles again.
 func TestNoWriteGoesToADemotedPrimaryAfterItsFirstRefusal(t *testing.T) {
 	stores := []*store{startStore(true), startStore(false)}
 	for _, s := range stores {
@@ -61,11 +61,11 @@ func TestNoWriteGoesToADemotedPrimaryAfterItsFirstRefusal(t *testing.T) {
 		moved := time.Since(promoted)
 		await(ctx, t, func() bool { return failover.to.writes.Load() > before+100 })
 		refused, last := failover.from.refused.Swap(0), time.Unix(0, failover.from.last.Load()).Sub(demoted)
-		assert.LessOrEqual(t, refused, int64(8), "the callers who had a connection")
+		assert.LessOrEqual(t, refused, int64(8), "the callers that had a connection")
 		t.Logf("%d refused, the last %v after the demotion, all connections closed after %v; promotion: first good write after %v, all connections after %v",
 			refused, last, left, took, moved)
 	}
 	over.Store(true)
 	callers.Wait()
-	assert.Equal(t, written.Load(), stores[0].writes.Load()+stores[1].writes.Load(), "each once")
+	assert.Equal(t, written.Load(), stores[0].writes.Load()+stores[1].writes.Load(), "each write was made once")
 }

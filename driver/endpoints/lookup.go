@@ -20,7 +20,7 @@ const (
 	// lookTimeout bounds one lookup of all names.
 	lookTimeout = 5 * time.Second
 
-	// leastBetween is the least time between two lookups.
+	// leastBetween is the minimum time between two lookups.
 	leastBetween = time.Second
 
 	// maxLooking is how many names are looked up at the same time.
@@ -30,7 +30,7 @@ const (
 // source is an item of Set.Addrs. It never changes.
 type source struct {
 	host, port string // no port with SRV
-	static     bool   // the host is an IP address
+	static     bool   // never looked up: the host is an IP address, or Refresh is negative
 }
 
 func sourcesOf(s Set) (sources []source) {
@@ -45,20 +45,21 @@ func sourcesOf(s Set) (sources []source) {
 	return sources
 }
 
-// looksUp reports whether any item is looked up.
+// looksUp reports whether any source is looked up.
 func (c *Connector) looksUp() bool {
 	return slices.ContainsFunc(c.sources, func(s source) bool { return !s.static })
 }
 
-// Track implements [driver.Tracker]. It looks the names up when that is due, and has
-// the connections replaced whose address is gone.
+// Track implements [driver.Tracker]. It looks up the names when that is due, and has
+// the connections to addresses that are gone replaced. It returns at once if there are
+// no names to look up.
 func (c *Connector) Track(ctx context.Context, replace func(match func(driver.Conn) bool)) {
 	if !c.looksUp() {
 		return
 	}
 	c.count(1)
 	defer c.count(-1)
-	usual := c.set.Refresh * 9 / 10 // it may just have been done for another pool
+	usual := c.set.Refresh * 9 / 10 // skips a lookup that was just made for another pool
 	due := time.NewTimer(c.set.Refresh)
 	defer due.Stop()
 	for maxAge := usual; ; {
@@ -78,7 +79,7 @@ func (c *Connector) Track(ctx context.Context, replace func(match func(driver.Co
 	}
 }
 
-// count adds n pools to those in Track.
+// count adds n to the number of pools in Track.
 func (c *Connector) count(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -100,7 +101,7 @@ func (c *Connector) moved(conn driver.Conn) bool {
 	return known && o.at.status == Gone
 }
 
-// lookSoon makes Track look the names up soon.
+// lookSoon makes Track look up the names soon.
 func (c *Connector) lookSoon() {
 	select {
 	case c.kick <- struct{}{}:
@@ -108,8 +109,9 @@ func (c *Connector) lookSoon() {
 	}
 }
 
-// lookFirst looks the names up for a Connect: the first time and, where no pool is
-// open that does it, when that is due. It leaves the Connect most of its time.
+// lookFirst looks up the names for a Connect. The first Connect always does so; later
+// ones do when that is due, unless a pool is open, whose Track does it. lookFirst takes
+// at most a quarter of the time that the Connect has.
 func (c *Connector) lookFirst(ctx context.Context) {
 	if !c.looksUp() {
 		return
@@ -131,8 +133,8 @@ func (c *Connector) lookFirst(ctx context.Context) {
 	c.look(ctx, maxAge)
 }
 
-// look looks all names up, unless that was done within maxAge. One lookup runs at
-// a time; the others wait for it. One that is canceled counts for nothing.
+// look looks up all names, unless that was done within maxAge. One lookup runs at
+// a time; other calls wait for it. The answers of a canceled lookup are ignored.
 func (c *Connector) look(ctx context.Context, maxAge time.Duration) {
 	if c.isFresh(maxAge) {
 		return
@@ -161,13 +163,13 @@ func (c *Connector) isFresh(maxAge time.Duration) bool {
 	return !c.looked.IsZero() && time.Since(c.looked) < maxAge
 }
 
-// answer is what the lookup of one source has found.
+// answer is the result of the lookup of one source.
 type answer struct {
 	found []ranked
-	err   error // if not nil, there may be more
+	err   error // if not nil, found may be incomplete
 }
 
-// lookAll looks every source up.
+// lookAll looks up every source.
 func (c *Connector) lookAll(ctx context.Context) []answer {
 	answers := make([]answer, len(c.sources))
 	room := make(chan struct{}, maxLooking)
@@ -206,7 +208,7 @@ func (c *Connector) lookHost(ctx context.Context, host, port string) (a answer) 
 		return answer{err: fmt.Errorf("endpoints: look up %s: %w", host, err)}
 	}
 	if len(ips) == 0 {
-		return answer{err: fmt.Errorf("endpoints: look up %s: it has no address", host)}
+		return answer{err: fmt.Errorf("endpoints: look up %s: the host has no address", host)}
 	}
 	for _, ip := range ips {
 		a.found = append(a.found, ranked{target: target{addr, ip.Unmap()}, weight: 1})
@@ -223,13 +225,13 @@ func (c *Connector) lookSRV(ctx context.Context, domain string) (a answer) {
 	}
 	for _, r := range records {
 		host := strings.TrimSuffix(r.Target, ".")
-		if host == "" { // a bare dot: there is no such service
+		if host == "" { // a bare dot means that there is no such service
 			continue
 		}
 		one := c.lookHost(ctx, host, strconv.Itoa(int(r.Port)))
 		for _, f := range one.found {
 			f.priority = int(r.Priority)
-			f.weight = max(float64(r.Weight), 1) / float64(len(one.found)) // 0 is about as rare as 1 (RFC 2782)
+			f.weight = max(float64(r.Weight), 1) / float64(len(one.found)) // RFC 2782 gives 0 a small share too
 			a.found = append(a.found, f)
 		}
 		if one.err != nil {
@@ -242,7 +244,7 @@ func (c *Connector) lookSRV(ctx context.Context, domain string) (a answer) {
 	return a
 }
 
-// change is a status to be logged once the lock is free.
+// change is a change of status, to be logged after the lock is released.
 type change struct {
 	e       *endpoint
 	was, is Status
@@ -265,16 +267,16 @@ func (c *Connector) update(answers []answer) {
 	maps.DeleteFunc(c.connectors, func(addr string, _ func() (driver.Connector, error)) bool {
 		return !slices.ContainsFunc(c.endpoints, func(e *endpoint) bool { return e.addr == addr })
 	})
-	wasBlind := c.lookErr != nil
+	failedBefore := c.lookErr != nil
 	c.looked, c.lookErr = now, err
 	c.mu.Unlock()
 	for _, ch := range changes {
 		c.logChange(ch.e, ch.was, ch.is, nil)
 	}
 	switch {
-	case err != nil && !wasBlind:
+	case err != nil && !failedBefore:
 		c.set.Logger.Error(err, "lookups fail; the endpoints stay as they were", "set", c.String())
-	case err == nil && wasBlind:
+	case err == nil && failedBefore:
 		c.set.Logger.Info("lookups work again", "set", c.String())
 	}
 }
@@ -302,7 +304,7 @@ func (c *Connector) updateLocked(source int, a answer, now time.Time) (changes [
 		}
 	}
 	if a.err != nil {
-		return changes // the others may be there still
+		return changes // the others may still exist
 	}
 	for _, e := range c.endpoints {
 		switch {
@@ -316,8 +318,8 @@ func (c *Connector) updateLocked(source int, a answer, now time.Time) (changes [
 	return changes
 }
 
-// hasIP reports whether e was found by a lookup. One that was not stands for its
-// name until a lookup has worked.
+// hasIP reports whether e has an IP address. An endpoint without one stands for its
+// name until a lookup succeeds.
 func (e *endpoint) hasIP() bool { return e.ip.IsValid() || isIPAddr(e.addr) }
 
 // isIPAddr reports whether the host of addr is an IP address.

@@ -42,12 +42,12 @@ func TestAllAddressesOfANameAreUsed(t *testing.T) {
 		s := c.State()[0]
 		assert.Equal(t, []any{ip1, "db.test:1", endpoints.Up, 10, 0}, []any{s.Addr, s.Name, s.Status, s.Open, s.Connecting})
 		assert.Equal(t, "10.0.0.1:1 up, 10 open", s.String())
-		assert.Equal(t, 1, n.lookups, "by all the first connects together")
+		assert.Equal(t, 1, n.lookups, "the first connects share one lookup")
 	})
 }
 
-// Connections to an address that is gone are replaced, the new ones first; those to
-// the others stay.
+// The pool replaces connections to an address that is gone, and opens the new ones
+// first. Connections to other addresses stay.
 func TestConnectionsMoveWhenTheAddressesOfANameChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, ip1, ip2, ip3)
@@ -71,8 +71,8 @@ func TestConnectionsMoveWhenTheAddressesOfANameChange(t *testing.T) {
 			open := f.open()
 			least = min(least, open[0]+open[1]+open[2])
 		}
-		assert.GreaterOrEqual(t, least, 16, "the new one is there before the old one goes")
-		assert.Equal(t, []int{1, 8}, f.open()[:2], "a holder keeps his")
+		assert.GreaterOrEqual(t, least, 16, "the new one is open before the old one is closed")
+		assert.Equal(t, []int{1, 8}, f.open()[:2], "a holder keeps its connection")
 		assert.Equal(t, "gone up up", states(c))
 		lease.Release()
 		assert.Equal(t, []int{0, 8, 8}, f.open())
@@ -81,7 +81,7 @@ func TestConnectionsMoveWhenTheAddressesOfANameChange(t *testing.T) {
 	})
 }
 
-// One address goes and another comes, and later a fourth.
+// One address is replaced by another, and later a fourth is added.
 func TestLeastOpenSharesEvenlyAfterTheAddressesHaveChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, ip1, ip2, ip3, "10.0.0.4:1", "10.0.0.5:1")
@@ -101,8 +101,8 @@ func TestLeastOpenSharesEvenlyAfterTheAddressesHaveChanged(t *testing.T) {
 	})
 }
 
-// Field failure 21: two resolvers, or one that answers in turn, move all connections
-// each time.
+// Field failure 21: two resolvers that disagree, or one whose answers alternate, move
+// all connections each time.
 func TestAnswersThatFlickerMoveNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, ip1, ip2)
@@ -119,12 +119,12 @@ func TestAnswersThatFlickerMoveNothing(t *testing.T) {
 		assert.Equal(t, "up untried", states(c))
 		f.wantLog(`"endpoint is up" "endpoint"="10.0.0.1:1 (db.test:1)"`)
 
-		n.set("db.test", "10.0.0.2") // for good
+		n.set("db.test", "10.0.0.2") // this one stays
 		advance(2 * time.Minute)
 		assert.Equal(t, []int{0, 10}, f.open())
 		n.set("db.test", "10.0.0.1", "10.0.0.2")
 		advance(2 * time.Minute)
-		assert.Equal(t, []int{0, 10}, f.open(), "nothing is moved for a new one")
+		assert.Equal(t, []int{0, 10}, f.open(), "no connection moves to a new address")
 		f.wantLog(`"endpoint is gone" "endpoint"="10.0.0.1:1`, `"endpoint is up" "endpoint"="10.0.0.2:1`)
 	})
 }
@@ -150,8 +150,8 @@ func TestAMissingAddressGetsNoNewConnectionUnlessTheOthersFail(t *testing.T) {
 	})
 }
 
-// After failures lookups follow each other closely. Two that lack an address are not
-// enough then.
+// After failures, lookups are only a second apart. Two in a row that lack an address
+// are then not enough.
 func TestAnAddressIsNotGoneBeforeHalfOfRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, ip1, ip2)
@@ -184,13 +184,13 @@ func TestAResolverThatIsDownChangesNothing(t *testing.T) {
 		n.fail(errScripted)
 		advance(time.Hour)
 		n.fail(nil)
-		n.set("db.test") // no such host is no reason to hang up either
+		n.set("db.test") // "no such host" is not a reason to close connections either
 		advance(time.Hour)
 		p.Reset()
 		n.mu.Lock()
 		n.hang = true
 		n.mu.Unlock()
-		for range 60 { // also while a lookup is under way
+		for range 60 { // meanwhile, lookups hang
 			advance(time.Second)
 			p.Reset()
 			began := time.Now()
@@ -207,7 +207,7 @@ func TestAResolverThatIsDownChangesNothing(t *testing.T) {
 	})
 }
 
-// The resolver is asked again, and the driver may know the name by itself.
+// The driver may be able to look up the name itself. The resolver is asked again later.
 func TestAResolverThatIsDownAtTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, ip1, "db.test:1")
@@ -286,7 +286,7 @@ func TestServiceRecordsAreEndpointsByTheirPriority(t *testing.T) {
 		n.fail(errScripted)
 		c := f.new(endpoints.Set{Addrs: []string{"example.test"}, SRV: "mail", Resolver: &n})
 		_, _, err := tryConnect(f, c)
-		assert.EqualError(t, err, "endpoints: none is known: endpoints: look up _mail._tcp.example.test: scripted error")
+		assert.EqualError(t, err, "endpoints: no server is known: endpoints: look up _mail._tcp.example.test: scripted error")
 		n.fail(nil)
 		advance(time.Second)
 		for _, want := range f.addrs() {
@@ -313,8 +313,8 @@ func TestServiceRecordsAreEndpointsByTheirPriority(t *testing.T) {
 	})
 }
 
-// Hosts of the same priority share the connections by their weights (RFC 2782), the
-// addresses of a host evenly. The others are spare.
+// Hosts of the same priority share the connections by their weights (RFC 2782), and
+// the addresses of a host share evenly. Hosts of other priorities are spare.
 func TestServiceRecordsShareByTheirWeights(t *testing.T) {
 	for order, tolerance := range map[endpoints.Order]float64{endpoints.InOrder: 0.01, endpoints.LeastOpen: 0.01, endpoints.Random: 0.1} {
 		bubble(t, order.String(), func(t *testing.T) {
@@ -349,8 +349,8 @@ func TestServiceRecordsShareByTheirWeights(t *testing.T) {
 	}
 }
 
-// A host of weight 0 has a small share, and all have the same if that is the weight
-// of all.
+// A host of weight 0 has a small share. If all hosts have weight 0, all shares are
+// equal.
 func TestAWeightOfZeroIsLikeOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, ip1, ip2, ip3)
@@ -373,7 +373,7 @@ func TestAWeightOfZeroIsLikeOne(t *testing.T) {
 	})
 }
 
-// A wrong host in a record is the failure of that endpoint alone.
+// A wrong host in a record makes only that endpoint fail.
 func TestAConnectorThatCannotBeMadeLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := names{records: map[string][]*net.SRV{"_mail._tcp.example.test": {{Target: "10.0.0.1.", Port: 1}, {Target: "10.0.0.2.", Port: 1}}}}
@@ -404,12 +404,11 @@ func TestAConnectorThatCannotBeMadeLater(t *testing.T) {
 			_, _ = c.Connect(t.Context())
 			advance(2 * time.Minute)
 		}
-		assert.Equal(t, map[string]int{ip1: 1, ip2: 2}, asked, "one that was gone is forgotten")
+		assert.Equal(t, map[string]int{ip1: 1, ip2: 2}, asked, "the connector of an address that was gone is made again")
 	})
 }
 
-// A pool is closed, or reset, while a lookup is under way. That says nothing of the
-// resolver.
+// A pool is closed while a lookup is in progress. That says nothing about the resolver.
 func TestALookupThatIsCalledOffCountsForNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, ip1)
@@ -426,7 +425,8 @@ func TestALookupThatIsCalledOffCountsForNothing(t *testing.T) {
 	})
 }
 
-// One that is missing has probably ended. One that is down may be back.
+// A server whose address is missing is probably gone. A server that is down may come
+// back.
 func TestAMissingAddressIsTriedAfterThoseThatRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, ip1, ip2)

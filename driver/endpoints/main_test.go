@@ -44,16 +44,16 @@ func (c *conn) RemoteAddr() net.Addr {
 	return net.TCPAddrFromAddrPort(addr)
 }
 
-// farm is fake servers, and what was logged about them.
+// farm has fake servers, and the lines that were logged about them.
 type farm struct {
 	t       testing.TB
-	servers map[string]*drivertest.Fake // by what is dialed
+	servers map[string]*drivertest.Fake // by the address that is dialed
 
 	mu    sync.Mutex // guards lines
 	lines []string
 }
 
-// newFarm returns servers that are dialed at addrs.
+// newFarm returns a farm with a server at each of addrs.
 func newFarm(t testing.TB, addrs ...string) *farm {
 	f := &farm{t: t, servers: map[string]*drivertest.Fake{}}
 	for _, addr := range addrs {
@@ -63,8 +63,8 @@ func newFarm(t testing.TB, addrs ...string) *farm {
 	return f
 }
 
-// new returns a connector for s. Without Addrs, they are all the servers by their
-// addresses. Without a Resolver, no name is looked up.
+// new returns a connector for s. Without Addrs, it connects to all servers of the farm.
+// Without a Resolver, it looks up no names.
 func (f *farm) new(s endpoints.Set) *endpoints.Connector {
 	f.t.Helper()
 	if s.Addrs == nil {
@@ -99,8 +99,8 @@ func (f *farm) logger() logr.Logger {
 	}, funcr.Options{})
 }
 
-// wantLog fails the test unless the lines since the last call contain these words,
-// one by one.
+// wantLog fails the test unless there is one line since the last call for each of
+// words, and contains it.
 func (f *farm) wantLog(words ...string) {
 	f.t.Helper()
 	f.mu.Lock()
@@ -112,14 +112,14 @@ func (f *farm) wantLog(words ...string) {
 	f.lines = nil
 }
 
-// all scripts the connects to addrs.
+// all makes every connect to addrs run step.
 func (f *farm) all(step drivertest.Step, addrs ...string) {
 	for _, addr := range addrs {
 		f.servers[addr].Always(drivertest.Connect, step)
 	}
 }
 
-// open is how many connections each server counts, in the order of addrs.
+// open returns how many connections each server counts, in the order of addrs.
 func (f *farm) open() (open []int) {
 	synctest.Wait()
 	for _, addr := range f.addrs() {
@@ -128,7 +128,7 @@ func (f *farm) open() (open []int) {
 	return open
 }
 
-// connects is how many connects each server has seen.
+// connects returns how many connects each server has seen, in the order of addrs.
 func (f *farm) connects() (connects []int) {
 	synctest.Wait()
 	for _, addr := range f.addrs() {
@@ -137,7 +137,7 @@ func (f *farm) connects() (connects []int) {
 	return connects
 }
 
-// dialer connects to the server that the context or the name says.
+// dialer connects to the server at the address in the context, or else at addr.
 type dialer struct {
 	f    *farm
 	addr string
@@ -154,8 +154,8 @@ func (d dialer) Connect(ctx context.Context) (driver.Conn, error) {
 
 func (d dialer) Advice() driver.Advice { return driver.Advice{Name: "fake " + d.addr, MaxOpen: 7} }
 
-// connect is a Connect within 10 seconds that must succeed. It returns the server of
-// the connection, and how long it took.
+// connect makes a connection within 10 seconds, or fails the test. It returns the
+// server's address and how long Connect took.
 func connect(t testing.TB, f *farm, c driver.Connector) (addr string, took time.Duration) {
 	t.Helper()
 	addr, took, err := tryConnect(f, c)
@@ -163,7 +163,7 @@ func connect(t testing.TB, f *farm, c driver.Connector) (addr string, took time.
 	return addr, took
 }
 
-// tryConnect is connect where it may fail.
+// tryConnect is connect, except that it may fail.
 func tryConnect(f *farm, c driver.Connector) (addr string, took time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -186,7 +186,7 @@ func openPool(t testing.TB, c driver.Connector, cfg pool.Config) *pool.Pool[*con
 	return p
 }
 
-// fill opens n connections, all at once, and leaves them idle.
+// fill opens connections, all at the same time, until n are open.
 func fill(t testing.TB, p *pool.Pool[*conn], n int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -194,7 +194,7 @@ func fill(t testing.TB, p *pool.Pool[*conn], n int) {
 	require.NoError(t, p.Warm(ctx, n))
 }
 
-// advance lets d pass in a bubble, and all that follows from it.
+// advance lets d pass in a bubble, and waits until all other goroutines are blocked.
 func advance(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
@@ -206,7 +206,7 @@ func bubble(t *testing.T, name string, fn func(t *testing.T)) {
 	t.Run(name, func(t *testing.T) { synctest.Test(t, fn) })
 }
 
-// states is the status of each endpoint.
+// states lists the status of each endpoint.
 func states(c *endpoints.Connector) string {
 	var all []string
 	for _, s := range c.State() {
@@ -220,13 +220,13 @@ type names struct {
 	mu      sync.Mutex // guards the fields below
 	hosts   map[string][]string
 	records map[string][]*net.SRV
-	err     error // what each lookup fails with, if it is not nil
-	hang    bool  // each lookup takes until its context ends
-	delay   time.Duration
+	err     error         // if not nil, each lookup fails with it
+	hang    bool          // each lookup takes until its context ends
+	delay   time.Duration // of each lookup
 	lookups int
 }
 
-// set has a host stand for these addresses from now on.
+// set makes host resolve to ips from now on.
 func (n *names) set(host string, ips ...string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -236,7 +236,7 @@ func (n *names) set(host string, ips ...string) {
 	n.hosts[host] = ips
 }
 
-// fail makes all lookups fail with err from now on. Nil ends that.
+// fail makes all lookups fail with err from now on, or succeed if err is nil.
 func (n *names) fail(err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -14,14 +14,14 @@ import (
 	"github.com/hotline-go/hotline/driver/dsn"
 )
 
-// prefix is the beginning of the DSN parameters of this package.
+// prefix begins the names of the DSN parameters of this package.
 const prefix = "hosts_"
 
-// Open is [driver.OpenConnector] for a DSN that may have several hosts, as the
-// package doc says. For one without, it returns what driver.OpenConnector does. log
-// is the Logger of the [Set]. pool.Open calls it.
+// Open is [driver.OpenConnector] for a DSN that may have several hosts and the
+// parameters in the package doc. If it has neither, Open returns the connector of
+// driver.OpenConnector itself. log is the Logger of the [Set]. pool.Open calls it.
 //
-// It does not dial. Its errors show no secret.
+// Open does not dial. Its errors show no secret.
 func Open(name, text string, log logr.Logger) (driver.Connector, error) {
 	rest, params, err := dsn.Cut(text, prefix)
 	if err != nil {
@@ -32,7 +32,7 @@ func Open(name, text string, log logr.Logger) (driver.Connector, error) {
 		return driver.OpenConnector(name, text)
 	}
 	if strings.Contains(after, "@") && strings.IndexByte(after, '@') < strings.IndexByte(after+"?", '?') {
-		return nil, errors.New("endpoints: want no @ after the hosts; in user and password, percent-encode all but letters and digits")
+		return nil, errors.New("endpoints: unexpected @ after the hosts; in user and password, percent-encode everything except letters and digits")
 	}
 	set := Set{Logger: log, Addrs: strings.Split(hosts, ",")}
 	if err := set.apply(params); err != nil {
@@ -45,7 +45,7 @@ func Open(name, text string, log logr.Logger) (driver.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	if set.SRV != "" { // the driver checks the rest of the DSN with any port
+	if set.SRV != "" { // any port will do for the driver to check the rest of the DSN
 		connector, err := set.Connector(net.JoinHostPort(set.Addrs[0], "1"))
 		if err != nil {
 			return nil, err
@@ -58,8 +58,8 @@ func Open(name, text string, log logr.Logger) (driver.Connector, error) {
 	return c, nil
 }
 
-// cutHosts cuts text, scheme://user:password@hosts/path?query, before and after the
-// hosts. They are empty if text is not a URL.
+// cutHosts cuts text, scheme://user:password@hosts/path?query, before and after its
+// hosts. hosts is empty if text is not a URL.
 func cutHosts(text string) (before, hosts, after string) {
 	i := strings.Index(text, "://")
 	if i < 0 {
@@ -74,7 +74,7 @@ func cutHosts(text string) (before, hosts, after string) {
 	return text[:start], text[start:end], text[end:]
 }
 
-// apply sets the fields that values, the parameters of a DSN, name.
+// apply sets the fields of s from values, the parameters of a DSN.
 func (s *Set) apply(values map[string]string) error {
 	var p dsn.Params
 	p.Func(prefix+"order", strings.Join(orders, " or "), func(value string) error {

@@ -33,7 +33,7 @@ func opened(t *testing.T) (dsns *[]string) {
 	return dsns
 }
 
-func TestEachHostOfADSNHasTheRestOfIt(t *testing.T) {
+func TestEachHostGetsTheRestOfTheDSN(t *testing.T) {
 	for _, tc := range []struct {
 		dsn  string
 		want []string
@@ -65,7 +65,7 @@ func TestADSNWithOneHostAndNoParameterIsLeftToTheDriver(t *testing.T) {
 	assert.EqualError(t, err, "dsn: no scheme; want a URL such as tcp://host:port")
 }
 
-func TestABadListIsOneClearErrorThatShowsNothingOfIt(t *testing.T) {
+func TestABadListIsOneClearErrorThatDoesNotShowTheList(t *testing.T) {
 	for list, want := range map[string]string{
 		"a:1,,b:1":                        "endpoints: host 2 of 3: it is empty; want host:port between the commas",
 		"a:1,b:1,":                        "endpoints: host 3 of 3: it is empty; want host:port between the commas",
@@ -77,15 +77,15 @@ func TestABadListIsOneClearErrorThatShowsNothingOfIt(t *testing.T) {
 		"a:1,s3cret:70000":                "endpoints: host 2 of 2: its port is not a number from 1 to 65535",
 		"a:1,::1:1":                       "endpoints: host 2 of 2: want host:port, an IPv6 address in brackets",
 		"a:1,s3 cret:1":                   "endpoints: host 2 of 2: want a host of letters, digits, dots and dashes, or an IPv6 address in brackets",
-		"a:1,b:1,A:1":                     "endpoints: host 3 of 3: it is the same as host 1; want each once",
-		"ada:s3,cret/@a:1":                "endpoints: want no @ after the hosts; in user and password, percent-encode all but letters and digits",
+		"a:1,b:1,A:1":                     "endpoints: host 3 of 3: it is the same as host 1; list each host once",
+		"ada:s3,cret/@a:1":                "endpoints: unexpected @ after the hosts; in user and password, percent-encode everything except letters and digits",
 		"a:1,b:1?hosts_order=best":        `endpoints: dsn: parameter hosts_order="best": want in_order or random or least_open`,
 		"a:1?hosts_share=2":               `endpoints: dsn: parameter hosts_share="2": want a number from 0 to 1`,
 		"a:1?hosts_share=-0":              ``,
 		"a:1?hosts_refresh=1ms":           "endpoints: refresh 1ms: want at least 1s, or a negative duration",
 		"a:1?hosts_odrer=random":          "endpoints: dsn: unknown parameter hosts_odrer; the nearest known one is hosts_order",
 		"a:1?hosts_order=%zz":             "endpoints: dsn: parameter hosts_order: want two hex digits after each %; write %25 for a percent sign",
-		"a:1?hosts_srv=mail":              "endpoints: host 1 of 1: want a domain without a port, because SRV records have it",
+		"a:1?hosts_srv=mail":              "endpoints: host 1 of 1: want a domain without a port, because SRV records have the port",
 		"a?hosts_srv=x&hosts_refresh=-1s": "endpoints: refresh: want a positive duration with an SRV service",
 		"/run/x?hosts_order=random":       "endpoints: host 1 of 1: it is empty; want host:port between the commas",
 	} {
@@ -102,8 +102,8 @@ func TestABadListIsOneClearErrorThatShowsNothingOfIt(t *testing.T) {
 		"endpoints: Order(7): want in_order, random, least_open\nendpoints: share 2: want more than 0, up to 1")
 }
 
-// What is wrong beside the list is said once, and not by each host.
-func TestTheFaultOfAParameterIsSaidOnce(t *testing.T) {
+// A fault outside the list is reported once, not once for each host.
+func TestTheFaultOfAParameterIsReportedOnce(t *testing.T) {
 	driver.RegisterFunc("faulty", func(string) (driver.Connector, error) { return nil, errScripted })
 	defer registry.Replace("faulty", nil)
 	for _, text := range []string{"faulty://a:1,b:1", "faulty://a?hosts_srv=x"} {
@@ -112,7 +112,7 @@ func TestTheFaultOfAParameterIsSaidOnce(t *testing.T) {
 	}
 }
 
-// A driver that knows no better repeats the DSN in the errors of Connect.
+// A careless driver repeats the DSN in the errors of Connect.
 func TestErrorsAndLogShowNoSecretOfADSNWithSeveralHosts(t *testing.T) {
 	driver.Register("chatty", chatty{})
 	defer registry.Replace("chatty", nil)

@@ -17,11 +17,12 @@ import (
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
-// serverEnv has this program serve PING instead of running tests, over tcp or tls.
+// serverEnv is an environment variable. If it is tcp or tls, this program serves PING
+// over that instead of running tests.
 const serverEnv = "HOTLINE_TEST_PING"
 
-// serveIfAsked serves PING until the test that has asked for it ends, and does not
-// return then.
+// serveIfAsked returns if serverEnv is not set. Otherwise it serves PING until the
+// test that started this program ends, and exits.
 func serveIfAsked() {
 	scheme := os.Getenv(serverEnv)
 	if scheme == "" {

@@ -14,20 +14,20 @@ import (
 )
 
 const (
-	// maxBeside is how many endpoints one Connect tries at the same time. When
-	// another has its turn, the one that has had the longest is given up first.
-	maxBeside = 2
+	// maxAtOnce is how many endpoints one Connect tries at the same time. When it is
+	// another's turn, the oldest try is given up first.
+	maxAtOnce = 2
 
-	// grace is how long a Connect waits for the drivers that it has called off.
+	// grace is how long a Connect waits for a canceled try to end.
 	grace = 100 * time.Millisecond
 
 	// forever is the head start of the last endpoint.
 	forever = time.Duration(math.MaxInt64)
 )
 
-// race is one Connect: it tries endpoints, each as soon as the one before has
-// failed or has had its head start, until the first has a connection. Its fields
-// belong to the goroutine of run, except won.
+// race is one Connect. It tries endpoints, each as soon as the one before has failed or
+// has used up its head start, until a try has a connection. Only the goroutine of run
+// uses the fields, except won.
 type race struct {
 	c         *Connector
 	desperate bool
@@ -35,7 +35,7 @@ type race struct {
 	running   []*try    // in the order of their starts
 	ended     chan *try // buffered, so that no try waits for the race
 	failed    []*try
-	due       bool        // the next try follows the end of the one that is given up
+	due       bool        // the next try starts when the one that was given up has ended
 	won       atomic.Bool // a try has a connection, or run has given up
 }
 
@@ -44,9 +44,9 @@ type try struct {
 	e      *endpoint
 	cancel context.CancelFunc
 	began  time.Time
-	lost   bool // given up for others
+	lost   bool // given up to make room for another try
 
-	// Set before it is sent to race.ended.
+	// Set before the try is sent to race.ended.
 	conn driver.Conn
 	err  error
 }
@@ -58,8 +58,8 @@ func (c *Connector) newRace() *race {
 	return &race{c: c, desperate: c.isDesperate(), tried: make(map[*endpoint]bool, 1), ended: make(chan *try, max(n, 1))}
 }
 
-// run returns the first connection. The tries that have not won are over when it
-// returns, or soon after that.
+// run returns the first connection. The other tries are over when it returns, or soon
+// after.
 func (r *race) run(ctx context.Context) (driver.Conn, error) {
 	tries, cancel := context.WithCancel(ctx)
 	defer r.awaitLosers()
@@ -71,7 +71,7 @@ func (r *race) run(ctx context.Context) (driver.Conn, error) {
 		case t := <-r.ended:
 			r.remove(t)
 			if t.err == nil {
-				r.c.settle(t.e, Up, nil, t.began) // after slow
+				r.c.settle(t.e, Up, nil, t.began) // slow may have made it down
 				return t.conn, nil
 			}
 			r.failed = append(r.failed, t)
@@ -83,7 +83,7 @@ func (r *race) run(ctx context.Context) (driver.Conn, error) {
 			}
 		case <-headStart.C:
 			if !r.due && r.slow() {
-				headStart.Reset(grace) // if its driver is not done by then, the next does not wait
+				headStart.Reset(grace) // after that, the next try starts even if the driver has not returned
 				continue
 			}
 			headStart.Reset(r.next(tries))
@@ -91,7 +91,7 @@ func (r *race) run(ctx context.Context) (driver.Conn, error) {
 			if !r.won.Swap(true) {
 				return nil, r.failure(ctx.Err())
 			}
-			ctx = context.WithoutCancel(ctx) // the winner is about to come
+			ctx = context.WithoutCancel(ctx) // a try has just won, and is about to end
 		}
 	}
 	return nil, r.failure(ctx.Err())
@@ -111,7 +111,7 @@ func (r *race) next(ctx context.Context) (headStart time.Duration) {
 	tryCtx, cancel := context.WithCancel(ctx)
 	t := &try{e: e, cancel: cancel, began: time.Now()}
 	r.running = append(r.running, t)
-	go r.try(tryCtx, t) // ends when Connect of the driver does, soon after ctx
+	go r.try(tryCtx, t) // ends when the driver's Connect returns, soon after ctx ends
 	if !more {
 		return forever
 	}
@@ -121,7 +121,7 @@ func (r *race) next(ctx context.Context) (headStart time.Duration) {
 	return e.headStart(left, patience, r.c.set.Share)
 }
 
-// until returns how long it is until end, or forever without one.
+// until returns the time until end, or forever if ok is false.
 func until(end time.Time, ok bool) time.Duration {
 	if !ok {
 		return forever
@@ -129,32 +129,32 @@ func until(end time.Time, ok bool) time.Duration {
 	return time.Until(end)
 }
 
-// slow notes that the last try has had its head start. It reports whether it has
-// given up another, so that the next is due at the end of that.
+// slow records that the last try has used up its head start. If no more tries may run
+// at once, it gives up the oldest and reports true: the next try starts when that one
+// has ended.
 func (r *race) slow() (due bool) {
 	last := r.running[len(r.running)-1]
 	r.c.settle(last.e, Down, last.late(), last.began)
 	live := slices.DeleteFunc(slices.Clone(r.running), func(t *try) bool { return t.lost })
-	if r.due = len(live) == maxBeside; r.due {
+	if r.due = len(live) == maxAtOnce; r.due {
 		live[0].lost = true
 		live[0].cancel()
 	}
 	return r.due
 }
 
-// late is the error of a try that takes too long.
+// late returns the error of a try that takes too long.
 func (t *try) late() error {
 	return fmt.Errorf("no connection within %v", time.Since(t.began).Round(time.Millisecond))
 }
 
-// remove takes t off the running ones.
+// remove removes t from the running tries.
 func (r *race) remove(t *try) {
 	i := slices.Index(r.running, t)
 	r.running = slices.Delete(r.running, i, i+1)
 }
 
-// awaitLosers waits for the tries that have not won, as long as their drivers obey
-// their contexts.
+// awaitLosers waits until the tries that have not won are over, for grace at most.
 func (r *race) awaitLosers() {
 	if len(r.running) == 0 {
 		return
@@ -190,14 +190,13 @@ func (r *race) try(ctx context.Context, t *try) {
 	}
 }
 
-// finish decides whether t has won, and takes note of what that says about its
-// endpoint.
+// finish decides whether t has won, and records the outcome for its endpoint.
 func (r *race) finish(ctx context.Context, t *try, status Status) {
 	late := t.err == nil && r.won.Swap(true)
 	c, conn := r.c, t.conn
 	switch {
 	case t.err != nil && ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded):
-		c.calledOff(t.e) // which says nothing about the endpoint
+		c.calledOff(t.e)
 	case late:
 		c.connected(t, nil)
 		c.settle(t.e, Up, nil, t.began)
@@ -210,7 +209,7 @@ func (r *race) finish(ctx context.Context, t *try, status Status) {
 	}
 }
 
-// connect makes a connection to e that is wanted.
+// connect makes a connection to e and checks it with want, if that is not nil.
 func (e *endpoint) connect(ctx context.Context, want func(context.Context, driver.Conn) error) (driver.Conn, error) {
 	connector, err := e.connector()
 	if err != nil {

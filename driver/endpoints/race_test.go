@@ -20,8 +20,8 @@ import (
 
 var errScripted = errors.New("scripted error")
 
-// What happens when the first of two endpoints has a fault: how long the first
-// Connect takes, and the second, which knows: field failures 72 and 73.
+// The first of two endpoints has a fault. The first Connect takes up to its head start,
+// and the second, when the fault is known, no time: field failures 72 and 73.
 func TestAFirstEndpointWithAFaultCostsNoMoreThanItsHeadStart(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
@@ -91,8 +91,8 @@ func TestNoEndpointAloneHasMoreThanItsShareOfTheDeadline(t *testing.T) {
 	})
 }
 
-// The Connect of a pool has more time than the caller who waits for it: field failure
-// 72 once more.
+// The Connect of a pool has more time than the caller that waits for it: field failure
+// 72 again.
 func TestACallerInAHurryIsServedThoughTheFirstEndpointHangs(t *testing.T) {
 	for _, tc := range []struct {
 		name           string
@@ -101,7 +101,7 @@ func TestACallerInAHurryIsServedThoughTheFirstEndpointHangs(t *testing.T) {
 	}{
 		{"a quarter of the time", 0, 800 * time.Millisecond, 200 * time.Millisecond},
 		{"at least 100 ms", 0, 150 * time.Millisecond, 100 * time.Millisecond},
-		{"no longer than without a hurry", 0, 20 * time.Second, time.Second},
+		{"no longer than for a patient caller", 0, 20 * time.Second, time.Second},
 		{"twice the usual time of the endpoint", 150 * time.Millisecond, 500 * time.Millisecond, 300 * time.Millisecond},
 	} {
 		bubble(t, tc.name, func(t *testing.T) {
@@ -125,8 +125,8 @@ func TestACallerInAHurryIsServedThoughTheFirstEndpointHangs(t *testing.T) {
 	}
 }
 
-// One who has time gets it for the endpoint that is preferred.
-func TestAHurryDoesNotShortenTheHeadStartOfOthers(t *testing.T) {
+// A caller that has time waits longer for the preferred endpoint.
+func TestAPatientCallerGivesTheFirstEndpointItsWholeHeadStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, "a:1", "b:1")
 		f.all(drivertest.Delay(900*time.Millisecond), "a:1")
@@ -148,7 +148,7 @@ func TestManyEndpointsThatHangDoNotKeepTheLastFromItsTurn(t *testing.T) {
 		f.all(drivertest.Hang, f.addrs()[:6]...)
 		c := f.new(endpoints.Set{})
 		stop := make(chan struct{})
-		go func() { // nobody has more than two at a time
+		go func() { // checks that no more than two are tried at once
 			defer close(stop)
 			for range 100 {
 				advance(50 * time.Millisecond)
@@ -161,7 +161,7 @@ func TestManyEndpointsThatHangDoNotKeepTheLastFromItsTurn(t *testing.T) {
 		}()
 		addr, took := connect(t, f, c)
 		assert.Equal(t, "g:1", addr)
-		assert.Equal(t, 6*time.Second, took, "no faster and no slower than by their head starts")
+		assert.Equal(t, 6*time.Second, took, "exactly the sum of the head starts")
 		<-stop
 	})
 }
@@ -174,13 +174,13 @@ func TestADriverThatIgnoresItsContextDoesNotKeepTheNextFromItsTurn(t *testing.T)
 		f.all(drivertest.StallUntil(over), f.addrs()[:3]...)
 		addr, took := connect(t, f, f.new(endpoints.Set{}))
 		assert.Equal(t, "d:1", addr)
-		assert.Equal(t, 3*time.Second+3*100*time.Millisecond, took, "those given up, and the losers, are waited for a little")
+		assert.Equal(t, 3*time.Second+3*100*time.Millisecond, took, "Connect waits a little for canceled tries to end")
 	})
 }
 
-// Rule 1 of package pool holds for each server. All together may have one more for
-// each Connect under way.
-func TestWhatTheServersCountWhileConnectsTryTwoOfThem(t *testing.T) {
+// Rule 1 of package pool holds for each server. All servers together may have one more
+// connection for each Connect in progress.
+func TestServersCountNoMoreThanMaxOpenWhileConnectsTryTwoOfThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, "a:1", "b:1", "c:1")
 		f.all(drivertest.Delay(1200*time.Millisecond), f.addrs()...)
@@ -215,10 +215,10 @@ func TestTheLoserOfARaceIsClosed(t *testing.T) {
 		f := newFarm(t, "a:1", "b:1")
 		c := f.new(endpoints.Set{})
 		connected := make(chan struct{})
-		f.servers["a:1"].Next(drivertest.Connect, 1, drivertest.StallUntil(connected)) // whatever its context
+		f.servers["a:1"].Next(drivertest.Connect, 1, drivertest.StallUntil(connected)) // ignores its context
 		addr, took := connect(t, f, c)
 		assert.Equal(t, "b:1", addr)
-		assert.Equal(t, time.Second+100*time.Millisecond, took, "and it was waited for")
+		assert.Equal(t, time.Second+100*time.Millisecond, took, "Connect waits a little for the loser")
 		close(connected)
 		assert.Equal(t, []int{0, 1}, f.open())
 		assert.Equal(t, "up up", states(c), "it works, though it is slow")
@@ -228,7 +228,7 @@ func TestTheLoserOfARaceIsClosed(t *testing.T) {
 	})
 }
 
-// The slower one may connect in the very moment in which the deadline passes.
+// A connection may be ready at the very moment when the deadline passes.
 func TestAConnectionThatComesAtTheDeadlineIsNotLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, "a:1")
@@ -246,7 +246,7 @@ func TestAConnectionThatComesAtTheDeadlineIsNotLost(t *testing.T) {
 	})
 }
 
-func TestAConnectThatIsCalledOffSaysNothingOfItsEndpoint(t *testing.T) {
+func TestACanceledConnectSaysNothingAboutItsEndpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, "a:1", "b:1")
 		f.all(drivertest.Hang, "a:1", "b:1")
@@ -267,8 +267,8 @@ func TestAConnectThatIsCalledOffSaysNothingOfItsEndpoint(t *testing.T) {
 	})
 }
 
-// oddConn has no address to give, and cannot be a key of a map, which its type does
-// not say.
+// oddConn panics when asked for its address. It can't be a key of a map either: its
+// type is comparable, but its value is not.
 type oddConn struct {
 	*drivertest.FakeConn
 	key any
@@ -276,7 +276,7 @@ type oddConn struct {
 
 func (oddConn) RemoteAddr() net.Addr { panic(errScripted) }
 
-func TestAConnectionThatPanicsWhenAskedForItsPeerIsUsedAllTheSame(t *testing.T) {
+func TestAConnectionThatPanicsWhenAskedForItsPeerIsStillUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t)
 		fake := drivertest.NewFake(t)
@@ -308,7 +308,7 @@ func TestAShareOfOneWithoutADeadlineIsAHeadStartLikeAnyOther(t *testing.T) {
 	})
 }
 
-func TestAConnectThatTakesAsLongAsItsHeadStartHasWorked(t *testing.T) {
+func TestAConnectThatTakesExactlyItsHeadStartSucceeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, "a:1", "b:1")
 		f.all(drivertest.Delay(time.Second), "a:1")

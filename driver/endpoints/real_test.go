@@ -33,11 +33,12 @@ import (
 	"github.com/hotline-go/hotline/retry"
 )
 
-// connectTimeout is that of the pools on real servers. The share of an endpoint is a
-// quarter of it, far more than its head start of a second: the machine may be busy.
+// connectTimeout is the ConnectTimeout of pools on real servers. The share of an
+// endpoint is a quarter of it. That is far more than its head start of a second,
+// because the machine may be busy.
 const connectTimeout = 10 * time.Second
 
-// realFaults are what can be wrong with a PING server at addr, a process.
+// realFaults are the faults that a PING server, a process at addr, can have.
 var realFaults = []struct {
 	name  string
 	apply func(t testing.TB, addr string, process *os.Process)
@@ -70,7 +71,7 @@ func kill(t testing.TB, process *os.Process) {
 	_, _ = process.Wait()
 }
 
-// answer serves addr by handle, which ends with its connection.
+// answer serves addr with handle, which returns when its connection ends.
 func answer(t testing.TB, addr string, handle func(net.Conn)) {
 	s, err := testserver.Start(testserver.TCP, addr, func(l net.Listener) {
 		var all sync.WaitGroup
@@ -116,7 +117,7 @@ type callers struct {
 	errs    []error
 }
 
-// call makes one call by do, which may take 15 seconds. One that fails is repeated,
+// call makes one call with do, for up to 15 seconds. It repeats a call that fails,
 // because PING does no harm.
 func (all *callers) call(ctx context.Context, do func(context.Context) error) {
 	again := retry.Policy{MaxAttempts: -1, Interval: time.Millisecond, MaxInterval: 10 * time.Millisecond, PerAttempt: 500 * time.Millisecond, RetryIf: retry.Always}
@@ -133,13 +134,13 @@ func (all *callers) call(ctx context.Context, do func(context.Context) error) {
 	}
 }
 
-// String is for the figures of docs/endpoints.md.
+// String returns figures for docs/endpoints.md.
 func (all *callers) String() string {
 	return fmt.Sprintf("%d calls, slowest %v", all.calls, all.slowest.Round(time.Millisecond))
 }
 
-// callAll has 8 callers call do. It applies fault while they do, and returns when each
-// has made 20 calls after that.
+// callAll has 8 callers call do. It applies fault meanwhile, and returns when each
+// caller has made 20 more calls.
 func callAll[C any](ctx context.Context, p *pool.Pool[C], do func(context.Context, C) error, fault func()) *callers {
 	var all callers
 	var wg sync.WaitGroup
@@ -189,8 +190,8 @@ func openReal[C any](t testing.TB, name, hosts, params string, cfg pool.Config) 
 
 const pingPong = "?ping=PING%0A&pong=PONG%0A"
 
-// No caller sees an error while one endpoint is well, whatever is wrong with the
-// other or both others, from the start or all of a sudden.
+// No caller sees an error while one endpoint works, no matter which fault the other
+// endpoints have, and whether they have it from the start or get it under load.
 func TestCallersSeeNoErrorWhileOneRealServerIsWell(t *testing.T) {
 	for scheme, faults := range map[string]int{"tcp": len(realFaults), "tls": 2} { // the others are like tcp
 		for _, fault := range realFaults[:faults] {
@@ -212,8 +213,8 @@ func TestCallersSeeNoErrorWhileOneRealServerIsWell(t *testing.T) {
 	}
 }
 
-// firstCall returns how long the first call of p takes, which must succeed at its first
-// attempt.
+// firstCall returns how long the first call of p takes. The call must succeed at its
+// first attempt.
 func firstCall(ctx context.Context, t testing.TB, p *pool.Pool[net.Conn]) time.Duration {
 	t.Helper()
 	began := time.Now()
@@ -236,15 +237,14 @@ func openProcesses(t testing.TB, scheme string, servers ...process) *pool.Pool[n
 	return openReal[net.Conn](t, scheme, strings.Join(hosts, ","), params, pool.Config{})
 }
 
-// writeFile returns the path of a file with that content.
+// writeFile returns the path of a new file with content.
 func writeFile(t testing.TB, content []byte) string {
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	require.NoError(t, os.WriteFile(file, content, 0o600))
 	return file
 }
 
-// One server has a certificate of an authority that nobody knows, or one for another
-// name.
+// One server has a certificate from an unknown authority, or for another name.
 func TestOneServerWithAWrongCertificate(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -261,8 +261,9 @@ func TestOneServerWithAWrongCertificate(t *testing.T) {
 	}
 }
 
-// The addresses of a name are dialed, and the certificate is checked by the name: of
-// a record, by that of its host, unless the driver gets the domain.
+// The addresses of a name are dialed, and the certificate is checked for the name. For
+// an SRV record that is the name of its host, unless the driver has the domain as
+// server_name.
 func TestACertificateIsCheckedByTheNameWhoseAddressesAreDialed(t *testing.T) {
 	ca := testcert.NewCA()
 	file := writeFile(t, ca.PEM())
@@ -323,7 +324,7 @@ func servePing(t testing.TB, config *tls.Config) (addr string) {
 	return s.Addr()
 }
 
-// One mail server rejects the password, wants a pause, or is full.
+// One mail server rejects the password, asks for a pause, or is full.
 func TestOneMailServerThatDoesNotLetUsIn(t *testing.T) {
 	start := func(password string, most int) (*testserver.IMAP, string) {
 		mail := testserver.NewIMAP("ada", password)

@@ -21,7 +21,7 @@ type Order uint8
 
 // The orders.
 const (
-	InOrder   Order = iota // the first of Addrs; of several addresses of a name, the one with the fewest connections
+	InOrder   Order = iota // the first of Addrs; among the addresses of a name, the one with the fewest connections
 	Random                 // any
 	LeastOpen              // the one with the fewest connections
 )
@@ -37,10 +37,11 @@ func (o Order) String() string {
 	return "Order(" + strconv.Itoa(int(o)) + ")"
 }
 
-// Set says which endpoints there are and how to choose among them.
+// Set says which endpoints there are and how to choose among them. Addrs and Connector
+// are required.
 type Set struct {
 	// Addrs are host:port, the preferred one first. A host is an IP address or
-	// a name, which stands for all of its addresses. With SRV, they are domains.
+	// a name, which stands for all of its addresses. With SRV, Addrs are domains.
 	Addrs []string
 
 	// SRV, if not empty, is a service such as "imaps". The hosts and ports are then
@@ -50,28 +51,28 @@ type Set struct {
 	SRV string
 
 	// Connector returns the connector for addr, a host:port of Addrs or of a record.
-	// It does not dial. It is called once for each, and again if one that was gone is
-	// back.
+	// It does not dial. It is called once for each addr, and again if an addr was gone
+	// and is back.
 	Connector func(addr string) (driver.Connector, error)
 
 	// Order says which endpoint comes first. Zero means InOrder.
 	Order Order
 
-	// Want, if not nil, checks a new connection, such as for the role of its
-	// server. If it returns an error, the connection is closed, and the endpoint
-	// counts as unfit. ctx is that of Connect.
+	// Want, if not nil, checks each new connection, for example that its server has
+	// the right role. If it returns an error, the connection is closed, and the
+	// endpoint counts as unfit. ctx ends with that of Connect.
 	Want func(ctx context.Context, c driver.Conn) error
 
-	// Share bounds how long a Connect tries one endpoint alone, as a part of the time
-	// it has left. Zero means 0.25. Otherwise it is more than 0, up to 1.
+	// Share limits how long a Connect tries one endpoint alone, as a fraction of the
+	// time it has left: more than 0, up to 1. Zero means 0.25.
 	Share float64
 
 	// Refresh is how often names are looked up again, at least 1 second. Zero means
-	// 30 seconds. Negative means that names are not looked up here; the driver uses
-	// one of the addresses.
+	// 30 seconds. Negative means that only the driver looks up names, and uses one of
+	// the addresses.
 	Refresh time.Duration
 
-	// Resolver looks names up. Nil means net.DefaultResolver.
+	// Resolver looks up names. Nil means net.DefaultResolver.
 	Resolver Resolver
 
 	// Logger gets one line for each change of the status of an endpoint, and one
@@ -91,7 +92,8 @@ const (
 	defaultRefresh = 30 * time.Second
 )
 
-// withDefaults returns s with its own list and without zero fields.
+// withDefaults returns s with defaults for its zero fields, and with its own copy of
+// Addrs.
 func (s Set) withDefaults() Set {
 	s.Addrs = slices.Clone(s.Addrs)
 	if s.Share == 0 {
@@ -106,8 +108,8 @@ func (s Set) withDefaults() Set {
 	return s
 }
 
-// check returns the first fault of the list, and all of the other fields. It does
-// not show the items, which may be parts of a password.
+// check returns the first fault in Addrs, and all faults in the other fields. It does
+// not show the items of Addrs, which may be parts of a password.
 func (s Set) check() error {
 	var errs []error
 	want := func(ok bool, what, allowed string) {
@@ -124,7 +126,7 @@ func (s Set) check() error {
 	return errors.Join(errs...)
 }
 
-// checkAddrs returns the first fault of the list.
+// checkAddrs returns the first fault in Addrs.
 func (s Set) checkAddrs() error {
 	if len(s.Addrs) == 0 {
 		return errors.New("endpoints: no hosts; want at least one")
@@ -136,14 +138,14 @@ func (s Set) checkAddrs() error {
 			return fmt.Errorf("%s: %s", where, fault)
 		}
 		if earlier, twice := first[strings.ToLower(addr)]; twice {
-			return fmt.Errorf("%s: it is the same as host %d; want each once", where, earlier)
+			return fmt.Errorf("%s: it is the same as host %d; list each host once", where, earlier)
 		}
 		first[strings.ToLower(addr)] = i + 1
 	}
 	return nil
 }
 
-// faultOf says what is wrong with one item of the list, or "".
+// faultOf returns the fault of one item of Addrs, or "".
 func (s Set) faultOf(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if s.SRV != "" {
@@ -153,7 +155,7 @@ func (s Set) faultOf(addr string) string {
 	case addr == "":
 		return "it is empty; want host:port between the commas"
 	case s.SRV != "" && (!isHost(host) || isIP(host)):
-		return "want a domain without a port, because SRV records have it"
+		return "want a domain without a port, because SRV records have the port"
 	case s.SRV != "":
 		return ""
 	case err != nil && !strings.HasSuffix(err.Error(), "missing port in address"):
