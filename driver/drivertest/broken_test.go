@@ -39,14 +39,14 @@ func wrapped(p *plainConnector, wrap func(*plainConn) driver.Conn) driver.Connec
 	}}
 }
 
-// breaks is wrapped in the form that the table needs.
+// breaks adapts wrapped to the table of brokenDrivers.
 func breaks(wrap func(testing.TB, *plainConn) driver.Conn) func(testing.TB, *plainConnector) driver.Connector {
 	return func(t testing.TB, p *plainConnector) driver.Connector {
 		return wrapped(p, func(c *plainConn) driver.Conn { return wrap(t, c) })
 	}
 }
 
-// patched is a plainConn with those methods replaced that are not nil.
+// patched is a plainConn. Each function that is not nil replaces a method.
 type patched struct {
 	*plainConn
 	patchedAsk      func(request, want string) error
@@ -251,7 +251,7 @@ var brokenDrivers = []broken{
 			if connecting.Add(1) > 1 {
 				return nil, errors.New("busy")
 			}
-			<-time.After(time.Microsecond) // fake time: all the others have tried by then
+			<-time.After(time.Microsecond) // fake time: all others have tried by then
 			return p.Connect(ctx)
 		}}
 	}},
@@ -648,7 +648,7 @@ func onError(p *plainConnector, change func(error) error) driver.Connector {
 	}}
 }
 
-// typedNil is a connection even if it holds a nil.
+// typedNil is a connection that is not nil, even if its pointer is.
 type typedNil struct{ *plainConn }
 
 // closeLater closes c when an unanswered cancel request has timed out, or at the
@@ -696,7 +696,7 @@ type named struct {
 
 func (*named) String() string { return "depot" }
 
-// unused is a connection with another ResetSession until its first use.
+// unused returns a connection whose ResetSession is reset until its first use.
 func unused(c *plainConn, reset func() error) driver.Conn {
 	used := false
 	return &patched{plainConn: c,

@@ -1,4 +1,4 @@
-// Package drivertest tests drivers, and helps to test programs that use them.
+// Package drivertest tests drivers, and helps you test programs that use them.
 //
 // # Test my driver
 //
@@ -29,24 +29,24 @@
 // a login that obeys the context of Connect, a permanent refusal, and a session
 // that is reset.
 //
-// Each rule is a subtest. If it fails, it quotes the sentence of the contract
-// that is broken; if it does not apply, it is skipped and says why. Rules judge
-// only by what the driver's caller and the server can see: results and their
-// time, connections that the server still has, goroutines that are left. They
-// wait for events, up to 5 seconds. A rule calls the driver on separate
+// Each rule is a subtest. A rule that fails quotes the sentence of the contract
+// that the driver breaks. A rule that does not apply is skipped and says why. Rules
+// check only what the driver's caller and the server can observe: results, how long
+// calls take, connections that the server still has, and goroutines that are left.
+// They wait for events, up to 5 seconds. A rule calls the driver on separate
 // goroutines, so a driver that hangs fails the rule, not the whole test run.
 //
 // # What one holder leaves to the next
 //
-// A holder may leave while an answer is still unread. Two fields of the Subject
-// test for that. If they are missing, go test -v shows a line about it at the
-// end:
+// A holder may leave session state behind, or an answer that it has not read. Two
+// fields of the Subject test for that. If one is missing, go test -v shows a line
+// about it at the end:
 //
-//   - Spoil leaves state of the session, such as an open transaction. After
-//     ResetSession, Fresh must find none.
+//   - Spoil leaves session state, such as an open transaction. After ResetSession,
+//     Fresh must not find it.
 //   - Leftover leaves an answer: it makes two requests at once and reads one
-//     answer. After IsValid and ResetSession, as in a pool, the next request must
-//     get its own answer, unless one of them rejected the connection.
+//     answer. Unless IsValid or ResetSession then rejects the connection, as in
+//     a pool, the next request must get its own answer.
 //
 // What IsValid and ResetSession must do depends on where the answer waits:
 //
@@ -96,7 +96,7 @@
 // sets [Fake.Wrap]. Each method calls [FakeConn.Use], which stands for the round
 // trip. See the example of [Swap].
 //
-// A [Step] is what a call does. Set steps for the next calls of an [Op] or for
+// A [Step] says what a call does. Set steps for the next calls of an [Op] or for
 // all of them:
 //
 //	fake.Next(drivertest.Connect, 2, drivertest.Fail(err))  // two connects fail

@@ -71,7 +71,7 @@ func openDepot(dsn string) (driver.Connector, error) {
 	d := &depotConnector{address: u.Host, user: u.User.Username()}
 	d.password, _ = u.User.Password()
 	if strings.ContainsAny(d.user, " \r\n") || strings.ContainsAny(d.password, "\r\n") {
-		return nil, errors.New("depot: dsn: want no spaces in the user, and no line ends")
+		return nil, errors.New("depot: dsn: want no spaces in the user, and no line breaks")
 	}
 	return d, nil
 }
@@ -117,7 +117,7 @@ func (c *Depot) login(ctx context.Context, user, password string) error {
 	case answer == "FULL":
 		return driver.Full(errors.New("the server has no room for another connection"), 0)
 	case answer != "OK":
-		return driver.Permanent(errors.New("the server refused user or password"))
+		return driver.Permanent(errors.New("the server refused the user or the password"))
 	case !c.IsValid(): // ctx ended after the answer, or there is more than one line
 		return cmp.Or(c.Err(), conn.ErrUnread)
 	}

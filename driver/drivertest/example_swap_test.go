@@ -11,7 +11,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// Counter is what the shop below needs from a connection.
+// Counter has the method that the shop below needs from a connection.
 type Counter interface {
 	Count(item string) (int, error)
 }

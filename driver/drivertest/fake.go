@@ -14,9 +14,9 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// Fake is a driver and its server in memory, for tests of a pool and of
-// programs that use one. It is a [driver.Driver], its own [driver.Connector]
-// whatever the DSN, and its connections are [*FakeConn].
+// Fake is a driver and its server in memory, for tests of a pool and of programs
+// that use one. It is a [driver.Driver], and its own [driver.Connector] for every
+// DSN. Its connections are [*FakeConn].
 //
 // By default it is a healthy peer. A test scripts it with [Fake.Next] and
 // [Fake.Always], ends connections with [Fake.KillAll] and [FakeConn.Kill], and
@@ -61,7 +61,7 @@ func NewFake(t testing.TB) *Fake {
 	return f
 }
 
-// Counts are what a [Fake] has counted so far.
+// Counts holds what a [Fake] has counted so far.
 type Counts struct {
 	Connects   int // calls of Connect, including those in progress
 	Connected  int // calls of Connect that succeeded
@@ -119,10 +119,10 @@ func (f *Fake) KillAll() {
 	}
 }
 
-// room is how many connections the server takes.
+// room says how many connections the server accepts.
 type room struct {
 	n     int
-	after time.Duration
+	after time.Duration // of driver.Full
 }
 
 // Room limits the server to n connections from now on. Connections that are
@@ -166,7 +166,7 @@ func (f *Fake) Open(dsn string) (driver.Conn, error) {
 	return c.Connect(context.Background())
 }
 
-// OpenConnector takes any DSN and returns f.
+// OpenConnector accepts any DSN and returns f.
 func (f *Fake) OpenConnector(dsn string) (driver.Connector, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -207,7 +207,7 @@ func (f *Fake) Connect(ctx context.Context) (driver.Conn, error) {
 	return conn, nil
 }
 
-// accept begins a connection. The server counts it from here on.
+// accept begins a connection. The server counts it from then on.
 func (f *Fake) accept() *FakeConn {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -12,8 +12,9 @@ import (
 )
 
 // FakeConn is a connection of a [Fake]. It is a [driver.Pinger],
-// a [driver.SessionResetter], a [driver.Validator] and a [driver.Receiver]; see
-// [Bare] and [Bound] for less and for more.
+// a [driver.SessionResetter], a [driver.Validator], a [driver.Receiver] and
+// a [driver.Sender]. Use [Bare] for connections without these interfaces, and
+// [Bound] for connections that are also a [driver.Binder].
 type FakeConn struct {
 	// ID is the number of the Connect that made the connection, from 1.
 	ID int
@@ -39,9 +40,9 @@ type FakeConn struct {
 	closeStack []byte // guarded by fake.mu: the stack of the first Close
 }
 
-// Use stands for a request: a round trip with the peer. It fails with [io.EOF]
-// once the connection was killed, and with [net.ErrClosed] once it was closed.
-// It reports a second user, and use after Close, to the [Fake].
+// Use stands for a request: a round trip to the peer. It fails with [io.EOF] after
+// the connection was killed, and with [net.ErrClosed] after it was closed. It
+// reports a second user, and use after Close, to the [Fake].
 func (c *FakeConn) Use() error {
 	ctx := context.Background()
 	if c.bound != nil {
@@ -89,8 +90,8 @@ func (c *FakeConn) ResetSession(ctx context.Context) error {
 }
 
 // IsValid implements [driver.Validator]. It is false after Close and after
-// a call that found the connection dead. A killed connection that was not used
-// since then still looks valid.
+// a call that found the connection dead. A killed connection looks valid until it is
+// used.
 func (c *FakeConn) IsValid() bool {
 	c.enter(IsValid)
 	defer c.leave()
@@ -210,7 +211,7 @@ func (c *FakeConn) state(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// BareConn is a connection with no method of the contract but Close. See [Bare].
+// BareConn is a connection whose only method of the contract is Close. See [Bare].
 type BareConn struct{ conn *FakeConn }
 
 // Bare is a [Fake.Wrap] for connections without any optional interface. They

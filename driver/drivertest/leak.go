@@ -43,8 +43,8 @@ func (g goroutines) stacks() (stacks []string, running int) {
 	return stacks, running
 }
 
-// await waits until at most n goroutines are running. It returns nil then, or the
-// stacks if it has waited for limit.
+// await waits until at most n goroutines are running, and returns nil. If that takes
+// longer than limit, it returns their stacks.
 func (g goroutines) await(n int) (stacks []string) {
 	poll(func() bool {
 		var running int

@@ -23,11 +23,11 @@ import (
 	"github.com/hotline-go/hotline/internal/memnet"
 )
 
-// echoAfter repeats each line after a while.
-func echoAfter(while time.Duration) func(net.Conn) {
+// echoAfter repeats each line after delay.
+func echoAfter(delay time.Duration) func(net.Conn) {
 	return func(c net.Conn) {
 		for lines := bufio.NewScanner(c); lines.Scan(); {
-			<-time.After(while)
+			<-time.After(delay)
 			if _, err := fmt.Fprintln(c, lines.Text()); err != nil {
 				return
 			}
@@ -35,9 +35,9 @@ func echoAfter(while time.Duration) func(net.Conn) {
 	}
 }
 
-// echoSubject is a driver made by wrap, with a server that takes while for each
-// answer.
-func echoSubject(t testing.TB, while time.Duration, wrap func(*conn.Conn) driver.Conn) drivertest.Subject {
+// echoSubject returns a driver whose connections wrap makes, with a server that takes
+// delay for each answer.
+func echoSubject(t testing.TB, delay time.Duration, wrap func(*conn.Conn) driver.Conn) drivertest.Subject {
 	nw := new(memnet.Network)
 	ln, err := nw.Listen("server:1")
 	require.NoError(t, err)
@@ -49,14 +49,15 @@ func echoSubject(t testing.TB, while time.Duration, wrap func(*conn.Conn) driver
 			}
 			return wrap(conn.New(nc)), nil
 		}),
-		Server:   drivertest.Serve(t, ln, drivertest.Each(echoAfter(while))),
-		Exchange: func(c driver.Conn) error { return tell(c, "x\n", "x\n") },
-		Leftover: func(c driver.Conn) error { return tell(c, "a\nb\n", "a\n") },
+		Server:   drivertest.Serve(t, ln, drivertest.Each(echoAfter(delay))),
+		Exchange: func(c driver.Conn) error { return exchange(c, "x\n", "x\n") },
+		Leftover: func(c driver.Conn) error { return exchange(c, "a\nb\n", "a\n") },
 	}
 }
 
-// tell sends lines, and fails unless one line comes back: want, a single letter.
-func tell(c driver.Conn, lines, want string) error {
+// exchange sends lines and reads one line of a single letter. It fails unless that is
+// want.
+func exchange(c driver.Conn, lines, want string) error {
 	if _, err := io.WriteString(c.(net.Conn), lines); err != nil {
 		return err
 	}

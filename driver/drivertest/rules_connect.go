@@ -159,7 +159,7 @@ func fullServerIsFull(p *probe) {
 	}
 }
 
-// enough is how many requests find a fault that shows a little late.
+// enough is how many requests it takes to find a fault that shows up a little late.
 const enough = 10
 
 func contextOfConnectEnds(p *probe) {

@@ -21,8 +21,8 @@ type ending struct {
 	last func(*probe, driver.Conn)
 }
 
-// closeReachesThePeer closes connections in several states, most of them while
-// the peer is silent, and so answers neither a goodbye nor a cancel request.
+// closeReachesThePeer closes connections in several states, most of them while the
+// peer is silent and answers neither a goodbye nor a cancel request.
 func closeReachesThePeer(p *probe) {
 	endings := endingsOf(p, p.connect())
 	conns := make([]driver.Conn, tries*(1+len(endings)))

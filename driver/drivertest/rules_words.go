@@ -12,7 +12,7 @@ import (
 // maxErrorText is the allowed length of an error with text from the peer.
 const maxErrorText = 4 << 10
 
-// hostileTexts are sent by the server: one colors a terminal, one fills a disk.
+// hostileTexts are the server's words: one colors a terminal, one fills a disk.
 var hostileTexts = []string{"\x1b[31mred", strings.Repeat("\x1b[31mred", 1<<17)}
 
 func wordsAreQuoted(p *probe) {
@@ -42,8 +42,8 @@ func wordsAreQuoted(p *probe) {
 	}
 }
 
-// wordsOfExchange skips the errors of a client library, which Exchange gets
-// directly, not from the driver.
+// wordsOfExchange checks the error of a request. It skips connections of package
+// adapt, where Exchange gets the error from the client library, not from the driver.
 func (p *probe) wordsOfExchange(conn driver.Conn) {
 	p.Helper()
 	if _, adapted := conn.(driver.Adapter); !adapted && p.canExchange(conn) {

@@ -52,13 +52,14 @@ type Subject struct {
 	Leftover func(driver.Conn) error
 
 	// Fill makes Server full: it keeps the connections it has, and refuses each
-	// new one with the protocol's message that there is no room. makeRoom ends
+	// new one with the protocol's message that there is no room. makeRoom undoes
 	// that. Nil means that Server is never full.
 	Fill func() (makeRoom func())
 
-	// Refusal makes Server refuse each new connection with words, which may be
-	// any bytes, as the message for humans: in a greeting, or in the answer to
-	// a login. accept ends that. Nil means that the protocol has no such message.
+	// Refusal makes Server refuse each new connection with a message for humans,
+	// in a greeting or in the answer to a login. words, which may be any bytes, are
+	// the message. accept undoes that. Nil means that the protocol has no such
+	// message.
 	Refusal func(words string) (accept func())
 
 	// Secrets are the parts of the DSN that nobody may see.
@@ -81,9 +82,9 @@ const limit = 5 * time.Second
 // Subject, with its own server, for each rule, and uses t.Cleanup to end whatever
 // it starts.
 //
-// A rule that fails prints the sentence of the contract that is broken. A rule
-// that depends on a broken one is skipped, so that one fault fails one rule. Use
-// -race: the rules make concurrent calls.
+// A rule that fails prints the sentence of the contract that the driver breaks.
+// A rule that depends on a broken one is skipped, so that one fault fails one rule.
+// Use -race, because the rules make concurrent calls.
 //
 // At the end Run logs what it could not check, and which fields of the Subject
 // to set; go test -v shows it.
@@ -311,8 +312,9 @@ func (p *probe) close(conn driver.Conn) {
 	p.should(p.start("Close", conn.Close), closeBounded)
 }
 
-// end ends everything that the rule has left, if the driver allows it. A broken
-// driver may panic or hang here too; the rule has already reported that.
+// end ends everything that the rule has left running or open, as far as the driver
+// allows. A broken driver may panic or hang here too; the rule has already reported
+// that.
 func (p *probe) end() {
 	p.Server.Refuse()
 	p.Server.Hangup()

@@ -22,7 +22,7 @@ import (
 func TestGoodDriverPassesInMemory(t *testing.T)      { drivertest.Run(t, inMemory(nil)) }
 func TestGoodDriverPassesOnRealSockets(t *testing.T) { drivertest.Run(t, onLoopback) }
 
-// TestNoRuleIsSkippedForAFullDriver keeps a rule from skipping by mistake.
+// TestNoRuleIsSkippedForAFullDriver finds a rule that is skipped by mistake.
 func TestNoRuleIsSkippedForAFullDriver(t *testing.T) {
 	for _, name := range drivertest.RuleNames() {
 		synctest.Test(t, func(t *testing.T) {

@@ -27,11 +27,11 @@ var opNames = [ops]string{"Connect", "Ping", "ResetSession", "IsValid", "Use", "
 // String returns the name of the method.
 func (op Op) String() string { return opNames[op] }
 
-// Step is what one scripted call does. The call returns its error; nil lets the
-// call continue as if there were no script. ctx is the context of the call, or
-// the background context for calls that have none. In a step of Connect, c is the
-// connection being made. A Step runs on the caller's goroutine, without a lock,
-// and many may run at a time.
+// Step says what one scripted call does. If the step returns an error, so does the
+// call; nil lets the call continue as if there were no script. ctx is the context of
+// the call, or the background context for calls that have none. In a step of
+// Connect, c is the connection being made. A Step runs on the caller's goroutine,
+// without a lock, and many may run at once.
 //
 // Any function works: one that counts, sends on a channel, checks c.ID, or fails
 // every third time.
@@ -96,8 +96,8 @@ func Goexit(context.Context, *FakeConn) error {
 	return nil
 }
 
-// script has the steps of one Op: each call takes one of next, and always when
-// there are none left.
+// script has the steps of one Op. Each call takes one from next; when none are left,
+// it runs always.
 type script struct {
 	next   []Step
 	always Step
@@ -133,7 +133,7 @@ func (f *Fake) play(ctx context.Context, op Op, c *FakeConn) error {
 	return nil
 }
 
-// due takes the step for one call of op from the script. It is nil for a healthy
+// due takes the step for one call of op from the script. It returns nil for a healthy
 // peer.
 func (f *Fake) due(op Op) Step {
 	if !f.scripted[op].Load() {

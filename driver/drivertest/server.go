@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// Server is the peer in [Run]: a healthy server of the protocol that can be told
-// to fail. [Serve] makes one from a listener, and [Relay] from a running server;
-// a driver whose transport does not implement net.Conn brings its own. Any
-// goroutine may call its methods.
+// Server is the peer in [Run]: a healthy server of the protocol, with methods that
+// make it fail. [Serve] makes one from a listener, and [Relay] from a running server.
+// If the driver's transport does not implement net.Conn, its test needs a Server of
+// its own. Any goroutine may call the methods.
 type Server interface {
 	// AwaitOpen waits until the server sees exactly n open connections.
 	// Connections that are still connecting count, and so do connections that the
@@ -86,7 +86,7 @@ func Each(handle func(net.Conn)) func(net.Listener) {
 type server struct {
 	net.Listener
 
-	mu       sync.Mutex // guards the fields below; held across no I/O except Close
+	mu       sync.Mutex // guards the fields below; not held across I/O, except Close
 	conns    map[*serverConn]bool
 	changed  chan struct{} // closed and replaced when conns changes
 	refusing bool

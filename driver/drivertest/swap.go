@@ -18,8 +18,8 @@ import (
 // a forgotten import. To register a new name, use [Register].
 //
 // The whole process shares the registry. So Swap panics in a parallel test, and
-// a test that calls it can't become parallel; like t.Setenv, which it calls for
-// this. A pool that is already open keeps its driver.
+// a test that calls it can't become parallel. Swap calls t.Setenv to ensure this.
+// A pool that is already open keeps its driver.
 func Swap(t testing.TB, name string, d driver.Driver) {
 	t.Helper()
 	if d == nil {
