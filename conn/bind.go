@@ -21,10 +21,10 @@ type binding struct {
 // connection is unusable. Deadlines keep working; whichever comes first counts.
 //
 // unbind ends this. It waits for a cancellation in progress; afterward, the end
-// of ctx does nothing. Calling it again does no harm. Binds nest, as when a
+// of ctx has no effect. Calling it again does no harm. Binds nest, as when a
 // method that binds its own context is called under a Bind: I/O obeys all of
-// them, and each unbind ends its own. A ctx that has already ended cancels at
-// once; one that can't end costs nothing.
+// them, and each unbind ends its own. If ctx has already ended, Bind cancels I/O at
+// once. If ctx can't end, Bind costs nothing.
 func (c *Conn) Bind(ctx context.Context) (unbind func()) {
 	if ctx.Done() == nil {
 		return func() {}

@@ -39,7 +39,7 @@ func newHooked(t *testing.T) (*Conn, *hooked) {
 	return New(h), h
 }
 
-func TestUnbindWaitsForACancelUnderWay(t *testing.T) {
+func TestUnbindWaitsForACancelInProgress(t *testing.T) {
 	c, h := newHooked(t)
 	entered, release := make(chan struct{}), make(chan struct{})
 	var done atomic.Bool

@@ -30,14 +30,14 @@ func (c *Conn) ResetSession(context.Context) error {
 // only between requests, because its error promises that no part of the next
 // one was sent.
 //
-// Every error except ErrUnread ends the connection. A driver whose peer may
-// speak first can read the bytes and decide. No byte is lost, and the deadlines
-// stay.
+// Every error except ErrUnread ends the connection. After ErrUnread, a driver whose
+// peer may speak first can read the bytes and decide. Check loses no byte and leaves
+// the deadlines alone.
 //
 // While another goroutine is in Read, Check only returns the error that has
-// already ended the connection; that Read will find anything else. A driver
-// whose own goroutine always reads calls [Conn.Err] instead: a deadline set by
-// that goroutine between two reads would replace the one that keeps Check from
+// already ended the connection; that Read will find anything else. A driver with
+// a goroutine that always reads should call [Conn.Err] instead: a deadline that
+// this goroutine sets between two reads would replace the one that keeps Check from
 // blocking.
 //
 // On Unix, Check makes one system call on the socket. Under TLS, bytes in the
@@ -63,9 +63,9 @@ func (c *Conn) Check() error {
 	return c.newErrorLocked("check", err)
 }
 
-// patience is how long a read waits before it finds nothing. The deadline must
-// still be in the future when the read makes its system call, or the read fails
-// without trying the socket. That takes microseconds unless the system is busy.
+// patience is how long a read waits for a byte. Its deadline must still be in the
+// future when the read makes its system call, or the read fails without trying the
+// socket. The call comes within microseconds unless the system is busy.
 const patience = 100 * time.Microsecond
 
 // probeLocked checks for unread bytes and for the end of the stream. reading is
@@ -84,7 +84,7 @@ func (c *Conn) probeLocked() error {
 	return nil
 }
 
-// probeLayersLocked checks a TLS connection, or the like, on a socket.
+// probeLayersLocked checks a TLS connection, or another layer, on a socket.
 //
 // A read whose deadline has passed returns what TLS has already taken from the
 // socket (bytes, tickets or alerts), and fails if it would have to take more; so
@@ -134,8 +134,8 @@ func (c *Conn) lendReadDeadline(t *time.Time) {
 	}
 }
 
-// readyLocked reports whether Read would only read. Before the TLS handshake it
-// would start one, and a timeout would ruin it.
+// readyLocked reports whether Read would only read. Before the TLS handshake, Read
+// would start the handshake, and a timeout would ruin it.
 func (c *Conn) readyLocked() bool {
 	if t, ok := c.nc.(interface{ ConnectionState() tls.ConnectionState }); ok && !c.ready {
 		c.ready = t.ConnectionState().HandshakeComplete

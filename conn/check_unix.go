@@ -12,8 +12,8 @@ import (
 // socket peeks at a stream socket of the operating system.
 type socket struct {
 	raw   syscall.RawConn
-	look  func(fd uintptr) // s.recv, made once so that peek does not allocate
-	found error            // the result of look
+	fn    func(fd uintptr) // s.recv, made once so that peek does not allocate
+	found error            // the result of recv
 	buf   [1]byte
 }
 
@@ -28,7 +28,7 @@ func newSocket(nc net.Conn) *socket {
 		return nil
 	}
 	s := &socket{raw: raw}
-	s.look = s.recv
+	s.fn = s.recv
 	return s
 }
 
@@ -37,12 +37,13 @@ func newSocket(nc net.Conn) *socket {
 // unlike RawConn.Read, Control neither waits for a Read in progress nor fails
 // after a deadline.
 func (s *socket) peek() error {
-	if err := s.raw.Control(s.look); err != nil {
+	if err := s.raw.Control(s.fn); err != nil {
 		return err
 	}
 	return s.found
 }
 
+// recv peeks at fd and sets s.found.
 func (s *socket) recv(fd uintptr) {
 	for {
 		n, _, err := syscall.Recvfrom(int(fd), s.buf[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)

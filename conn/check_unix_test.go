@@ -301,8 +301,8 @@ func TestCheckRestoresTheDeadlineUnderTLS(t *testing.T) {
 	assert.Equal(t, by, sock.readBy)
 }
 
-// A peer can keep the probe busy with records that TLS handles itself, but not
-// forever.
+// A peer can keep the probe busy with records that TLS handles itself. Check must give
+// up at some point.
 func TestCheckOfAFloodEnds(t *testing.T) {
 	nc, s := pairTCP(t)
 	c := New(&deaf{Conn: nc})

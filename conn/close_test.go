@@ -31,7 +31,7 @@ func TestCloseIsIdempotent(t *testing.T) {
 	c.Bind(t.Context())()
 }
 
-func TestCloseReturnsTheErrorOfTheWrapped(t *testing.T) {
+func TestCloseReturnsTheErrorOfTheWrappedConnection(t *testing.T) {
 	nc, _ := dial(t, new(memnet.Network))
 	require.NoError(t, nc.Close())
 	c := conn.New(nc)
@@ -67,7 +67,7 @@ func TestCloseUnblocksIOAndSaysWhy(t *testing.T) {
 	}
 }
 
-// tlsPair makes a TLS connection over memory.
+// tlsPair makes a TLS connection in memory.
 func tlsPair(t *testing.T) (client, server *tls.Conn) {
 	t.Helper()
 	ca := testcert.NewCA()

@@ -14,7 +14,7 @@ import (
 type Conn struct {
 	nc   net.Conn
 	base net.Conn // at the bottom of nc: nc itself, or the socket under TLS
-	sock *socket  // base's, or nil if it can't be peeked at
+	sock *socket  // the socket of base, or nil if it can't be peeked at
 	fire func()   // c.cancel, made once so that Bind allocates less
 
 	// Bytes that a Write may have given to the peer always show in sent or in
@@ -53,8 +53,8 @@ var (
 // write or close it, or set its deadlines. It panics if nc is nil.
 //
 // If nc encodes, encrypts or buffers the bytes of another connection, it must
-// have a method NetConn() net.Conn that returns that one, as [tls.Conn] does;
-// otherwise [Conn.Check] would take raw bytes for data.
+// have a method NetConn() net.Conn that returns that connection, as [tls.Conn]
+// does. Otherwise [Conn.Check] would take raw bytes for data.
 func New(nc net.Conn) *Conn {
 	if nc == nil {
 		panic("conn: New with a nil connection")
@@ -65,7 +65,7 @@ func New(nc net.Conn) *Conn {
 	return c
 }
 
-// bottom unwraps nc as far as it goes.
+// bottom unwraps nc as far as possible.
 func bottom(nc net.Conn) net.Conn {
 	for {
 		w, ok := nc.(interface{ NetConn() net.Conn })

@@ -45,7 +45,7 @@ func TestNewPanicsWithoutAConnection(t *testing.T) {
 	assert.PanicsWithValue(t, "conn: New with a nil connection", func() { conn.New(nil) })
 }
 
-func TestNetConnAndAddressesAreThoseOfTheWrapped(t *testing.T) {
+func TestNetConnAndAddressesAreThoseOfTheWrappedConnection(t *testing.T) {
 	nc, _ := dial(t, new(memnet.Network))
 	c := conn.New(nc)
 	assert.Same(t, nc, c.NetConn())
@@ -53,7 +53,7 @@ func TestNetConnAndAddressesAreThoseOfTheWrapped(t *testing.T) {
 	assert.Equal(t, nc.RemoteAddr(), c.RemoteAddr())
 }
 
-func TestCountsAreThoseSinceTheLastReset(t *testing.T) {
+func TestCountsRestartAtAReset(t *testing.T) {
 	c, s := open(t)
 	write(t, c, "request")
 	write(t, s, "an answer")

@@ -26,7 +26,8 @@
 //
 //	open        It is usable.
 //	failed      An I/O error or Check ended it. I/O still reaches the socket,
-//	            so a last message can be sent on a half-closed one.
+//	            so that a last message can be sent if only the peer's half is
+//	            closed.
 //	cancelled   The context of Bind ended. All I/O fails with its error, and
 //	            deadlines can no longer be set.
 //	closed      Close was called.
@@ -47,21 +48,21 @@
 // because bufio and io.ReadAll compare it with ==; [Conn.Err] has it as
 // an *[Error] that says how much was sent.
 //
-// # A buffer above
+// # A buffer above the Conn
 //
-// A Conn counts the bytes it moves, but can't tell who has used them. Bytes in
-// the buffer of a bufio.Reader or a client library are as unread as bytes in the
-// kernel, and no method of Conn knows of them. A driver with such a buffer must
-// check it too, or the next holder takes the rest of one answer for another:
+// A Conn counts the bytes it moves, but can't tell whether anyone has used them.
+// Bytes in the buffer of a bufio.Reader or a client library are as unread as bytes
+// in the kernel, and no method of Conn can see them. A driver with such a buffer
+// must check it too, or the next holder takes the rest of one answer for another:
 //
 //	func (c *lineConn) IsValid() bool {
 //		return c.in.Buffered() == 0 && c.Conn.IsValid() // in is a bufio.Reader on c.Conn
 //	}
 //
-// A client whose goroutine always reads takes answers before anybody asks for
-// them, and Check finds nothing while that goroutine is in Read. If the client
-// matches answers to requests by ID, leftovers do no harm. If it matches them by
-// order, IsValid must be false while an answer is outstanding:
+// If a client has a goroutine that always reads, it reads answers before anybody
+// asks for them, and Check finds nothing while that goroutine is in Read. If the
+// client matches answers to requests by ID, leftovers do no harm. If it matches them
+// by order, IsValid must be false while an answer is outstanding:
 //
 //	func (c *client) IsValid() bool { return c.outstanding.Load() == 0 && c.Conn.IsValid() }
 //
@@ -81,16 +82,16 @@
 // Read and Write add no measurable cost and don't allocate. Check makes one
 // system call, and so does ResetSession; Bind registers with the context.
 // A request of 64 bytes and its answer over loopback take 13.2 µs on a bare TCP
-// connection. A Conn adds 0 %, ResetSession and IsValid between requests 5 %, and
-// Bind another 3 % (go test -run '^$' -bench Echo -benchtime 30000x -count 10
+// connection. A Conn adds 0%, ResetSession and IsValid between requests 5%, and
+// Bind another 3% (go test -run '^$' -bench Echo -benchtime 30000x -count 10
 // ./conn; Go 1.26.8, Linux, 2 vCPU of an AMD EPYC whose shortest system call
 // takes 0.2 µs; medians). The cost is per request, so on a real network the
 // share is smaller.
 //
 // # Limits
 //
-// Conn has no ReadFrom and no WriteTo: io.Copy moves its bytes with Read and
-// Write. The ReadFrom of a TCP connection does not say which end of the copy
-// failed, so a full disk would cost a connection. If you need splice or
-// sendfile, use [Conn.NetConn], whose bytes aren't counted.
+// Conn has no ReadFrom and no WriteTo, so io.Copy uses Read and Write. The ReadFrom
+// of a TCP connection does not say which end of the copy failed, so a full disk
+// would cost a connection. If you need splice or sendfile, use [Conn.NetConn], whose
+// bytes aren't counted.
 package conn

@@ -16,8 +16,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// open returns a Conn over memory, and its peer. The end of the test closes
-// both.
+// open returns a Conn on a connection in memory, and its peer. The end of the test
+// closes both.
 func open(t testing.TB) (*conn.Conn, *memnet.Conn) {
 	t.Helper()
 	var nw memnet.Network
@@ -25,7 +25,7 @@ func open(t testing.TB) (*conn.Conn, *memnet.Conn) {
 	return conn.New(c), s
 }
 
-// dial makes a connection over memory.
+// dial makes a connection in memory.
 func dial(t testing.TB, nw *memnet.Network) (client, server *memnet.Conn) {
 	t.Helper()
 	l, err := nw.Listen("")
@@ -102,7 +102,7 @@ func wantDead(t testing.TB, c *conn.Conn, is error) {
 	assert.ErrorIs(t, c.Err(), is)
 }
 
-// wantBadConn fails unless err tells the pool to try another connection.
+// wantBadConn fails unless err makes the pool try another connection.
 func wantBadConn(t testing.TB, err error) {
 	t.Helper()
 	assert.ErrorIs(t, err, driver.ErrBadConn)

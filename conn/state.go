@@ -87,8 +87,8 @@ const farewell = time.Second
 func (c *Conn) Close() error { return c.CloseWithError(nil) }
 
 // CloseWithError is [Conn.Close] with a reason: I/O that fails because of it
-// returns an error that wraps both reason and [net.ErrClosed]. So a goroutine
-// that reads a farewell message can pass it to one that is blocked in Write.
+// returns an error that wraps both reason and [net.ErrClosed]. So a goroutine that
+// reads a farewell message can pass it to a goroutine that is blocked in Write.
 func (c *Conn) CloseWithError(reason error) error {
 	why := net.ErrClosed
 	if reason != nil {
@@ -108,7 +108,7 @@ func (c *Conn) CloseWithError(reason error) error {
 		c.nc.Close() // fails at once, because its base is closed
 		return err
 	}
-	hurry := time.AfterFunc(farewell, func() { c.base.Close() })
-	defer hurry.Stop()
+	giveUp := time.AfterFunc(farewell, func() { c.base.Close() })
+	defer giveUp.Stop()
 	return c.nc.Close()
 }

@@ -46,8 +46,9 @@ func TestStateOnlyMovesForwards(t *testing.T) {
 	}
 }
 
-// Each state has its own answer to SetDeadline and to a Read of a closed peer.
-func TestEachStateAnswersForItself(t *testing.T) {
+// SetDeadline, and Read after the peer has closed, return different errors in
+// different states.
+func TestErrorsDependOnTheState(t *testing.T) {
 	for _, tt := range []struct {
 		in           state
 		read         error // what Read returns when the peer has closed
