@@ -5,8 +5,8 @@ import "context"
 type attemptKey struct{}
 
 // Attempt returns the number of the attempt that runs with ctx, counted from 1
-// by the innermost Do: for log lines, and to tell a first request from a
-// repeated one. Outside Do it returns 1, as for a first attempt.
+// by the innermost Do. Use it in log lines, or to distinguish a first request from
+// a repeated one. Outside Do it returns 1, as for a first attempt.
 //
 // It differs between attempts, so it is not an idempotency key: make the key
 // before Do, and send the number with it.

@@ -16,8 +16,8 @@ import (
 //
 //	repetitions <= Reserve + Ratio × successful runs
 //
-// and in a full outage, where no run succeeds, attempts <= runs + Reserve, for
-// any number of runs and of MaxAttempts.
+// and in a full outage, where no run succeeds, attempts <= runs + Reserve,
+// whatever the number of runs and their MaxAttempts.
 //
 // A Budget is safe for use by many goroutines. While runs succeed at the first
 // attempt, they only read it. Don't copy it or change its fields after its first

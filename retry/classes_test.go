@@ -27,7 +27,7 @@ type answers struct {
 func (e answers) SafeToRetry() bool { return e.safe }
 func (e answers) Unwrap() error     { return e.error }
 
-func TestSafeToldApart(t *testing.T) {
+func TestSafe(t *testing.T) {
 	dial := &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}
 	write := &net.OpError{Op: "write", Net: "tcp", Err: os.ErrDeadlineExceeded}
 	for _, tc := range []struct {
@@ -72,7 +72,7 @@ func TestFailedDialIsRepeated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln.Close() // so that nothing listens there
+	ln.Close() // now nothing listens there
 
 	dials := 0
 	err = retry.Policy{MaxAttempts: 3, Interval: -1}.Do(t.Context(), func(ctx context.Context) error {

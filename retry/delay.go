@@ -13,8 +13,8 @@ type fullJitter struct {
 	first, bound, limit time.Duration // 0 < first <= bound <= limit, or all 0: no waits
 }
 
-// newFullJitter takes the fields of a Policy. Zero and negative mean the same as
-// there.
+// newFullJitter returns the fullJitter for Interval and MaxInterval of a Policy. Zero
+// and negative mean the same as there.
 func newFullJitter(interval, maxInterval time.Duration) *fullJitter {
 	if interval < 0 {
 		return &fullJitter{}

@@ -15,9 +15,9 @@
 //
 // # What is repeated
 //
-// Without RetryIf an attempt is repeated only if nothing can have reached the
+// Without RetryIf, an attempt is repeated only if nothing can have reached the
 // peer; see [Safe]. A request whose answer got lost is not repeated, because the
-// peer may have done it. A pool's Do ensures this: once bytes were sent on its
+// peer may have executed it. A pool's Do ensures this: once bytes were sent on its
 // connection, no error of the function is safe, not even one from a second dial
 // or from another pool. Code that holds a lease itself checks Lease.Sent. For
 // work that may be done twice, set RetryIf to [Always] or to your own function.

@@ -13,8 +13,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // errBusy is an error that belongs to no class.
 var errBusy = errors.New("busy")
 
-// script has a function for Do, run, that returns its errors one after the other
-// and counts its calls.
+// script scripts the function for Do: its method run returns errs one after the
+// other and counts its calls.
 type script struct {
 	errs  []error // the last one is repeated forever
 	calls int

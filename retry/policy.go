@@ -38,20 +38,20 @@ type Policy struct {
 	Interval time.Duration
 
 	// MaxInterval limits the doubling. Zero means 10 s. Negative means no limit.
-	// If Interval is longer, every wait has the bound Interval.
+	// If Interval is longer, it is the bound of every wait.
 	MaxInterval time.Duration
 
 	// Backoff, if not nil, provides the waits instead of Interval and
-	// MaxInterval. It must return a new BackOff each time: each run calls it
-	// once, after its first failure, and does not share the BackOff. A negative
-	// wait, such as backoff.Stop, ends the run. If Backoff returns nil, Interval
-	// and MaxInterval apply.
+	// MaxInterval. Each run calls it once, after its first failure. It must return
+	// a new BackOff each time, because runs can't share one. A negative wait, such
+	// as backoff.Stop, ends the run. If Backoff returns nil, Interval and
+	// MaxInterval apply.
 	Backoff func() backoff.BackOff
 
 	// PerAttempt is how long one attempt may take before its context ends. Zero
-	// or negative means no limit except the caller's context. If it ends an
-	// attempt after the request was sent, the attempt is repeated only if
-	// RetryIf allows it, because the peer may have done the work.
+	// or negative means no limit except the caller's context. An attempt that it
+	// ends after the request was sent is repeated only if RetryIf allows it,
+	// because the peer may have done the work.
 	PerAttempt time.Duration
 
 	// MaxElapsed is how long after the start of Do an attempt may still begin.

@@ -128,7 +128,7 @@ func TestPolicyIsSharedByGoroutines(t *testing.T) {
 	wg.Wait()
 }
 
-func TestDoIsThatOfThePolicy(t *testing.T) {
+func TestDoCallsTheMethodOfThePolicy(t *testing.T) {
 	runs := 0
 	err := retry.Do(t.Context(), retry.Policy{MaxAttempts: 2, Interval: time.Nanosecond}, func(context.Context) error {
 		runs++
@@ -167,7 +167,7 @@ func TestAttemptCountsFromOne(t *testing.T) {
 	assert.Equal(t, 1, retry.Attempt(t.Context()), "outside of Do")
 }
 
-func TestAttemptIsThatOfTheInnermostDo(t *testing.T) {
+func TestAttemptCountsForTheInnermostDo(t *testing.T) {
 	p := retry.Policy{MaxAttempts: 2, Interval: -1}
 	var seen []int
 	_ = p.Do(t.Context(), func(outer context.Context) error {

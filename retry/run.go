@@ -11,7 +11,7 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// run is one call of Do, on whose stack it stays.
+// run is one call of Do. It stays on the stack of Do.
 type run struct {
 	policy   Policy          // by value: behind a pointer it would escape to the heap
 	ctx      context.Context // the caller's
@@ -35,7 +35,7 @@ func (r *run) attempt(fn func(context.Context) error) error {
 }
 
 // next records the error of an attempt. It returns the wait before the next
-// attempt, or the reason for not waiting.
+// attempt, or the reason to give up.
 func (r *run) next(err error) (time.Duration, Reason) {
 	r.last = err
 	r.sent = r.sent || !Safe(err)
@@ -66,7 +66,7 @@ func (r *run) next(err error) (time.Duration, Reason) {
 func (r *run) backoff() time.Duration {
 	if r.waits == nil && r.policy.Backoff != nil {
 		if r.waits = r.policy.Backoff(); r.waits != nil {
-			r.waits.Reset() // some can't be used before it
+			r.waits.Reset() // some can't be used without it
 		}
 	}
 	if r.waits == nil {
@@ -75,7 +75,7 @@ func (r *run) backoff() time.Duration {
 	return r.waits.NextBackOff()
 }
 
-// addPause adds the pause that err asks for to wait. It is the sum, not the
+// addPause returns wait plus the pause that err asks for. It is the sum, not the
 // maximum, so that callers turned away together don't come back together.
 func addPause(wait time.Duration, err error, maxThrottle time.Duration) time.Duration {
 	pause, _ := driver.RetryAfter(err)

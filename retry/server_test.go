@@ -22,8 +22,8 @@ import (
 // tally is a server that executes lines and counts them, and a connector to it.
 type tally struct {
 	mu       sync.Mutex // guards the fields below
-	refuse   int        // the next connects that fail
-	swallow  int        // the next lines that are executed, but whose answer gets lost with the connection
+	refuse   int        // how many of the next connects fail
+	swallow  int        // how many of the next lines are executed, but get no answer because the connection ends
 	executed int
 }
 
