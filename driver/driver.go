@@ -9,8 +9,8 @@ import (
 // [Register].
 type Driver interface {
 	// Open returns a new connection to the server that dsn names. It blocks, and
-	// no context can end it. The pool never calls Open on a [DriverContext], whose
-	// Connect obeys a context.
+	// no context can end it. If the driver is a [DriverContext], the pool calls
+	// OpenConnector instead.
 	Open(dsn string) (Conn, error)
 }
 
@@ -163,5 +163,7 @@ type Advice struct {
 
 // Advisor is implemented by a [Connector] that gives [Advice].
 type Advisor interface {
+	// Advice returns the advice, without blocking. A pool calls it when it is
+	// opened.
 	Advice() Advice
 }

@@ -125,10 +125,10 @@ func isPermanent(err error) (permanent, known bool) {
 }
 
 // IsBad reports whether a connection whose use ended with err must be
-// discarded. It is true for [ErrBadConn] (also that of database/sql), for the
-// end of the stream, for a closed connection, for any [net.Error], for TLS
-// alerts and broken TLS records, and for the end of a context, because nobody
-// knows how far the exchange got.
+// discarded. It is true for [ErrBadConn] and its namesake in database/sql, for the
+// end of the stream, for a closed connection, for any [net.Error], for TLS alerts
+// and broken TLS records, and for the end of a context, because nobody knows how
+// far the exchange got.
 //
 // If an error in the chain has a method BadConn() bool, that method decides for
 // the error and everything it wraps. Errors about files never make IsBad true.

@@ -133,7 +133,7 @@ func TestOuterPauseWins(t *testing.T) {
 		full bool
 	}{
 		{"full around throttled", driver.Full(driver.Throttled(errNo, time.Minute), time.Second), time.Second, true},
-		{"full of no length around throttled", driver.Full(driver.Throttled(errNo, time.Minute), 0), 0, true},
+		{"full without a length around throttled", driver.Full(driver.Throttled(errNo, time.Minute), 0), 0, true},
 		{"throttled around full", driver.Throttled(driver.Full(errNo, time.Minute), time.Second), time.Second, true},
 		{"throttled alone", driver.Throttled(errNo, time.Second), time.Second, false},
 	} {

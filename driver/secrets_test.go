@@ -167,11 +167,11 @@ func TestAHiddenErrorKeepsItsClasses(t *testing.T) {
 			assert.ErrorIs(t, err, errNo)
 			assert.ErrorIs(t, err, context.Canceled)
 		}},
-		"of no class": {errors.New(dsn), func(t *testing.T, err error) {
+		"without a class": {errors.New(dsn), func(t *testing.T, err error) {
 			assert.False(t, driver.IsBad(err) || driver.SafeToRetry(err) || driver.IsPermanent(err))
 			assert.False(t, driver.IsGood(err), "it is unknown")
 		}},
-		"of no class, joined": {errors.Join(errors.New(dsn), errNo), func(t *testing.T, err error) {
+		"without a class, joined": {errors.Join(errors.New(dsn), errNo), func(t *testing.T, err error) {
 			assert.False(t, driver.IsGood(err), "it is unknown")
 			assert.ErrorIs(t, err, errNo)
 		}},

@@ -13,8 +13,8 @@ import (
 // with err. It is the default of Policy.RetryIf. Safe errors are:
 //
 //   - errors that are safe by [driver.SafeToRetry]: [driver.ErrBadConn], and any
-//     error whose SafeToRetry method returns true, such as that of a pool that
-//     found no connection;
+//     error whose SafeToRetry method returns true, such as the error of a pool
+//     that found no connection;
 //   - a failed dial of package net.
 //
 // An error whose SafeToRetry method returns false is not safe, even if it wraps

@@ -195,7 +195,7 @@ func TestMaxElapsedBeginsNoWaitThatPassesIt(t *testing.T) {
 	var e *retry.Error
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, retry.OutOfTime, e.Reason)
-	assert.Equal(t, 6*time.Second, e.Elapsed, "it waited in vain")
+	assert.Equal(t, 6*time.Second, e.Elapsed, "it waited although no attempt could follow")
 
 	p.MaxElapsed = 6 * time.Second
 	at, _ = instantsOf(t, p, fails(driver.ErrBadConn).run)
@@ -212,7 +212,7 @@ func TestPauseThatThePeerAskedFor(t *testing.T) {
 	}{
 		{"added to the wait", retry.Policy{Backoff: constant(2 * time.Second)}, throttled(30 * time.Second), 32 * time.Second},
 		{"without waits of our own", retry.Policy{Interval: -1}, throttled(30 * time.Second), 30 * time.Second},
-		{"of no length", retry.Policy{Backoff: constant(2 * time.Second)}, throttled(0), 2 * time.Second},
+		{"without a length", retry.Policy{Backoff: constant(2 * time.Second)}, throttled(0), 2 * time.Second},
 		{"capped by default", retry.Policy{Interval: -1}, throttled(time.Hour), time.Minute},
 		{"capped by MaxThrottle", retry.Policy{Interval: -1, MaxThrottle: 5 * time.Second}, throttled(time.Hour), 5 * time.Second},
 		{"without a cap", retry.Policy{Interval: -1, MaxThrottle: -1}, throttled(time.Hour), time.Hour},

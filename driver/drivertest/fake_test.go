@@ -286,7 +286,7 @@ func TestTheScriptDelaysARefusal(t *testing.T) {
 		f.Next(drivertest.Connect, 1, drivertest.Panic("script"))
 		assert.PanicsWithValue(t, "script", func() { f.Connect(t.Context()) })
 		_, err = f.Connect(t.Context())
-		assert.True(t, driver.IsFull(err), "even after one that was to be refused panicked")
+		assert.True(t, driver.IsFull(err), "even after a Connect that was to be refused has panicked")
 	})
 }
 

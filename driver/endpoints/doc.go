@@ -45,7 +45,7 @@
 //     the two as one connection. So no endpoint has more than MaxOpen connections
 //     of a pool, and all together have at most one more for each Connect in
 //     progress. A driver that goes on after its context has ended may exceed that.
-//  3. After a failure an endpoint rests, longer each time. When the rest is over,
+//  3. After a failure, an endpoint rests, longer each time. When the rest is over,
 //     one Connect at a time tries the endpoint. More Connects try it only if nothing
 //     better is left. Connects that were in progress at the same time and fail count
 //     as one failure.
@@ -59,7 +59,8 @@
 //     address gets no new connections unless all others fail. If a lookup half
 //     a Refresh later does not find it either, the address is gone: the pool
 //     replaces the connections to it, the new ones first.
-//  7. A connection counts toward its endpoint until its Close has returned.
+//  7. A connection counts toward its endpoint from Connect until its Close has
+//     returned.
 //
 // # Endpoints
 //
@@ -74,7 +75,8 @@
 //	untried ────┤                              │ a Connect succeeds
 //	            └─► down, full, unfit, refused ┘
 //
-//	any ──► gone when lookups no longer find it, ──► untried when they find it again
+//	any  ──► gone       when lookups no longer find it
+//	gone ──► untried    when lookups find it again
 //
 //	status   meaning                           is tried
 //	untried  no Connect has ended yet          in its turn
@@ -110,9 +112,9 @@
 // # Names
 //
 // To reach each address of a name, a driver must call driver.DialAddress. The drivers
-// of this module do, and so does adapt.Client with Start. Other drivers look up the
-// name themselves. Their connections count toward the address that their RemoteAddr
-// method returns, if they have one.
+// of this module do, and so do those made by adapt with Start and without Dial. Other
+// drivers look up the name themselves. Their connections count toward the address that
+// their RemoteAddr method returns, if they have one.
 //
 // Names are looked up at the first Connect. While a pool is open, they are looked
 // up again every Refresh, and after a failed Connect, in a goroutine of the pool.
