@@ -60,7 +60,8 @@ type Set struct {
 
 	// Want, if not nil, checks each new connection, for example that its server has
 	// the right role. If it returns an error, the connection is closed, and the
-	// endpoint counts as unfit. ctx ends with that of Connect.
+	// endpoint counts as unfit. ctx ends with that of Connect, or when another endpoint
+	// wins.
 	Want func(ctx context.Context, c driver.Conn) error
 
 	// Share limits how long a Connect tries one endpoint alone, as a fraction of the
