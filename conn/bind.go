@@ -37,7 +37,7 @@ func (c *Conn) Bind(ctx context.Context) (unbind func()) {
 	if ctx.Err() != nil {
 		c.cancel()
 	}
-	stop := context.AfterFunc(ctx, c.fire)
+	stop := context.AfterFunc(ctx, c.cancelFn)
 	return func() {
 		stop()
 		c.mu.Lock() // waits for a cancel in progress, which holds mu

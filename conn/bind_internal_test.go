@@ -70,13 +70,13 @@ func TestLateCancelDoesNothing(t *testing.T) {
 	unbind := c.Bind(first)
 	unbind()
 	cancel()
-	c.fire()
+	c.cancelFn()
 	assert.True(t, c.IsValid(), "after unbind")
 
 	second, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	defer c.Bind(second)()
-	c.fire()
+	c.cancelFn()
 	assert.True(t, c.IsValid(), "under the next Bind")
 }
 
@@ -86,7 +86,7 @@ func TestCheckLeavesACancelInForce(t *testing.T) {
 	defer c.Bind(ctx)()
 	h.onRead = func() {
 		cancel()
-		c.fire()
+		c.cancelFn()
 	}
 	assert.NoError(t, c.Check())
 	h.onRead = nil

@@ -11,10 +11,10 @@ import (
 
 // socket peeks at a stream socket of the operating system.
 type socket struct {
-	raw   syscall.RawConn
-	fn    func(fd uintptr) // s.recv, made once so that peek does not allocate
-	found error            // the result of recv
-	buf   [1]byte
+	raw    syscall.RawConn
+	recvFn func(fd uintptr) // s.recv, made once so that peek does not allocate
+	found  error            // the result of recv
+	buf    [1]byte
 }
 
 // newSocket returns nil if nc is not a socket.
@@ -28,7 +28,7 @@ func newSocket(nc net.Conn) *socket {
 		return nil
 	}
 	s := &socket{raw: raw}
-	s.fn = s.recv
+	s.recvFn = s.recv
 	return s
 }
 
@@ -37,7 +37,7 @@ func newSocket(nc net.Conn) *socket {
 // unlike RawConn.Read, Control neither waits for a Read in progress nor fails
 // after a deadline.
 func (s *socket) peek() error {
-	if err := s.raw.Control(s.fn); err != nil {
+	if err := s.raw.Control(s.recvFn); err != nil {
 		return err
 	}
 	return s.found

@@ -12,10 +12,10 @@ import (
 // Conn is a [net.Conn] that obeys contexts, knows whether it is still usable,
 // and counts the bytes it moves. Create one with [New].
 type Conn struct {
-	nc   net.Conn
-	base net.Conn // at the bottom of nc: nc itself, or the socket under TLS
-	sock *socket  // the socket of base, or nil if it can't be peeked at
-	fire func()   // c.cancel, made once so that Bind allocates less
+	nc       net.Conn
+	base     net.Conn // at the bottom of nc: nc itself, or the socket under TLS
+	sock     *socket  // the socket of base, or nil if it can't be peeked at
+	cancelFn func()   // c.cancel, made once so that Bind allocates less
 
 	// Bytes that a Write may have given to the peer always show in sent or in
 	// writing: Write increments writing before its first byte leaves, and
@@ -61,7 +61,7 @@ func New(nc net.Conn) *Conn {
 	}
 	c := &Conn{nc: nc, base: bottom(nc)}
 	c.sock = newSocket(c.base)
-	c.fire = c.cancel
+	c.cancelFn = c.cancel
 	return c
 }
 
