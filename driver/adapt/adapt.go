@@ -155,7 +155,7 @@ func (c *Client[C]) sample() driver.Conn {
 	if c.Start != nil {
 		a.under = new(conn.Conn)
 	}
-	return a.able()
+	return a.withInterfaces()
 }
 
 // check reports the faults of c.

@@ -51,7 +51,7 @@ func (c *Client[C]) connect(ctx context.Context) (driver.Conn, error) {
 		c.learn(&how, client)
 		a.how = &how
 	}
-	return a.able(), nil
+	return a.withInterfaces(), nil
 }
 
 // class marks err for the pool. It also quotes err, because the library may repeat

@@ -22,9 +22,10 @@ func (b binds[C]) Bind(ctx context.Context) func()         { return b.a.bind(ctx
 func (n counts[C]) Sent() int64                            { return n.a.under.Sent() }
 func (n counts[C]) Received() int64                        { return n.a.under.Received() }
 
-// able returns a with exactly the interfaces that it supports. A type assertion must
-// not find a Ping that does nothing, so each combination is a type of its own.
-func (a *adapted[C]) able() driver.Conn {
+// withInterfaces returns a with exactly the interfaces that it supports. A type
+// assertion must not find a Ping that does nothing, so each combination is a type of
+// its own.
+func (a *adapted[C]) withInterfaces() driver.Conn {
 	under := a.under != nil
 	can := [...]bool{a.how.Ping != nil, under || a.how.Reset != nil, under || a.how.Valid != nil, under || a.how.Bind != nil, under}
 	p, r, v, b := pings[C]{a}, resets[C]{a}, isValid[C]{a}, binds[C]{a}
