@@ -6,7 +6,7 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// quoteAnswer returns answer, from the peer, in the form that an error may show. It
+// quoteAnswer returns answer, from the peer, in a form that is safe in an error. It
 // hides an answer that repeats bytes that were sent, because they may be a secret.
 func quoteAnswer(answer string, sent []string) string {
 	for _, s := range sent {

@@ -20,7 +20,8 @@ const (
 	maxUserTimeout    = math.MaxInt32 * time.Millisecond
 )
 
-// faults collects the faults of a Config. Fields have their names in a DSN.
+// faults collects the faults of a Config. It calls the fields by their names in
+// a DSN.
 type faults []error
 
 // want adds a fault unless ok.
@@ -103,7 +104,7 @@ func (c *Config) checkSocket(f *faults) {
 		{"keepalive_count", c.KeepAliveCount == 0},
 		{"user_timeout", c.UserTimeout == 0},
 	} {
-		f.want(setting.unset, setting.name, "no such setting with a unix socket or a Dial function")
+		f.want(setting.unset, setting.name, "none with a unix socket or a Dial function")
 	}
 }
 

@@ -15,8 +15,9 @@ type Config struct {
 	// Network is "tcp" or "unix". Empty means tcp.
 	Network string
 
-	// Address is host:port, or the path of a unix socket, or on Linux an @ and
-	// the name of an abstract one. A host name is resolved at each connect.
+	// Address is host:port, or the path of a unix socket, or, on Linux, an @
+	// and the name of an abstract socket. A host name is resolved at each
+	// connect.
 	Address string
 
 	// Proxy is socks5://[user:password@]host:port or
@@ -52,7 +53,7 @@ type Config struct {
 	UserTimeout time.Duration `dsn:"user_timeout"`
 
 	// PingBytes are the bytes that [Conn.Ping] sends, and PongBytes the answer
-	// that it expects. Set both or neither. They may have any bytes.
+	// that it expects. Set both or neither. They may contain any bytes.
 	PingBytes string `dsn:"ping"`
 	PongBytes string `dsn:"pong"`
 
@@ -66,11 +67,12 @@ type Config struct {
 	// accepts connections even without a server behind it.
 	SkipConnectPing bool `dsn:"connect_ping,not"`
 
-	// Handshake, if not nil, prepares a new connection: it greets, starts TLS,
-	// logs in. It returns c, or a connection over c whose Close also closes c. If
-	// that encodes or buffers the bytes of c, it must have a method
-	// NetConn() net.Conn that returns c, as tls.Conn does. If ctx ends or
-	// Handshake fails, c is closed. Deadlines are cleared afterward.
+	// Handshake, if not nil, prepares a new connection: for example, it reads
+	// the greeting, starts TLS and logs in. It returns c, or a connection over
+	// c whose Close also closes c. If that connection encodes or buffers the
+	// bytes of c, it must have a method NetConn() net.Conn that returns c, as
+	// tls.Conn does. If ctx ends or Handshake fails, c is closed. Deadlines are
+	// cleared afterward.
 	//
 	// Connect keeps the class of its error. After one marked by driver.Permanent,
 	// a pool does not try again on its own. If the server has no room for another
@@ -84,7 +86,7 @@ type Config struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// String returns the network and the address, nothing secret.
+// String returns the network and the address. It shows no secret.
 func (c Config) String() string {
 	return c.network() + " " + c.Address
 }

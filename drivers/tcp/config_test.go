@@ -107,7 +107,7 @@ func TestSocketSettingsAreRefusedWithoutATCPSocket(t *testing.T) {
 		for _, name := range []string{
 			"local_addr", "fallback_delay", "nodelay", "keepalive_idle", "keepalive_interval", "keepalive_count", "user_timeout",
 		} {
-			assert.ErrorContains(t, err, "tcp: "+name+": want no such setting with a unix socket or a Dial function")
+			assert.ErrorContains(t, err, "tcp: "+name+": want none with a unix socket or a Dial function")
 		}
 	}
 }

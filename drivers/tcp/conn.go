@@ -19,11 +19,11 @@ type Conn struct {
 	name string                                      // for errors
 }
 
-// Ping checks that the connection works, with the Ping function or the PingBytes
-// of the Config; the I/O obeys ctx. Without either it only checks the socket; it
-// does not wait and sends nothing. That finds a connection that was closed or
-// reset. If the peer vanished, the keepalive of the socket notices, and makes
-// a later check fail. After an error the connection is closed.
+// Ping checks that the connection works, with the Ping function or the PingBytes of the
+// Config; the I/O obeys ctx. Without either, it only checks the socket, and neither
+// sends nor waits. That notices a connection that was closed or reset. If the peer has
+// vanished, the socket's keepalive notices after a while, and later checks fail. After
+// an error the connection is closed.
 func (c *Conn) Ping(ctx context.Context) error {
 	if c.ping == nil {
 		return c.Check()

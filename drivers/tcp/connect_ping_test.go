@@ -175,7 +175,7 @@ func TestTheClassOfAnErrorOfPingSurvivesInConnect(t *testing.T) {
 	assert.Zero(t, nw.Stats().Open)
 }
 
-func TestConnectPingsAfterTheHandshakeOnWhatItReturned(t *testing.T) {
+func TestConnectPingsTheConnectionThatTheHandshakeReturned(t *testing.T) {
 	var order []string
 	_, config := balancer(t, staysSilent)
 	config.Handshake = func(_ context.Context, c net.Conn) (net.Conn, error) {

@@ -48,7 +48,7 @@ func (c *Config) dialer() *net.Dialer {
 			Interval: c.KeepAliveInterval,
 			Count:    c.KeepAliveCount,
 		},
-		KeepAlive: -1, // counts if KeepAliveConfig is not enabled
+		KeepAlive: -1, // used if KeepAliveConfig is not enabled
 	}
 	if addr, err := netip.ParseAddr(c.LocalAddr); err == nil {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, 0))

@@ -219,7 +219,7 @@ func TestNothingRunsAfterAFailedConnect(t *testing.T) {
 	})
 }
 
-func TestWhatAHandshakeReadsIsNotReceived(t *testing.T) {
+func TestBytesReadByAHandshakeDoNotCountAsReceived(t *testing.T) {
 	for name, handshake := range map[string]func(context.Context, net.Conn) (net.Conn, error){
 		"on the socket": func(_ context.Context, c net.Conn) (net.Conn, error) {
 			wantEcho(t, c)

@@ -22,15 +22,15 @@
 //	name                type      default  meaning
 //	proxy               URL       none     socks5://[user:password@]host:port or http://[user:password@]host:port
 //	local_addr          IP        any      address to connect from
-//	fallback_delay      duration  300ms    head start of the preferred IP family over the other; negative: one at a time
+//	fallback_delay      duration  300ms    head start of the preferred IP family over the other; if negative, addresses are tried one at a time
 //	nodelay             bool      true     send small writes at once (TCP_NODELAY)
-//	keepalive_idle      duration  15s      silence before the first probe of the socket; negative: no probes
+//	keepalive_idle      duration  15s      silence before the first probe of the socket; if negative, there are no probes
 //	keepalive_interval  duration  15s      time between probes
 //	keepalive_count     int       9        number of unanswered probes that ends the connection
 //	user_timeout        duration  system   how long sent bytes may stay unacknowledged; Linux only
 //	ping                bytes     none     bytes that Ping sends
 //	pong                bytes     none     answer that Ping expects
-//	connect_ping        bool      true     with ping and pong: Connect pings too
+//	connect_ping        bool      true     whether Connect pings too, if ping and pong are set
 //
 // Percent-encode the user and password of a proxy as in any URL, and then once
 // more because they are inside a parameter: %40 becomes %2540. The user of an HTTP
@@ -43,7 +43,7 @@
 // NewConnector fails.
 //
 // There is no parameter for a connect timeout: use pool.Config.ConnectTimeout. The
-// context of Connect bounds name lookup, dial, proxy, handshake and ping together.
+// context of Connect limits name lookup, dial, proxy, handshake and ping together.
 //
 // Settings that don't fit in a string are fields of [Config]. [ParseDSN] turns
 // a DSN into a Config, and [NewConnector] turns that into a connector.
@@ -51,31 +51,31 @@
 // # A server that is not there
 //
 // A load balancer or proxy accepts connections even without a server behind it, so
-// an open connection proves nothing. So if there is a ping, by ping and pong or by
-// Config.Ping, Connect makes one after the handshake, and fails unless it is
-// answered. This costs a round trip per connect. If the Handshake already gets an
-// answer from the server, turn it off with connect_ping=false or
-// Config.SkipConnectPing.
+// an open connection proves nothing. So if ping and pong or Config.Ping are set,
+// Connect pings after the handshake, and fails if there is no answer. This costs
+// a round trip per connect. If the Handshake already gets an answer from the
+// server, turn this ping off with connect_ping=false or Config.SkipConnectPing.
 //
 // # A dead peer
 //
-// [Conn.Ping] always finds a connection that was closed or reset. There are three
-// ways to find a peer that vanished silently, each set per connection, not for the
-// whole machine:
+// [Conn.Ping] always notices that a connection was closed or reset. There are three
+// ways to notice that a peer vanished silently. Each is set per connection, not for
+// the whole machine:
 //
-//   - ping and pong ask the server itself, so they also find a process that hangs;
+//   - ping and pong ask the server itself, so they also detect a process that hangs;
 //   - the keepalive of the socket asks the server's system, and gives up after
 //     keepalive_idle + keepalive_count × keepalive_interval of silence;
 //   - sent bytes that stay unacknowledged end the connection after user_timeout.
 //
-// Unless pool.Config.KeepAlive is set, a pool pings each connection every
-// 30 seconds, or every 10 seconds if Ping only checks the socket.
+// Unless pool.Config.KeepAlive is set, a pool pings each idle connection every 30
+// seconds, or every 10 seconds if Ping only checks the socket.
 //
 // # Errors
 //
 // An error of Connect names the address and wraps the cause. A server that is down
 // may come back, so few errors are permanent:
 //
+//	failure                    permanent
 //	no such host               Never. A VPN that is down looks the same.
 //	a proxy can't connect, or  Never. It may be restarting.
 //	does not speak HTTP or
@@ -86,7 +86,7 @@
 //	                           still refuses.
 //	a Handshake fails          If its error is permanent. It may also be driver.Full.
 //
-// No error shows the password of a proxy. Text from a peer is quoted and bounded
+// No error shows the password of a proxy. Text from a peer is quoted and cut off
 // (see driver.Quote), and hidden if it repeats the credentials for a proxy or the
 // bytes of a ping.
 package tcp

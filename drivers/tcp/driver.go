@@ -35,8 +35,8 @@ func NewConnector(c Config) (driver.Connector, error) {
 }
 
 // How often a pool should ping an idle connection. Checking the socket costs only
-// a system call, and shows a pool early that the server has gone. A message to the
-// peer is less frequent, but still well before routers forget an idle connection,
+// a system call, and a pool learns early that the server has gone. A message to the
+// peer is sent less often, but still well before routers forget an idle connection,
 // which takes them 5 minutes or more.
 const (
 	checkEvery = 10 * time.Second

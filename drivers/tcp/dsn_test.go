@@ -68,7 +68,7 @@ func TestParseDSNNamesTheFault(t *testing.T) {
 		{"no unit", "tcp://h:1?keepalive_idle=30", `dsn: parameter keepalive_idle="30": want a Go duration, such as 30s or 4m`},
 		{"not a number", "tcp://h:1?keepalive_count=x", `dsn: parameter keepalive_count="x": want a whole number`},
 		{"out of range", "tcp://h:1?keepalive_count=128", `tcp: keepalive_count 128: want 1 to 127, or 0 for 9`},
-		{"a setting that unix lacks", "unix:///s?nodelay=false", "tcp: nodelay: want no such setting with a unix socket or a Dial function"},
+		{"a setting that unix lacks", "unix:///s?nodelay=false", "tcp: nodelay: want none with a unix socket or a Dial function"},
 		{"a proxy's password unescaped", "tcp://h:1?proxy=http://u:hunter2/x@p:1",
 			"tcp: proxy: want socks5://[user:password@]host:port or http://[user:password@]host:port " +
 				"(dsn: port: want a number from 1 to 65535; in user and password, percent-encode everything except letters and digits)"},

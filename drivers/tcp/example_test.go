@@ -42,8 +42,8 @@ func Example() {
 	// Output: PONG
 }
 
-// The server has a message for "are you there?". A pool sends it while
-// a connection is idle, and before it lends one that was idle for long.
+// The server answers a message that asks whether it is there. A pool sends it while
+// a connection is idle, and before it lends one that was idle for a while.
 func Example_pingPong() {
 	server := startServer(nil)
 

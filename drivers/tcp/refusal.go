@@ -8,7 +8,7 @@ import (
 	"github.com/hotline-go/hotline/drivers/internal/doubt"
 )
 
-// refusal is an error of a proxy that refuses the user and password.
+// refusal is an error of a proxy that refused the user and password.
 type refusal struct{ error }
 
 func (r refusal) Unwrap() error { return r.error }
@@ -22,7 +22,7 @@ type proxyDoubt struct {
 	refused  doubt.Doubt
 }
 
-// classify takes err, the outcome of an attempt, and gives it a class if it is
+// classify records err, the outcome of an attempt, and gives it a class if it is
 // a refusal.
 func (d *proxyDoubt) classify(err error) error {
 	if !errors.As(err, new(refusal)) {
