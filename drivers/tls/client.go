@@ -14,16 +14,17 @@ import (
 	"github.com/hotline-go/hotline/drivers/internal/doubt"
 )
 
-// Client secures connections according to a [ClientConfig]. Any number of goroutines
-// may use it at a time.
+// Client secures connections according to a [ClientConfig]. It is safe for concurrent
+// use.
 type Client struct {
 	base  *tls.Config // everything except the contents of the files
 	files *files
 	doubt doubt.Doubt
 }
 
-// NewClient returns a Client for c, which it copies. host is the ServerName if c has
-// none. It reads the files. Its error reports all faults together.
+// NewClient returns a Client for c, which it copies. host is the server's name unless
+// c or its Base has a ServerName. NewClient reads the files. Its error reports all
+// faults together.
 func NewClient(c ClientConfig, host string) (*Client, error) {
 	base := c.base(host)
 	f, err := openFiles(&c, newSessions(base.ClientSessionCache, c.SessionCache))
@@ -56,8 +57,8 @@ func (c *ClientConfig) base(host string) *tls.Config {
 	return base
 }
 
-// newSessions returns a function that returns the cache for Handshakes to share:
-// own, unless it is nil, or else a new cache for n sessions.
+// newSessions returns a function that returns a session cache: own, unless it is nil,
+// or else a new cache for n sessions.
 func newSessions(own tls.ClientSessionCache, n int) func() tls.ClientSessionCache {
 	return func() tls.ClientSessionCache {
 		switch {
@@ -78,8 +79,9 @@ type forgetful struct{}
 func (forgetful) Get(string) (*tls.ClientSessionState, bool) { return nil, false }
 func (forgetful) Put(string, *tls.ClientSessionState)        {}
 
-// pinned returns a VerifyConnection for tls.Config, which crypto/tls also calls for
-// resumed sessions. next may be nil.
+// pinned returns a function that checks the pins and then calls next, which may be
+// nil. It is a VerifyConnection for tls.Config, because crypto/tls calls that for
+// resumed sessions too.
 func pinned(pins []string, next func(tls.ConnectionState) error) func(tls.ConnectionState) error {
 	return func(s tls.ConnectionState) error {
 		chains := slices.Concat(s.VerifiedChains...)
@@ -106,8 +108,8 @@ func (c *Client) Handshake(ctx context.Context, nc net.Conn) (net.Conn, error) {
 	return secure, c.doubt.Classify(err)
 }
 
-// Upgrade is [Client.Handshake] for a connection that has been plain so far; see
-// the function [Upgrade].
+// Upgrade is [Client.Handshake] for a connection that has been in plain text so far;
+// see the function [Upgrade].
 func (c *Client) Upgrade(ctx context.Context, nc net.Conn) (net.Conn, error) {
 	secure, err := Upgrade(ctx, nc, c.config(ctx))
 	return secure, c.doubt.Classify(err)

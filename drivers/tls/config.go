@@ -22,11 +22,11 @@ import (
 
 // Config says where and how to connect.
 type Config struct {
-	// TCP is the layer below TLS. Its Handshake and Ping run over TLS. Its
-	// Network must be tcp or empty.
+	// TCP configures the connection below TLS. Its Handshake and Ping run over
+	// TLS. Its Network must be tcp or empty.
 	TCP tcp.Config
 
-	// TLS is how to secure the connection.
+	// TLS says how to secure the connection.
 	TLS ClientConfig
 }
 
@@ -39,7 +39,7 @@ type ClientConfig struct {
 	Base *tls.Config
 
 	// CA is a PEM file with the authorities to trust. Empty means the system's.
-	// CASystem means to trust the system's in addition to those in CA.
+	// CASystem trusts the system's in addition to those in CA.
 	CA       string `dsn:"ca"`
 	CASystem bool   `dsn:"ca_system"`
 
@@ -88,13 +88,13 @@ var versions = map[string]uint16{
 	"1.3": tls.VersionTLS13,
 }
 
-// String returns the address, nothing secret.
+// String returns the address. It shows no secret.
 func (c Config) String() string { return "tls " + c.TCP.Address }
 
 // Format prints String for every verb, because the Proxy may hold a password.
 func (c Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
-// String returns the ServerName, nothing secret.
+// String returns the ServerName. It shows no secret.
 func (c ClientConfig) String() string { return "tls client for " + cmp.Or(c.ServerName, "any server") }
 
 // Format prints String for every verb, because Base may hold a private key.
@@ -138,7 +138,8 @@ func (c *Config) setAddress(u *dsn.URL) error {
 	return errors.Join(f...)
 }
 
-// faults collects the faults of a Config. Fields have their names in a DSN.
+// faults collects the faults of a Config. It calls the fields by their names in
+// a DSN.
 type faults []error
 
 // want adds a fault unless ok.
@@ -148,8 +149,8 @@ func (f *faults) want(ok bool, what, allowed string) {
 	}
 }
 
-// checkNetwork returns the fault of a Network that drivers/tcp knows and this driver
-// does not support.
+// checkNetwork rejects the Network that drivers/tcp supports and this driver does
+// not.
 func (c *Config) checkNetwork() error {
 	if c.TCP.Network == "unix" {
 		return errors.New("tls: network unix: want tcp")

@@ -77,7 +77,7 @@ func (c *connector) Advice() driver.Advice { return c.advice }
 type Conn struct{ *tcp.Conn }
 
 // ConnectionState returns the result of the handshake: the version, the cipher,
-// whether a session was resumed, the server's certificates.
+// whether a session was resumed, and the server's certificates.
 func (c *Conn) ConnectionState() tls.ConnectionState {
 	nc := c.NetConn()
 	for {
@@ -92,7 +92,7 @@ func (c *Conn) ConnectionState() tls.ConnectionState {
 	}
 }
 
-// Expiry returns when the first of the server's certificates expires.
+// Expiry returns the time at which the first of the server's certificates expires.
 func (c *Conn) Expiry() (first time.Time) {
 	for _, cert := range c.ConnectionState().PeerCertificates {
 		if first.IsZero() || cert.NotAfter.Before(first) {

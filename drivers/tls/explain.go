@@ -41,11 +41,11 @@ func (w *watcher) explain(ctx context.Context, err error) error {
 	case errors.As(err, new(net.Error)) || errors.Is(err, net.ErrClosed):
 		return fmt.Errorf("tls: handshake: %w", err) // an I/O error, or a garbled record
 	}
-	return doubt.Mark(fmt.Errorf("tls: handshake: %w", driver.QuoteError(err))) // crypto/tls rejected a message of the server
+	return doubt.Mark(fmt.Errorf("tls: handshake: %w", driver.QuoteError(err))) // crypto/tls rejected a message from the server
 }
 
-// alertOf returns the alert of the server in err, if there is one. For alerts on
-// a connection crypto/tls has its own type, which it does not export.
+// alertOf returns the server's alert in err, if there is one. For alerts on
+// a connection, crypto/tls uses a type that it does not export.
 func alertOf(err error) (tls.AlertError, bool) {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "remote error" {
@@ -58,8 +58,8 @@ func alertOf(err error) (tls.AlertError, bool) {
 	return tls.AlertError(v.Uint()), true
 }
 
-// isRefusal reports whether an alert (RFC 8446, section 6.2) is about what the two
-// sides are configured to accept, rather than about an accident.
+// isRefusal reports whether an alert (RFC 8446, section 6.2) means that the settings
+// of the two sides don't fit, rather than that there was an accident.
 func isRefusal(alert tls.AlertError) bool {
 	switch alert {
 	case 40, // handshake_failure

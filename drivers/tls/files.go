@@ -18,7 +18,7 @@ import (
 // them changes.
 type files struct {
 	ca, cert, key string
-	system        bool // the system's authorities too
+	system        bool // trust the system's authorities too
 	newSessions   func() tls.ClientSessionCache
 	log           logr.Logger
 	stat          func(name string) (fs.FileInfo, error) // os.Stat
@@ -89,8 +89,8 @@ func (f *files) await(ctx context.Context, reading <-chan struct{}) {
 	}
 }
 
-// setLate sets late if that refresh is still running, and reports whether it did:
-// false also means that it was set before.
+// setLate sets late and returns true, unless that refresh has ended or late was set
+// before.
 func (f *files) setLate(reading <-chan struct{}) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -122,8 +122,9 @@ func (f *files) refresh() {
 	f.reading = nil
 }
 
-// report logs the error of a read. After a file could not be opened, it clears the
-// stamps, because it may be opened the next time: a stamp has no permissions.
+// report logs the error of a read. If a file could not be opened, it clears the
+// stamps, so that the next refresh tries again: a stamp does not show whether the
+// permissions have changed.
 func (f *files) report(err error) {
 	if err == nil {
 		f.logged = ""
@@ -164,8 +165,8 @@ func same(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
-// read reads all files. Its error reports all faults together. It starts without
-// sessions, because the old ones were made with the old files.
+// read reads all files. Its error reports all faults together. The result has no old
+// sessions, because those were made with the old files.
 func (f *files) read() (loaded, error) {
 	l := loaded{sessions: f.newSessions()}
 	var errCA, errCert error

@@ -16,7 +16,7 @@ import (
 	"github.com/hotline-go/hotline/internal/testcert"
 )
 
-// A network mount that has lost its server may block for hours.
+// A network mount whose server is gone may block for hours.
 func TestFilesThatCantBeReadInTimeLeaveTheOldOnesInForce(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "ca.pem")
 	require.NoError(t, os.WriteFile(name, testcert.NewCA().PEM(), 0o600))

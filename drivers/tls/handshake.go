@@ -18,17 +18,17 @@ import (
 // begin TLS (STARTTLS). config must name the server; sessions are resumed if it has
 // a ClientSessionCache. See [Client.Handshake] for the rest.
 //
-// It fails if the server has sent more than its agreement: those bytes came before
-// TLS, so an attacker may have sent them, to be taken for a later answer
-// (CVE-2011-0411). If you read the agreement through a buffer, check that the buffer
-// is empty.
+// It fails if the server has sent anything after its agreement. Those bytes came
+// before TLS, so they may be from an attacker who wants them to be taken for a later
+// answer (CVE-2011-0411). If you read the agreement through a buffer, check that the
+// buffer is empty.
 //
-// None of its own errors is permanent: that takes a [Client], which remembers earlier
-// errors.
+// Its own errors are never permanent: only a [Client], which remembers earlier
+// errors, can tell whether an error lasts.
 func Upgrade(ctx context.Context, nc net.Conn, config *tls.Config) (net.Conn, error) {
 	if err := conn.New(nc).Check(); err != nil {
 		if errors.Is(err, conn.ErrUnread) {
-			return nil, doubt.Mark(errors.New("tls: the server sent more than its agreement before TLS began; an attacker may have sent it"))
+			return nil, doubt.Mark(errors.New("tls: the server sent extra plain text before TLS began; it may come from an attacker"))
 		}
 		return nil, fmt.Errorf("tls: before the handshake: %w", err)
 	}
@@ -108,17 +108,17 @@ func (w *watcher) Put(key string, s *tls.ClientSessionState) {
 	}
 }
 
-// acceptedShare limits the wait in accepted to this fraction of the time left, because
-// a login may follow.
+// acceptedShare limits the wait in accepted: it takes at most 1/acceptedShare of the
+// time left, because a login may follow.
 const acceptedShare = 4
 
 // aLongTimeAgo is a deadline that has passed.
 var aLongTimeAgo = time.Unix(1, 0)
 
 // accepted waits until the server has accepted or refused the client's certificate:
-// it sends a session or data, or else an alert. If it stays silent for longer than
-// the whole handshake took, it has accepted. A server that is far away may take all
-// of that wait, so it is limited to a fraction of the time left.
+// it sends a session or data, or else an alert. If the server stays silent for longer
+// than the whole handshake took, it has presumably accepted. With a distant server
+// that wait may be long, so it is limited to a fraction of the time left.
 func (w *watcher) accepted(ctx context.Context, took time.Duration) (net.Conn, error) {
 	w.waiting = true
 	wait := 2*took + 50*time.Millisecond

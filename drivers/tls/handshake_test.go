@@ -320,7 +320,7 @@ func TestTheStateOfTLSIsFoundUnderTheConnectionOfALogin(t *testing.T) {
 	assert.Zero(t, c.Expiry())
 }
 
-func TestExpiryIsThatOfTheFirstCertificateToExpire(t *testing.T) {
+func TestExpiryIsWhenTheFirstCertificateExpires(t *testing.T) {
 	ca := testcert.NewCA()
 	server := ca.ServerConfig()
 	server.Certificates[0].Certificate = append(server.Certificates[0].Certificate, ca.Expired().Certificate[0])

@@ -39,7 +39,8 @@ func (c *tickets) Put(key string, s *stdtls.ClientSessionState) {
 	c.ClientSessionCache.Put(key, s)
 }
 
-// listeners are a real socket, where the probe uses a system call, and one in memory.
+// listeners lists a real socket, where the probe uses a system call, and one in
+// memory.
 var listeners = map[string]func(t testing.TB) (l net.Listener, config tls.Config){
 	"socket": func(t testing.TB) (net.Listener, tls.Config) {
 		l := listenTCP(t)

@@ -151,8 +151,8 @@ func wantRead(t testing.TB, c net.Conn, want string) {
 	require.Equal(t, want, string(b))
 }
 
-// wantDoubted checks that err is permanent only if it lasts: a server in the middle
-// of a restart may send anything.
+// wantDoubted checks that err is permanent only if it lasts: a server that is
+// restarting may send anything.
 func wantDoubted(t *testing.T, err error) {
 	t.Helper()
 	require.Error(t, err)

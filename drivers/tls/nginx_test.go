@@ -65,7 +65,7 @@ stream {
 	return nil, tls.Config{}
 }
 
-// freeAddress returns one that was free a moment ago.
+// freeAddress returns an address that was free a moment ago.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

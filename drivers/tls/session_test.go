@@ -28,7 +28,7 @@ func resumes(t *testing.T, connector driver.Connector) bool {
 	return c.ConnectionState().DidResume
 }
 
-func TestWhatAHandshakeReadsIsNotReceived(t *testing.T) {
+func TestBytesReadByAHandshakeDoNotCountAsReceived(t *testing.T) {
 	for version, number := range versions {
 		t.Run("TLS "+version, func(t *testing.T) {
 			ca := testcert.NewCA()

@@ -26,7 +26,7 @@ func starttls(ca *testcert.CA, says string) func(net.Conn) {
 	}
 }
 
-// upgrade asks for TLS, reads three bytes, and begins it.
+// upgrade asks for TLS, reads three bytes, and begins TLS.
 func upgrade(begin func(context.Context, net.Conn) (net.Conn, error)) func(context.Context, net.Conn) (net.Conn, error) {
 	return func(ctx context.Context, c net.Conn) (net.Conn, error) {
 		if _, err := io.WriteString(c, "STARTTLS\n"); err != nil {
@@ -78,7 +78,7 @@ func TestUpgradeRefusesBytesFromBeforeTLS(t *testing.T) {
 			connector, err := tcp.NewConnector(config.TCP)
 			require.NoError(t, err)
 			c, err := connector.Connect(t.Context())
-			require.ErrorContains(t, err, "tls: the server sent more than its agreement before TLS began; an attacker may have sent it")
+			require.ErrorContains(t, err, "tls: the server sent extra plain text before TLS began; it may come from an attacker")
 			wantDoubted(t, err)
 			assert.Nil(t, c)
 		})
