@@ -13,12 +13,12 @@ import (
 	"github.com/hotline-go/hotline/drivers/imap"
 )
 
-// abandoned are the things that a holder may leave behind. The mailbox has 600
-// messages of 10 bytes and one of 4 MB.
+// abandoned lists things that a holder may leave behind. The mailbox has 600 messages
+// of 10 bytes and one of 4 MB.
 var abandoned = []struct {
 	name  string
 	leave func(t *testing.T, c *imap.Conn)
-	// dead is whether the connection must be discarded.
+	// dead is set if the connection must be discarded.
 	dead bool
 }{
 	{"many flags", func(_ *testing.T, c *imap.Conn) { c.Fetch(goimap.SeqSet{{Start: 1, Stop: 600}}, flags) }, false},
@@ -75,7 +75,7 @@ func bigMailbox(t *testing.T) string {
 	return plainDSN(server.Addr(), "?tls=none")
 }
 
-func TestWhatIsAbandonedDoesNotReachTheNextHolder(t *testing.T) {
+func TestAbandonedCommandsDoNotReachTheNextHolder(t *testing.T) {
 	for _, tc := range abandoned {
 		t.Run(tc.name, func(t *testing.T) {
 			dsn := bigMailbox(t)
@@ -103,7 +103,7 @@ func TestWhatIsAbandonedDoesNotReachTheNextHolder(t *testing.T) {
 	}
 }
 
-func TestCloseFreesWhatIsAbandoned(t *testing.T) {
+func TestCloseFreesAbandonedCommands(t *testing.T) {
 	for _, tc := range abandoned {
 		t.Run(tc.name, func(t *testing.T) {
 			dsn := bigMailbox(t)
@@ -118,8 +118,7 @@ func TestCloseFreesWhatIsAbandoned(t *testing.T) {
 	}
 }
 
-// A caller that waits for a command of its own that it abandoned is freed by its
-// context.
+// A command that waits behind an abandoned one ends with its context.
 func TestAContextEndsAWaitBehindAnAbandonedCommand(t *testing.T) {
 	for _, tc := range abandoned {
 		t.Run(tc.name, func(t *testing.T) {

@@ -9,33 +9,33 @@ import (
 	"github.com/emersion/go-imap/v2"
 )
 
-// AppendCommand is an APPEND in progress. Write the message, then Close, then
-// Wait. Until Close, no other command can be sent.
+// AppendCommand is an APPEND in progress. Write the message, then call Close, then
+// Wait. No other command can be sent before Close.
 type AppendCommand struct {
 	c       *Conn
 	cmd     appending
-	mu      sync.Mutex // one goroutine uses it at a time
+	mu      sync.Mutex // guards the fields below; held by each method, even across I/O
 	written int64
 	size    int64
 	closed  bool
-	err     error // of Close
+	err     error // result of Close
 }
 
-// appending is how go-imap does an APPEND.
+// appending is the part of go-imap's AppendCommand that we use.
 type appending interface {
 	io.WriteCloser
 	answer[*imap.AppendData]
 }
 
-// Append sends an APPEND command for a message of size bytes. It blocks until
-// the server asks for the message or refuses it; Wait returns a refusal as an
-// error.
+// Append sends an APPEND command for a message of size bytes. The options may be nil.
+// Append blocks until the server asks for the message or refuses it; Wait returns
+// a refusal as an error.
 //
-// Nothing is sent if a flag is invalid, or if the name of the mailbox has more
-// than 800 bytes.
+// Nothing is sent if a flag is invalid, or if the mailbox name is longer than 800
+// bytes.
 //
-// If the server refuses a message before receiving it, go-imap closes the
-// connection. The error is still that of the server, and driver.IsBad.
+// If the server refuses a message before receiving it, go-imap closes the connection.
+// The error is then both the server's answer and driver.IsBad.
 func (c *Conn) Append(mailbox string, size int64, options *imap.AppendOptions) *AppendCommand {
 	if err := checkAppend(mailbox, size, options); err != nil {
 		return &AppendCommand{c: c, cmd: unsent[*imap.AppendData]{err}, closed: true, err: c.explain("APPEND", err)}
@@ -50,8 +50,8 @@ func (c *Conn) Append(mailbox string, size int64, options *imap.AppendOptions) *
 
 var _ io.WriteCloser = (*AppendCommand)(nil)
 
-// Write sends part of the message. It fails, and sends nothing, if the part
-// exceeds the size.
+// Write sends part of the message. It fails and sends nothing if the message would
+// exceed its announced size.
 func (a *AppendCommand) Write(b []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -64,7 +64,8 @@ func (a *AppendCommand) Write(b []byte) (int, error) {
 }
 
 // Close ends the message. If the message is shorter than its size, Close ends the
-// connection, because the server would take the next commands for the rest.
+// connection, because the server would take the next commands for the rest of the
+// message.
 func (a *AppendCommand) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -86,7 +87,7 @@ func (a *AppendCommand) closeLocked() error {
 
 var (
 	errShortAppend = errors.New("the appended message was shorter than announced")
-	errUnclosed    = errors.New("imap: APPEND: Wait before Close")
+	errUnclosed    = errors.New("imap: APPEND: call Close before Wait")
 )
 
 // Wait blocks until the server has answered. Call Close first.

@@ -11,7 +11,7 @@ import (
 	"github.com/emersion/go-sasl"
 )
 
-// enableData is what go-imap returns for ENABLE.
+// enableData is go-imap's result of an ENABLE.
 type enableData = imapclient.EnableData
 
 // mechanism is a way to log in.
@@ -30,7 +30,8 @@ func mechanismNames() []string {
 	return names
 }
 
-// mechanisms are all known mechanisms. LOGIN is a separate command.
+// mechanisms lists all known mechanisms. LOGIN has no start: it is a command, not
+// a SASL mechanism.
 var mechanisms = []mechanism{
 	{"SCRAM-SHA-256", false, func(o *opener, _ string, c Credentials) sasl.Client {
 		return newSCRAM(c.User, c.Password, o.AuthzID)
@@ -65,7 +66,7 @@ func (o *opener) offered(caps imap.CapSet, creds Credentials) (all []mechanism) 
 	return all
 }
 
-// choose picks the mechanism for a server with caps. mayReveal is whether the secret
+// choose picks the mechanism for a server with caps. mayReveal says whether the secret
 // may be sent in cleartext.
 func (o *opener) choose(caps imap.CapSet, creds Credentials, mayReveal bool) (mechanism, error) {
 	for _, m := range o.offered(caps, creds) {
@@ -80,7 +81,7 @@ func (o *opener) choose(caps imap.CapSet, creds Credentials, mayReveal bool) (me
 	if !mayReveal {
 		return mechanism{}, fmt.Errorf("imap: no way to log in over plain text to another host: the server offers %s; use TLS, or insecure_auth=true", has)
 	}
-	return mechanism{}, fmt.Errorf("imap: no way to log in: the server offers %s, and the credentials are for %s", has, strings.Join(o.candidates(creds), ", "))
+	return mechanism{}, fmt.Errorf("imap: no way to log in: the server offers %s, but these credentials need %s", has, strings.Join(o.candidates(creds), ", "))
 }
 
 // candidates returns the mechanisms that suit the credentials, best first. Over
@@ -99,10 +100,10 @@ func (o *opener) candidates(creds Credentials) []string {
 	return []string{"SCRAM-SHA-256", "PLAIN", "LOGIN"}
 }
 
-// withAlternatives adds to err, if it is a refusal with m, the other mechanisms that
-// the server offers, if they send the password in cleartext and m does not. They are
-// tried only if the user asks for one, because an attacker could make m fail. But
-// a server may offer SCRAM without having a SCRAM secret for this account.
+// withAlternatives adds a hint to err if err is a refusal, m does not send the password
+// in cleartext, and the server also offers mechanisms that do. Those are used only if
+// the user asks for one, because an attacker could have made m fail. But the server may
+// also have no SCRAM secret for this account.
 func (o *opener) withAlternatives(err error, m mechanism, caps imap.CapSet, creds Credentials, mayReveal bool) error {
 	var names []string
 	for _, other := range o.offered(caps, creds) {

@@ -21,7 +21,7 @@ import (
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
-// tokens returns a Credentials function that returns all one after the other, and
+// tokens returns a Credentials function that returns the elements of all in turn, and
 // records the refusals.
 func tokens(refusals *[]error, all ...string) func(context.Context, error) (imap.Credentials, error) {
 	return func(_ context.Context, refused error) (imap.Credentials, error) {
@@ -84,8 +84,8 @@ func connectWith(t *testing.T, dsn string, creds func(context.Context, error) (i
 
 func TestNoWayToLogIn(t *testing.T) {
 	for _, tc := range []struct{ name, caps, query, want string }{
-		{"LOGIN is off", "LOGINDISABLED", "", "imap: no way to log in: the server offers none, and the credentials are for SCRAM-SHA-256, PLAIN, LOGIN"},
-		{"no mechanism for tokens", "AUTH=PLAIN", "&auth=LOGIN", "imap: no way to log in: the server offers PLAIN, and the credentials are for LOGIN"},
+		{"LOGIN is off", "LOGINDISABLED", "", "imap: no way to log in: the server offers none, but these credentials need SCRAM-SHA-256, PLAIN, LOGIN"},
+		{"no mechanism for tokens", "AUTH=PLAIN", "&auth=LOGIN", "imap: no way to log in: the server offers PLAIN, but these credentials need LOGIN"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestNoSecretGoesOverPlainTextToAnotherHost(t *testing.T) {
 		_, err := connectAs(t, config)
 		require.NoError(t, err)
 		config = scripted(t, elsewhere, "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n")
-		require.ErrorContains(t, wantPermanentIfAgain(t, config), "an attacker may be in between")
+		require.ErrorContains(t, wantPermanentIfAgain(t, config), "the server skipped the login (PREAUTH) over plain text; it may belong to an attacker")
 	})
 }
 

@@ -12,17 +12,18 @@ import (
 )
 
 // go-imap finds invalid arguments only while it sends the command. Then it closes the
-// connection, which looks like a loss that may be retried; or it omits the command but
-// still sends the message of an APPEND, as if its lines were commands. So the functions
-// below check the arguments first. They return the fault, or nil.
+// connection, which looks like a lost connection and so like a reason to retry; or it
+// omits the command but still sends the message of an APPEND, whose lines the server
+// takes for commands. So the functions below check the arguments first. They return the
+// fault, or nil.
 
-// unsent is a command of go-imap that is not sent, because of err.
+// unsent stands for a command that was not sent, because of err.
 type unsent[T any] struct{ err error }
 
 // Wait returns the error.
 func (u unsent[T]) Wait() (none T, err error) { return none, u.err }
 
-// Next returns the end.
+// Next returns the zero value, which ends the answer.
 func (u unsent[T]) Next() (none T) { return none }
 
 // Write returns the error.
@@ -38,7 +39,7 @@ var (
 	errNoStatus   = errors.New("there is nothing to ask for: set a field of the options")
 	errNoCriteria = errors.New("there are no search criteria")
 	errNoEntries  = errors.New("there are no entries")
-	errNoMove     = fmt.Errorf(`the server has no MOVE: Copy the messages, and then Store \Deleted and Expunge them: %w`, errors.ErrUnsupported)
+	errNoMove     = fmt.Errorf(`the server does not support MOVE: Copy the messages, then Store \Deleted and Expunge them: %w`, errors.ErrUnsupported)
 )
 
 // checkSet checks a set of messages.
@@ -53,7 +54,8 @@ func checkSet(set imap.NumSet) error {
 	return fmt.Errorf("%T is not a set of messages: want imap.SeqSet or imap.UIDSet", set)
 }
 
-// checkFetch checks a FETCH. With UIDs it fetches at least those.
+// checkFetch checks a FETCH. A FETCH by UID needs no options: it always fetches the
+// UIDs.
 func checkFetch(set imap.NumSet, options *imap.FetchOptions) error {
 	if err := checkSet(set); err != nil {
 		return err
@@ -93,7 +95,7 @@ func checkSections(options *imap.FetchOptions) (err error) {
 	return err
 }
 
-// checkSpecifier checks which text of a part s selects.
+// checkSpecifier checks the specifier of s.
 func checkSpecifier(s *imap.FetchItemBodySection) error {
 	fields := len(s.HeaderFields)+len(s.HeaderFieldsNot) > 0
 	switch s.Specifier {
@@ -101,7 +103,7 @@ func checkSpecifier(s *imap.FetchItemBodySection) error {
 		return nil
 	case imap.PartSpecifierMIME:
 		if len(s.Part) == 0 {
-			return errors.New("MIME is for a part of a message: want the number of the part")
+			return errors.New("section MIME: want the number of a part too")
 		}
 	case imap.PartSpecifierNone, imap.PartSpecifierText:
 	default:
@@ -177,7 +179,8 @@ func checkThread(options *imapclient.ThreadOptions) error {
 	return checkCriteria(options.SearchCriteria)
 }
 
-// checkMetadata checks a GETMETADATA. go-imap panics at other depths.
+// checkMetadata checks a GETMETADATA. go-imap panics at a depth that is not one of
+// these three.
 func checkMetadata(entries []string, options *imapclient.GetMetadataOptions) error {
 	if len(entries) == 0 {
 		return errNoEntries
@@ -224,7 +227,7 @@ func checkID(id *imap.IDData) error {
 }
 
 // unprintable returns the fields of id that are not printable ASCII. go-imap quotes
-// them without escaping, so that a line end would end the command.
+// them without escaping, so a line end would end the command.
 func unprintable(id *imap.IDData) (fields []string) {
 	if id == nil {
 		return nil
@@ -248,10 +251,10 @@ func checkFlags(flags []imap.Flag) error {
 }
 
 // isAtom reports whether s is an atom.
-func isAtom(s string) bool { return s != "" && !strings.ContainsFunc(s, notOfAtom) }
+func isAtom(s string) bool { return s != "" && !strings.ContainsFunc(s, notInAtom) }
 
-// notOfAtom reports whether an atom can't contain r.
-func notOfAtom(r rune) bool {
+// notInAtom reports whether an atom can't contain r.
+func notInAtom(r rune) bool {
 	return r <= ' ' || r >= 0x7f || strings.ContainsRune(`(){%*"\]`, r)
 }
 
@@ -297,16 +300,17 @@ func checkStore(store *imap.StoreFlags) error {
 	return fmt.Errorf("%d is not an operation on flags", store.Op)
 }
 
-// maxName is how many bytes the name of a mailbox may have in an APPEND. On the wire
-// they become at most five times as many. With more than 4096 the name would be
-// a literal; if the server refused that, go-imap would still send the message.
+// maxName is the maximum length of a mailbox name in an APPEND, in bytes. The encoding
+// for the wire makes a name at most five times as long, and go-imap sends a name of
+// more than 4096 bytes as a literal. If the server refused that literal, go-imap would
+// still send the message.
 const maxName = 800
 
 // checkAppend checks an APPEND.
 func checkAppend(mailbox string, size int64, options *imap.AppendOptions) error {
 	switch {
 	case len(mailbox) > maxName:
-		return fmt.Errorf("the name of the mailbox has %d bytes: want at most %d", len(mailbox), maxName)
+		return fmt.Errorf("mailbox name of %d bytes: want at most %d", len(mailbox), maxName)
 	case size < 0:
 		return fmt.Errorf("a message of %d bytes: want at least zero", size)
 	case options == nil:

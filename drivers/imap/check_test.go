@@ -63,7 +63,7 @@ func TestAnInvalidCommandIsNotSent(t *testing.T) {
 		{"FETCH of a wrong section", `imap: FETCH: section "BODY": want HEADER, MIME, TEXT or nothing`, func(c *imap.Conn) error {
 			return c.Fetch(one, &goimap.FetchOptions{BodySection: []*goimap.FetchItemBodySection{{Specifier: "BODY"}}}).Close()
 		}},
-		{"FETCH of the MIME of a message", "imap: FETCH: MIME is for a part of a message: want the number of the part", func(c *imap.Conn) error {
+		{"FETCH of the MIME of a message", "imap: FETCH: section MIME: want the number of a part too", func(c *imap.Conn) error {
 			return c.Fetch(one, &goimap.FetchOptions{BodySection: []*goimap.FetchItemBodySection{{Specifier: goimap.PartSpecifierMIME}}}).Close()
 		}},
 		{"FETCH of fields of the text", `imap: FETCH: header fields of section "TEXT": want HEADER`, func(c *imap.Conn) error {
@@ -163,7 +163,7 @@ func TestAnAppendWithAWrongFlagSendsNoLineOfTheMessage(t *testing.T) {
 
 // A name that is too long for a quoted string is sent first, and may be refused.
 func TestAnAppendToALongNameSendsNoLineOfTheMessage(t *testing.T) {
-	wantNothingSent(t, "IMAP4rev1 LITERAL-", "imap: APPEND: the name of the mailbox has 801 bytes: want at most 800", func(c *imap.Conn) error {
+	wantNothingSent(t, "IMAP4rev1 LITERAL-", "imap: APPEND: mailbox name of 801 bytes: want at most 800", func(c *imap.Conn) error {
 		_, err := c.Append(strings.Repeat("\x01", 801), 10, nil).Wait()
 		return err
 	})
@@ -192,7 +192,7 @@ func TestGoodFlagsAreStored(t *testing.T) {
 // go-imap would pipeline COPY, STORE and EXPUNGE, and expunge messages that were not
 // copied.
 func TestMoveSendsNothingIfTheServerHasNoMove(t *testing.T) {
-	err := wantNothingSent(t, "IMAP4rev1 UIDPLUS", `imap: MOVE: the server has no MOVE: Copy the messages, and then Store \Deleted and Expunge them: unsupported operation`, func(c *imap.Conn) error {
+	err := wantNothingSent(t, "IMAP4rev1 UIDPLUS", `imap: MOVE: the server does not support MOVE: Copy the messages, then Store \Deleted and Expunge them: unsupported operation`, func(c *imap.Conn) error {
 		_, err := c.Move(goimap.UIDSetNum(1, 2), "Missing").Wait()
 		return err
 	})

@@ -7,11 +7,11 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 )
 
-// outstanding is a command that its holder has not finished: with Wait, Close, or
+// outstanding is a command that its holder has not finished yet with Wait, Close or
 // Collect.
 type outstanding interface {
-	// finish frees the client's reader and writer from the command, and waits for
-	// its end. It discards what the holder did not read.
+	// finish ends the command, so that it no longer occupies the client's reader
+	// and writer, and waits for its answer. It discards the unread parts.
 	finish()
 }
 
@@ -19,14 +19,14 @@ type outstanding interface {
 type Query[T any] struct {
 	c    *Conn
 	name string
-	mu   sync.Mutex // one goroutine waits at a time
+	mu   sync.Mutex // held by Wait, even across I/O
 	wait func() (T, error)
 }
 
-// answer is a command of go-imap whose answer is a T.
+// answer is a go-imap command whose answer is a T.
 type answer[T any] interface{ Wait() (T, error) }
 
-// query returns a Query for cmd, which was sent.
+// query returns a Query for cmd, which has been sent.
 func query[T any](c *Conn, name string, cmd answer[T]) *Query[T] {
 	q := &Query[T]{c: c, name: name, wait: cmd.Wait}
 	c.track(q)
@@ -54,7 +54,8 @@ func (q *Query[T]) Wait() (T, error) {
 
 func (q *Query[T]) finish() { _, _ = q.Wait() }
 
-// waiter turns a function into a command of go-imap, waiter0 into one without data.
+// waiter makes a go-imap command of a function. waiter0 makes one whose answer has no
+// data.
 type (
 	waiter[T any] func() (T, error)
 	waiter0       func() error
@@ -69,7 +70,7 @@ func (w waiter0) Wait() error { return w() }
 // Command is a command in progress whose answer has no data.
 type Command struct{ query Query[struct{}] }
 
-// command returns a Command for cmd, which was sent.
+// command returns a Command for cmd, which has been sent.
 func (c *Conn) command(name string, cmd interface{ Wait() error }) *Command {
 	m := &Command{query: Query[struct{}]{c: c, name: name, wait: func() (struct{}, error) { return struct{}{}, cmd.Wait() }}}
 	c.track(&m.query)
@@ -81,34 +82,35 @@ func (c *Conn) unsent(name string, err error) *Command {
 	return c.command(name, waiter0(func() error { return err }))
 }
 
-// Wait is [Query.Wait].
+// Wait blocks until the server has answered; see [Query.Wait].
 func (m *Command) Wait() error {
 	_, err := m.query.Wait()
 	return err
 }
 
-// Stream is a command in progress whose answer comes in parts.
+// Stream is a command in progress whose answer comes in parts. Read it to the end or
+// Close it, because an unread answer may block the connection.
 type Stream[T comparable] struct {
 	c     *Conn
 	name  string
-	mu    sync.Mutex // one goroutine uses it at a time
+	mu    sync.Mutex // guards the fields below; held by each method, even across I/O
 	cmd   parts[T]
 	ended error // if not nil, the command was abandoned and returns no more parts
 
-	// broken is whether reading a part failed. When go-imap continues, it reads the
-	// part again, which must not race with its other goroutine.
+	// broken is set when reading a part has failed. If we went on, go-imap would
+	// read the part again, which must not race with its other goroutine.
 	broken bool
 }
 
-// parts is how go-imap returns the parts of an answer. The zero T means the end.
+// parts is a go-imap command whose answer comes in parts. A zero T ends them.
 type parts[T any] interface {
 	Next() T
 	Close() error
 }
 
-var errAbandoned = errors.New("left unread when the connection was reset or closed")
+var errAbandoned = errors.New("the answer was left unread when the connection was reset or closed")
 
-// stream returns a Stream for cmd, which was sent.
+// stream returns a Stream for cmd, which has been sent.
 func stream[T comparable](c *Conn, name string, cmd parts[T]) *Stream[T] {
 	s := &Stream[T]{c: c, name: name, cmd: cmd}
 	c.track(s)
@@ -174,9 +176,9 @@ func (s *Stream[T]) finish() {
 	_ = s.closeLocked()
 }
 
-// expunge is an EXPUNGE. If a server sends the number zero, which it should not,
-// go-imap takes it for the end, and waits for the answer without reading the numbers
-// before it, of which there may be any number.
+// expunge is an EXPUNGE that copes with servers that wrongly send the number zero.
+// go-imap takes a zero for the end of the numbers, and then waits for the answer
+// without reading the numbers before it, of which there may be any number.
 type expunge struct{ *imapclient.ExpungeCommand }
 
 // Close reads the remaining numbers and returns the error of the command.

@@ -10,15 +10,16 @@ import (
 // Caps returns the capabilities of the server, without I/O. Don't change the set.
 func (c *Conn) Caps() imap.CapSet { return c.client.Caps() }
 
-// Mailbox returns the name of the selected mailbox, as of the last answer that was
-// waited for, or the empty string. Changes in the mailbox are [Update]s.
+// Mailbox returns the name of the selected mailbox, or the empty string if there is
+// none. It takes a new selection into account once somebody has waited for the answer.
+// [Conn.Updates] reports changes in the mailbox.
 func (c *Conn) Mailbox() string { return c.selection().mailbox }
 
 // Mechanism returns how the connection logged in: LOGIN, PREAUTH, or the name of
 // a SASL mechanism.
 func (c *Conn) Mechanism() string { return c.mechanism }
 
-// Select sends a SELECT command, or EXAMINE if the options say ReadOnly. The options
+// Select sends a SELECT command, or EXAMINE if the option ReadOnly is set. The options
 // may be nil.
 func (c *Conn) Select(mailbox string, options *imap.SelectOptions) *Query[*imap.SelectData] {
 	c.renumber()
@@ -58,8 +59,8 @@ func (c *Conn) Fetch(numSet imap.NumSet, options *imap.FetchOptions) *FetchComma
 	return c.fetch("FETCH", c.client.Fetch(numSet, options))
 }
 
-// Store sends a STORE command, or UID STORE for a set of UIDs. Unless it is silent,
-// the answer has the new flags. The options may be nil.
+// Store sends a STORE command, or UID STORE for a set of UIDs. Unless store.Silent is
+// set, the answer contains the new flags. The options may be nil.
 func (c *Conn) Store(numSet imap.NumSet, store *imap.StoreFlags, options *imap.StoreOptions) *FetchCommand {
 	if err := cmp.Or(checkSet(numSet), checkStore(store)); err != nil {
 		return c.fetch("STORE", unsent[*imapclient.FetchMessageData]{err})
@@ -77,14 +78,14 @@ func (c *Conn) List(ref, pattern string, options *imap.ListOptions) *Stream[*ima
 }
 
 // Expunge sends an EXPUNGE command, which removes the messages marked as deleted. The
-// answer has their numbers. Read them to the end or Close it.
+// answer contains their numbers. Read it to the end or Close it.
 func (c *Conn) Expunge() *Stream[uint32] {
 	c.renumber()
 	return stream(c, "EXPUNGE", expunge{c.client.Expunge()})
 }
 
-// UIDExpunge is Expunge for only the messages in uids. The server must support
-// UIDPLUS.
+// UIDExpunge is like Expunge, but removes only messages in uids. The server must
+// support UIDPLUS.
 func (c *Conn) UIDExpunge(uids imap.UIDSet) *Stream[uint32] {
 	if err := checkSet(uids); err != nil {
 		return stream(c, "UID EXPUNGE", unsent[uint32]{err})
@@ -93,7 +94,8 @@ func (c *Conn) UIDExpunge(uids imap.UIDSet) *Stream[uint32] {
 	return stream(c, "UID EXPUNGE", expunge{c.client.UIDExpunge(uids)})
 }
 
-// Capability sends a CAPABILITY command. [Conn.Caps] returns the known answer.
+// Capability sends a CAPABILITY command. [Conn.Caps] returns the last known answer,
+// without I/O.
 func (c *Conn) Capability() *Query[imap.CapSet] {
 	return query(c, "CAPABILITY", c.client.Capability())
 }
@@ -104,7 +106,7 @@ func (c *Conn) Namespace() *Query[*imap.NamespaceData] {
 }
 
 // ID sends an ID command, which exchanges names with the server. The server must
-// support it. Connect sends one on its own; see Config.ID. data must be printable
+// support it. Connect has already sent one; see Config.ID. data must be printable
 // ASCII, or nil.
 func (c *Conn) ID(data *imap.IDData) *Query[*imap.IDData] {
 	return checkedQuery(c, "ID", checkID(data), func() answer[*imap.IDData] { return c.client.ID(data) })
@@ -191,7 +193,7 @@ func (c *Conn) GetACL(mailbox string) *Query[*imapclient.GetACLData] {
 	return query(c, "GETACL", c.client.GetACL(mailbox))
 }
 
-// Noop sends a NOOP command. With its answer the server sends news of the mailbox.
+// Noop sends a NOOP command. The server reports news of the mailbox before it answers.
 func (c *Conn) Noop() *Command {
 	return c.command("NOOP", c.client.Noop())
 }

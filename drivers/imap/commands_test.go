@@ -43,8 +43,8 @@ func yesMan(t testing.TB, greeting string, heard chan<- string) string {
 	return server.Addr()
 }
 
-// everyCommand returns functions that send a command and wait for its answer, by the
-// line sent.
+// everyCommand returns functions that send a command and wait for its answer, keyed by
+// the line sent.
 func everyCommand() map[string]func(c *imap.Conn) error {
 	numbers, uids := goimap.SeqSetNum(1), goimap.UIDSetNum(7)
 	flag := &goimap.StoreFlags{Op: goimap.StoreFlagsSet, Flags: []goimap.Flag{goimap.FlagSeen}}
@@ -152,7 +152,7 @@ func TestAnAppendThatIsNotClosedHasNoResult(t *testing.T) {
 	c := dial(t, plainDSN(server.Addr(), "?tls=none"))
 	a := c.Append("INBOX", 3, nil)
 	_, err := a.Wait()
-	assert.EqualError(t, err, "imap: APPEND: Wait before Close")
+	assert.EqualError(t, err, "imap: APPEND: call Close before Wait")
 	_, err = a.Write([]byte("too long"))
 	assert.EqualError(t, err, "imap: APPEND: wrote too many bytes in literal")
 	_, err = a.Write([]byte("a: "))
@@ -180,7 +180,7 @@ func TestIdleEndsOnCloseAndWithTheConnection(t *testing.T) {
 	assert.ErrorContains(t, err, "so long")
 }
 
-// After an answer of the server, there is no need to ping it.
+// After an answer from the server, there is no need to ping it.
 func TestARefusedCommandCostsNoPing(t *testing.T) {
 	_, server := mailbox(t)
 	p, err := pool.Open[*imap.Conn]("imap", plainDSN(server.Addr(), "?tls=none"), pool.Config{MaxOpen: 1})
@@ -204,7 +204,7 @@ func TestARefusedCommandCostsNoPing(t *testing.T) {
 
 // A pool that gets the error of a command must not need IsValid to discard the
 // connection.
-func TestAConnectionIsNotValidOnlyAfterAnErrorThatIsBad(t *testing.T) {
+func TestAConnectionIsInvalidOnlyAfterABadError(t *testing.T) {
 	commands := everyCommand()
 	commands["APPEND"] = func(c *imap.Conn) error { return appendMail(c, "Subject: x\r\n\r\n") }
 	commands["CREATE with a literal"] = func(c *imap.Conn) error { return c.Create(strings.Repeat("a", 5000), nil).Wait() }

@@ -17,30 +17,31 @@ import (
 	"github.com/hotline-go/hotline/drivers/tls"
 )
 
-// Config says where and how to connect, and as which user. Fields that also are DSN
-// parameters have the same names, except Encryption, which is tls in a DSN. Zero
-// means the default.
+// Config says where and how to connect, and as which user. Fields that are also DSN
+// parameters have the same names, except Encryption, which is tls in a DSN. Zero means
+// the default.
 type Config struct {
-	// TCP is the layer below TLS and IMAP, with the Address. Its Handshake and Ping
-	// must not be set.
+	// TCP configures the connection below TLS, including the Address. Its
+	// Handshake, Ping and PingBytes must not be set.
 	TCP tcp.Config
 
-	// TLS is how to secure the connection, unless Encryption is None.
+	// TLS configures the encryption, unless Encryption is None.
 	TLS tls.ClientConfig
 
-	// Encryption is how the connection uses TLS: [Implicit], [StartTLS] or
+	// Encryption says how the connection uses TLS: [Implicit], [StartTLS] or
 	// [None]. Empty means Implicit.
 	Encryption string
 
-	// User and Password are for all mechanisms except EXTERNAL. For OAUTHBEARER
-	// and XOAUTH2 the password is the token. They must not be set together with
-	// Credentials.
+	// User and Password are the login for all mechanisms except EXTERNAL. For
+	// OAUTHBEARER and XOAUTH2, Password is the token. Leave both empty if
+	// Credentials is set.
 	User, Password string
 
 	// Credentials, if not nil, is called before each connect, with the context of
-	// Connect. refused is nil, or the server's error for the credentials just
-	// returned: then return a fresh token, because returning the same one ends the
-	// attempt. Many goroutines may call it at a time.
+	// Connect. refused is nil at first. If the server refuses the returned
+	// credentials, Connect may call Credentials once more, with the server's error.
+	// Then return a fresh token; returning the same one ends the attempt. Several
+	// goroutines may call it at once.
 	Credentials func(ctx context.Context, refused error) (Credentials, error)
 
 	// Auth is the mechanism to log in with: SCRAM-SHA-256, PLAIN, LOGIN,
@@ -48,7 +49,7 @@ type Config struct {
 	// offers; see the package documentation.
 	Auth string
 
-	// AuthzID is the user to act as, if it is not the user that logs in. Only
+	// AuthzID is the user to act as, if different from the user who logs in. Only
 	// PLAIN, SCRAM-SHA-256 and EXTERNAL support it.
 	AuthzID string
 
@@ -56,22 +57,22 @@ type Config struct {
 	// host.
 	InsecureAuth bool
 
-	// Mailbox, if not empty, is selected in each connection before it is lent.
+	// Mailbox, if not empty, is selected on each connection before it is lent.
 	// ReadOnly selects it with EXAMINE.
 	Mailbox  string
 	ReadOnly bool
 
-	// Reset says what to do with a connection in which a mailbox other than
-	// Mailbox was selected: [ResetUnselect], [ResetKeep] or [ResetDiscard]. Empty
-	// means ResetUnselect.
+	// Reset says what to do with a connection on which a mailbox other than Mailbox
+	// was selected: [ResetUnselect], [ResetKeep] or [ResetDiscard]. Empty means
+	// ResetUnselect.
 	Reset string
 
 	// ID is sent to servers that support the ID command, and must be printable
 	// ASCII. Nil means the name hotline. If it is empty, nothing is sent.
 	ID *imap.IDData
 
-	// Enable lists the extensions to ENABLE in each connection, if the server has
-	// them: UTF8=ACCEPT, IMAP4rev2, METADATA or METADATA-SERVER.
+	// Enable lists the extensions to ENABLE on each connection if the server
+	// supports them: UTF8=ACCEPT, IMAP4rev2, METADATA or METADATA-SERVER.
 	Enable []imap.Cap
 
 	// SRV means that the host in TCP.Address is a domain, whose servers are looked up
@@ -97,8 +98,8 @@ type Credentials struct {
 	User, Password, Token string
 
 	// Expiry is when the token expires. A connection leaves the pool a minute
-	// before that; or, if less than two minutes were left at connect, after half of
-	// that time. Zero means unknown.
+	// before that, or, if less than two minutes were left at connect, after half of
+	// the time left. Zero means unknown.
 	Expiry time.Time
 }
 
@@ -112,11 +113,11 @@ const (
 // The values of Config.Reset.
 const (
 	ResetUnselect = "unselect" // go back to the state in which Connect left it
-	ResetKeep     = "keep"     // leave it selected; the next holder must check
+	ResetKeep     = "keep"     // leave it selected; the next user must check
 	ResetDiscard  = "discard"  // close the connection
 )
 
-// String returns protocol, user and address, nothing secret.
+// String returns the protocol, the user and the address. It shows no secret.
 func (c Config) String() string {
 	name := "imaps "
 	if c.Encryption == StartTLS || c.Encryption == None {
@@ -137,7 +138,7 @@ func (c Credentials) String() string { return "credentials of " + c.User }
 // Format prints String for every verb.
 func (c Credentials) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
-// canEnable are the extensions that go-imap supports.
+// canEnable lists the extensions that go-imap supports.
 var canEnable = []imap.Cap{imap.CapIMAP4rev2, imap.CapUTF8Accept, imap.CapMetadata, imap.CapMetadataServer}
 
 // check returns all faults of the IMAP fields of c together.
@@ -171,5 +172,5 @@ func (c *Config) check() error {
 }
 
 // notPrintable reports whether r is not printable ASCII. A quoted string (RFC 3501,
-// section 9) can't contain all of those characters.
+// section 9) can't contain some of those characters.
 func notPrintable(r rune) bool { return r < ' ' || r > '~' }

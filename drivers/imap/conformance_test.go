@@ -69,7 +69,7 @@ func TestTheDriverKeepsTheContract(t *testing.T) {
 	})
 }
 
-// spoil selects a mailbox other than that of the DSN.
+// spoil selects a mailbox other than the one in the DSN.
 func spoil(c driver.Conn) error {
 	conn := c.(*imap.Conn)
 	if err := conn.Create("Other", nil).Wait(); err != nil {

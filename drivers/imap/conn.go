@@ -18,9 +18,9 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// Conn is a logged-in connection. Its methods send IMAP commands; see the package
-// documentation for what they have in common. One goroutine uses it at a time, and
-// any other may Close it.
+// Conn is a logged-in connection. Its methods send IMAP commands; the package
+// documentation says what they have in common. Use it from one goroutine at a time.
+// Close may be called from any goroutine, at any time.
 type Conn struct {
 	client    *imapclient.Client
 	conn      *conn.Conn
@@ -37,15 +37,14 @@ type Conn struct {
 	updates     *updates
 	selected    selection
 	selects     int   // commands sent that change the selection
-	answered    int   // number of the last of them that was answered
+	answered    int   // number of the latest of them that was answered
 	sentBefore  int64 // bytes sent before the lease
 
 	receivedBefore int64 // bytes received before the lease
 	answersBefore  int64 // wire.answers before the lease
 }
 
-// home is the state in which Connect returns a connection, and to which ResetSession
-// returns it.
+// home is the state of a connection after Connect. ResetSession restores it.
 type home struct {
 	selection
 	reset string // Config.Reset
@@ -94,8 +93,8 @@ func (c *Conn) unfinished() []outstanding {
 	return slices.Collect(maps.Keys(c.outstanding))
 }
 
-// finish ends the commands that the holder has left open, and waits. It ends all of
-// them concurrently, because each may wait until another is read.
+// finish ends the commands that the holder has left open, and waits for that. It ends
+// them concurrently, because one may be blocked until another is read.
 func (c *Conn) finish() {
 	var all sync.WaitGroup
 	for _, o := range c.unfinished() {
@@ -104,10 +103,10 @@ func (c *Conn) finish() {
 	all.Wait()
 }
 
-// Bind makes commands obey ctx: soon after ctx ends, commands in progress and all
-// later ones fail with its error. IMAP can't cancel a command, so the connection is
-// then unusable. unbind waits for a cancellation that has begun; it may be called
-// again.
+// Bind makes commands obey ctx: soon after ctx ends, commands in progress and all later
+// ones fail with its error. IMAP can't cancel a command, so the connection is then
+// unusable. unbind undoes this; if the cancellation has begun, it waits for it. It may
+// be called again.
 //
 // A pool's Do binds the connection to the context of Do.
 func (c *Conn) Bind(ctx context.Context) (unbind func()) {
@@ -128,7 +127,7 @@ func (c *Conn) Bind(ctx context.Context) (unbind func()) {
 	}
 }
 
-// Ping sends a NOOP and waits for the answer.
+// Ping ends open commands, sends a NOOP and waits for the answer.
 func (c *Conn) Ping(ctx context.Context) error {
 	if err := c.usable(); err != nil {
 		return badConn(err)
@@ -155,8 +154,8 @@ func (c *Conn) poolable() error {
 	return c.usable()
 }
 
-// lost returns the reason why the connection is lost, or nil. A BYE of the server
-// counts, even if the connection has yet to end.
+// lost returns the reason why the connection is lost, or nil. A BYE from the server
+// counts, even before the connection ends.
 func (c *Conn) lost() error {
 	if bye := c.wire.bye(); bye != nil {
 		return bye
@@ -175,14 +174,14 @@ func (c *Conn) usable() error {
 	return nil
 }
 
-// expiryMargin is how long before the expiry of its credentials a connection becomes
-// unusable, because servers would end it in the middle of a command. Token sources
-// return a token until seconds before its end. So if half of the time left at connect
-// is less, that is the margin; otherwise each request would log in anew.
+// expiryMargin is how long before its credentials expire a connection becomes unusable:
+// the server might end it in the middle of a command. Token sources return the same
+// token until seconds before it expires. So if half of the time left at connect is less
+// than this, that is the margin; otherwise every request would need a new login.
 const expiryMargin = time.Minute
 
-// drainTime is how long reading the rest of an abandoned answer may take. A new
-// connection takes about as long.
+// drainTime limits how long we read the rest of an abandoned answer. A new connection
+// takes about as long.
 const drainTime = time.Second
 
 // ResetSession returns the connection to the state in which Connect left it. It ends
@@ -226,7 +225,7 @@ func (c *Conn) cleanUp(ctx context.Context) error {
 	return err
 }
 
-// startCount starts the counts of Sent and Received at zero.
+// startCount sets the counts of Sent and Received to zero.
 func (c *Conn) startCount() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -234,9 +233,9 @@ func (c *Conn) startCount() {
 	c.receivedBefore, c.answersBefore = c.conn.Received(), c.wire.answers.Load()
 }
 
-// Received returns how many bytes came from the server since Connect returned, or
-// since the last ResetSession. It is zero until a whole line has come that is not
-// a BYE: a server that only says BYE has answered nothing.
+// Received returns the number of bytes received since Connect returned, or since the
+// last ResetSession. It is zero until a whole line other than a BYE has arrived:
+// a server that says only BYE has answered nothing.
 func (c *Conn) Received() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -246,8 +245,8 @@ func (c *Conn) Received() int64 {
 	return c.conn.Received() - c.receivedBefore
 }
 
-// Sent returns how many bytes were sent since Connect returned, or since the
-// last ResetSession.
+// Sent returns the number of bytes sent since Connect returned, or since the last
+// ResetSession.
 func (c *Conn) Sent() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -275,8 +274,8 @@ func (c *Conn) restoreSelection() error {
 // noMailbox is a name that no mailbox has.
 const noMailbox = "hotline-there-is-no-such-mailbox"
 
-// unselectByFailure is for servers without UNSELECT: after a failed EXAMINE no
-// mailbox is selected, while CLOSE would expunge.
+// unselectByFailure leaves the mailbox if the server does not support UNSELECT. After
+// a failed EXAMINE no mailbox is selected; CLOSE would expunge.
 func (c *Conn) unselectByFailure() error {
 	_, err := c.Select(noMailbox, &imap.SelectOptions{ReadOnly: true}).Wait()
 	var answer *imap.Error
@@ -286,16 +285,16 @@ func (c *Conn) unselectByFailure() error {
 	return badConn(errors.New("the server can't leave a mailbox without expunging it"))
 }
 
-// Time limits of Close. The LOGOUT is for servers that count connections: Gmail still
-// counts a connection for a while if it just vanishes.
+// Time limits of Close. The LOGOUT is for servers that count connections: if
+// a connection just vanishes, Gmail goes on counting it for a while.
 const (
 	farewellTime = 2 * time.Second
 	endTime      = time.Second
 )
 
 // Close logs out, which takes at most two seconds, and closes the connection. If
-// a command is in progress, or the connection has failed, it does not log out.
-// Commands in progress fail. A second Close does nothing.
+// a command is in progress, or the connection has failed, it does not log out. Commands
+// in progress fail. A second Close does nothing. The error is always nil.
 func (c *Conn) Close() error {
 	c.closing.Do(func() {
 		if c.lost() == nil && len(c.unfinished()) == 0 {

@@ -31,8 +31,8 @@ func TestAWrongPasswordIsTriedOnce(t *testing.T) {
 	assert.Equal(t, 1, server.Stats().Accepted)
 }
 
-// inMemory starts a server on a network in memory, and returns a Config for it. Its
-// logins take delay.
+// inMemory starts a server on a network in memory, and returns a Config for it. Each
+// login takes delay.
 func inMemory(t *testing.T, delay time.Duration) (*testserver.IMAP, *testserver.Server, imap.Config) {
 	t.Helper()
 	var nw memnet.Network

@@ -83,8 +83,9 @@ func (d *door) counts() (open, most int) {
 	return d.openLocked(), d.most
 }
 
-// openLocked asks the kernel, which knows of a close before the door has read up to it.
-// The client closes one connection before it dials the next.
+// openLocked asks the kernel, which knows about a close before the door has read up to
+// it. So a connection that the client closed before it dialed the next one does not
+// count.
 func (d *door) openLocked() (n int) {
 	for p := range d.pairs {
 		if established(p[0]) && established(p[1]) {

@@ -56,10 +56,10 @@ func NewConnector(c Config) (driver.Connector, error) {
 	return &connector{advice: c.advice(), open: o.open}, nil
 }
 
-// Values that suit most providers. The smallest known limit is 5 connections per
-// account, whose owner may also have a phone. Routers drop idle connections after
-// 5 minutes, providers after 10; the standard allows it after 30. A provider that
-// throttles may take 6 seconds to answer a NOOP.
+// Values that suit most providers. The lowest known limit is 5 connections per account,
+// and the owner may also have a phone. Routers drop idle connections after 5 minutes,
+// providers after 10; the standard allows it after 30. A provider that throttles may
+// take 6 seconds to answer a NOOP.
 const (
 	maxOpen        = 4
 	maxConnecting  = 2                // limits the attempts with a wrong password before the first answer

@@ -56,17 +56,17 @@ func TestADSNNamesItsFault(t *testing.T) {
 		{"another TLS with imaps", "imaps://u:p@h?tls=none", `imap: tls "none": want the scheme imap with it`},
 		{"TLS from the first byte without imaps", "imap://u:p@h?tls=implicit", `imap: tls "implicit": want the scheme imaps with it`},
 		{"a second line in the name", "imaps://u:p@h?id=x%22)%0D%0AX1%20DELETE%20Archive", "imap: id Name: want printable ASCII"},
-		{"a name in other letters", "imaps://u:p@h?id=M%C3%BCller", "imap: id Name: want printable ASCII"},
+		{"a name that is not ASCII", "imaps://u:p@h?id=M%C3%BCller", "imap: id Name: want printable ASCII"},
 		{"an unknown TLS", "imap://u:p@h?tls=ssl", `dsn: parameter tls="ssl": want implicit or starttls or none`},
 		{"an unknown mechanism", "imaps://u:p@h?auth=CRAM-MD5",
 			`dsn: parameter auth="CRAM-MD5": want SCRAM-SHA-256 or PLAIN or LOGIN or OAUTHBEARER or XOAUTH2 or EXTERNAL`},
 		{"the mechanism in the user", "imaps://joe;AUTH=PLAIN:p@h", "imap: user: want no ;AUTH= in it; write auth="},
-		{"readonly of nothing", "imaps://u:p@h?readonly=true", "imap: readonly: want a mailbox too, as in imaps://user:password@host/INBOX"},
+		{"readonly without a mailbox", "imaps://u:p@h?readonly=true", "imap: readonly: want a mailbox too, as in imaps://user:password@host/INBOX"},
 		{"a typo", "imaps://u:p@h?read_only=true", "dsn: unknown parameter read_only; the nearest known one is readonly"},
 		{"an unknown extension", "imaps://u:p@h?enable=CONDSTORE", `imap: enable "CONDSTORE": want some of [IMAP4rev2 UTF8=ACCEPT METADATA METADATA-SERVER]`},
 		{"a fault of TLS", "imaps://u:p@h?min_version=2", `tls: min_version "2": want 1.0, 1.1, 1.2 or 1.3`},
 		{"a fault of TCP", "imaps://u:p@h?local_addr=x", `tcp: local_addr "x": want an IP address`},
-		{"a password unescaped", "imaps://u:a/hunter2@h", "dsn: port: want a number from 1 to 65535; in user and password, percent-encode everything except letters and digits"},
+		{"an unescaped password", "imaps://u:a/hunter2@h", "dsn: port: want a number from 1 to 65535; in user and password, percent-encode everything except letters and digits"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := driver.OpenConnector("imaps", tc.dsn)

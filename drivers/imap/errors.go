@@ -15,11 +15,10 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// explain gives an error of go-imap its class, and adds the cause that go-imap has
-// dropped.
+// explain gives an error of go-imap its class, and adds the cause that go-imap dropped.
 //
-// An *imap.Error is an answer of the server: the connection stays good, unless it is
-// lost. Any other error, once the connection itself has one, is a consequence of it.
+// An *imap.Error is an answer from the server: the connection stays good, unless it is
+// lost. If the connection itself has failed, any other error is a consequence of that.
 func (c *Conn) explain(op string, err error) error {
 	if err == nil {
 		return nil
@@ -39,9 +38,9 @@ func (c *Conn) explain(op string, err error) error {
 	return marked(err, !c.wire.loggedIn.Load(), answers...)
 }
 
-// withCause adds to err, of go-imap, the other answers of the server; and if answer
-// is nil, the reason why the connection ended. answers includes answer, unless that
-// is nil.
+// withCause adds the server's other answers to err, an error of go-imap. If answer is
+// nil, it also adds the reason why the connection ended. answers includes answer,
+// unless that is nil.
 func (c *Conn) withCause(err error, answer *imap.Error, answers []*imap.Error) error {
 	why := c.conn.Err()
 	switch {
@@ -64,8 +63,8 @@ func (c *Conn) withCause(err error, answer *imap.Error, answers []*imap.Error) e
 	return err
 }
 
-// marked marks err if one of its answers says that the server is full or wants
-// a pause. beforeLogin is whether the login is not done yet.
+// marked marks err if one of its answers says that the server is full or wants a pause.
+// beforeLogin says that the login is not done yet.
 func marked(err error, beforeLogin bool, answers ...*imap.Error) error {
 	for _, answer := range answers {
 		switch isFull, pause, ok := overload(answer, beforeLogin); {
@@ -107,28 +106,29 @@ func (e *lostError) BadConn() bool { return true }
 func (e *lostError) SafeToRetry() bool { return e.unsent }
 
 // sentNothing reports whether the lease has sent nothing. It uses the connection's
-// current count, because that in its error lacks a Write in progress. (conn.Conn could
-// restart its count for each lease, but only together with a check of the socket,
-// which only go-imap's goroutine may do.)
+// current count, because the count in its error omits a Write in progress. (conn.Conn
+// could restart its count for each lease, but it would also check the socket, and only
+// go-imap's goroutine may do that.)
 func (c *Conn) sentNothing() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.conn.Sent() == c.sentBefore
 }
 
-// refusal is an error of a server that refuses the credentials. The connector's trust
-// gives it its class.
+// refusal is an error of a server that refused the credentials. The connector's trust
+// decides its class.
 type refusal struct{ error }
 
 func (r refusal) Unwrap() error { return r.error }
 
-// doubtful is an error that means a wrong Config, or a server in the middle of
-// a restart. The connector's trust gives it its class.
+// doubtful is an error that means either a wrong Config or a server that is restarting.
+// The connector's trust decides its class.
 type doubtful struct{ error }
 
 func (d doubtful) Unwrap() error { return d.error }
 
-// refused makes err, the answer to a login, a refusal unless it has a temporary cause.
+// refused turns err, the error of a login, into a refusal, unless its cause is
+// temporary.
 func refused(err error) error {
 	var answer *imap.Error
 	if isThrottled(err) || !errors.As(err, &answer) || hasCode(err, imap.ResponseCodeServerBug) {
@@ -150,10 +150,10 @@ func hasCode(err error, code imap.ResponseCode) bool {
 	return false
 }
 
-// overLimits is in Gmail's answer to clients that ask too much.
+// overLimits is part of Gmail's answer to clients that ask for too much.
 const overLimits = "exceeded command or bandwidth limits"
 
-// Texts of servers. They come with any code: Gmail's answer has ALERT or OVERQUOTA,
+// Texts that servers send. They come with any code: Gmail's has ALERT or OVERQUOTA,
 // those of Cyrus and Exchange have none.
 var (
 	// full matches the text of a server that has no room for another connection.
@@ -163,21 +163,20 @@ var (
 	// rateLimited matches words that turn such a text into a request to slow down.
 	rateLimited = regexp.MustCompile(`rate limit|throttled|suggested backoff|per (?:second|minute|hour|day)\b|attempts|` + overLimits)
 
-	// busy are words of servers that want fewer requests.
+	// busy lists words of servers that want fewer requests.
 	busy = []string{"too many", "throttled", "rate limit", "try again later", "authenticated but not connected", "intrusion prevention", overLimits}
 )
 
 // nameCodes are the codes of answers whose text may contain the name of a mailbox or
-// something else, so that words in it mean nothing.
+// the like, so words in it mean nothing.
 var nameCodes = []imap.ResponseCode{
 	imap.ResponseCodeNonExistent, imap.ResponseCodeTryCreate, imap.ResponseCodeAlreadyExists, imap.ResponseCodeNoPerm,
 	imap.ResponseCodeCannot, imap.ResponseCodeOverQuota, imap.ResponseCodeBadCharset,
 }
 
-// overload reports whether an answer says that the server is full, or else (ok) that
-// it wants a pause, and how long to wait. beforeLogin is as for marked: before the end
-// of the login, LIMIT and INUSE are about the connection; later they are about
-// a command.
+// overload reports whether an answer asks for a pause (ok) and how long, and whether
+// that is because the server is full. beforeLogin is as for marked: before the end of
+// the login, LIMIT and INUSE are about the connection; later they are about a command.
 func overload(e *imap.Error, beforeLogin bool) (isFull bool, pause time.Duration, ok bool) {
 	text := strings.ToLower(e.Text)
 	has := func(words string) bool { return strings.Contains(text, words) }
@@ -206,17 +205,18 @@ func overload(e *imap.Error, beforeLogin bool) (isFull bool, pause time.Duration
 var suggestedPause = regexp.MustCompile(`suggested backoff time: (\d+) milliseconds`)
 
 const (
-	// limitPause is for a full server: our own connections that are just closing may
-	// fill it.
+	// limitPause is for a full server. The last room may be taken by connections
+	// that we are closing.
 	limitPause = time.Second
-	// defaultPause is for servers that name no length. They usually count per minute.
+	// defaultPause is for servers that do not say how long. They usually count per
+	// minute.
 	defaultPause = 30 * time.Second
-	// longestPause is for servers that exaggerate.
+	// longestPause is the longest pause that we grant a server.
 	longestPause = 5 * time.Minute
 )
 
-// badConn returns a driver.ErrBadConn with the reason why. It does not wrap why, whose
-// class is not that of the next request.
+// badConn returns a driver.ErrBadConn with the reason why. It does not wrap why,
+// because the class of why does not apply to the next request.
 func badConn(why error) error {
 	return fmt.Errorf("imap: %w: %v", driver.ErrBadConn, driver.QuoteError(why))
 }

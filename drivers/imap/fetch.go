@@ -21,7 +21,7 @@ func (c *Conn) fetch(name string, cmd parts[*imapclient.FetchMessageData]) *Fetc
 
 // Next blocks until the next message begins to arrive and returns it, or nil if there
 // are no more. Close then returns the error, if any. Next discards the unread rest of
-// the message before.
+// the previous message.
 func (f *FetchCommand) Next() *FetchMessage {
 	data := f.s.Next()
 	if data == nil {
@@ -90,8 +90,8 @@ func (m *FetchMessage) Collect() (*imapclient.FetchMessageBuffer, error) {
 	return buffer, nil
 }
 
-// collect adds item to buffer. go-imap does the same, but continues to read after an
-// error, concurrently with another goroutine.
+// collect adds item to buffer. go-imap's own function goes on reading after an error,
+// concurrently with another goroutine.
 func collect(buffer *imapclient.FetchMessageBuffer, item imapclient.FetchItemData) error {
 	switch item := item.(type) {
 	case imapclient.FetchItemDataBodySection:
@@ -136,8 +136,9 @@ func (m *FetchMessage) guard(r imap.LiteralReader) imap.LiteralReader {
 	return &literal{LiteralReader: r, s: m.s, left: r.Size()}
 }
 
-// literal is a literal that is not read by two goroutines at a time or after an error,
-// and that distinguishes its own end from the end of the connection.
+// literal makes a literal of go-imap safe: it is never read by two goroutines at
+// a time, nor after an error. It also distinguishes its own end from the end of the
+// connection.
 type literal struct {
 	imap.LiteralReader
 	s    *Stream[*imapclient.FetchMessageData]

@@ -14,7 +14,7 @@ type IdleCommand struct {
 	wire   *idling
 	mu     sync.Mutex // held by Idle and Close
 	closed bool
-	err    error      // of Close
+	err    error      // result of Close
 	wait   sync.Mutex // held by Wait; never together with mu
 }
 
@@ -43,7 +43,7 @@ func (i *IdleCommand) start() (err error) {
 	return i.err
 }
 
-// Close asks the server to end the IDLE, and does not wait for the answer. It may be
+// Close asks the server to end the IDLE, but does not wait for the answer. It may be
 // called again.
 func (i *IdleCommand) Close() error {
 	i.mu.Lock()
@@ -56,8 +56,8 @@ func (i *IdleCommand) Close() error {
 	return i.err
 }
 
-// Wait blocks until the IDLE has ended, after Close or because the connection ended.
-// It does not return if the server ends the IDLE, so Close it from time to time.
+// Wait blocks until the IDLE has ended, after Close or because the connection ended. It
+// does not return if the server ends the IDLE, so call Close from time to time.
 // ([Watch] checks for that twice a minute.)
 func (i *IdleCommand) Wait() error {
 	i.wait.Lock()
@@ -75,15 +75,15 @@ func (i *IdleCommand) finish() {
 }
 
 // idling is the state of an IDLE, as the wire sees it. A server may end an IDLE on its
-// own, which go-imap does not notice. When go-imap then sends DONE, the server would
-// take that for a command, and go-imap would not understand the answer.
+// own, which go-imap does not notice. If go-imap then sent DONE, the server would take
+// that for a command, and go-imap would not understand the answer.
 type idling struct {
 	mu   sync.Mutex // guards the fields below
 	tag  string     // of the command; go-imap restarts IDLE with a new one
 	over bool       // the server has ended the IDLE
 }
 
-// receive takes each line from the server.
+// receive notes whether line, from the server, ends the IDLE.
 func (i *idling) receive(line string) {
 	if i == nil {
 		return
@@ -95,7 +95,7 @@ func (i *idling) receive(line string) {
 	}
 }
 
-// drop takes the data that go-imap sends, and reports whether it must not be sent.
+// drop reports whether b, which go-imap is sending, must not be sent.
 func (i *idling) drop(b []byte) bool {
 	if i == nil {
 		return false

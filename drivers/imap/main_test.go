@@ -95,7 +95,7 @@ func appendMail(c *imap.Conn, text string) error {
 	return err
 }
 
-// soon is a context that ends before the test gives up.
+// soon returns a context that ends before the test gives up.
 func soon(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	t.Cleanup(cancel)

@@ -21,7 +21,7 @@ import (
 	"github.com/hotline-go/hotline/internal/mailserver"
 )
 
-// issuer issues tokens to the program, and answers the mail server which are valid.
+// issuer issues tokens to the program, and tells the mail server which ones are valid.
 type issuer struct {
 	*httptest.Server
 

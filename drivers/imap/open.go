@@ -36,9 +36,9 @@ func (o *opener) open(ctx context.Context) (c *Conn, err error) {
 	return o.connect(ctx, probe)
 }
 
-// connect makes a connection. If the server refuses the credentials, and they come
-// from a function, it asks for fresh ones once; not in a probe, because that was done
-// before it.
+// connect makes a connection. If the server refuses credentials that come from
+// a function, connect asks for fresh ones, once. In a probe it does not, because
+// usually the attempt before it has asked.
 func (o *opener) connect(ctx context.Context, probe bool) (*Conn, error) {
 	creds, err := o.credentials(ctx, nil)
 	if err != nil {
@@ -51,7 +51,7 @@ func (o *opener) connect(ctx context.Context, probe bool) (*Conn, error) {
 	}
 	fresh, errFresh := o.credentials(ctx, err)
 	if errFresh != nil {
-		err = fmt.Errorf("%w; fresh ones were needed because of: %v", errFresh, err) // %v: it is not a refusal now
+		err = fmt.Errorf("%w; fresh credentials were needed because of: %v", errFresh, err) // %v: it is not a refusal now
 		if driver.IsPermanent(err) {
 			return nil, err
 		}
@@ -100,8 +100,7 @@ func (o *opener) tryAddresses(ctx context.Context, creds Credentials) (*Conn, er
 	return nil, err
 }
 
-// tryAddress is dialAndLogin with an equal share of the time left: n addresses must
-// share it.
+// tryAddress is dialAndLogin with 1/n of the time left, because n addresses remain.
 func (o *opener) tryAddress(ctx context.Context, n int, address string, creds Credentials) (*Conn, error) {
 	if end, ok := ctx.Deadline(); ok && n > 1 {
 		var cancel func()
@@ -133,8 +132,8 @@ func (o *opener) dialAndLogin(ctx context.Context, address string, creds Credent
 	return c, nil
 }
 
-// dial connects to address and begins TLS. If it has already read the server's
-// greeting, greeting replaces it; otherwise greeting is empty.
+// dial connects to address and begins TLS. If that took the server's greeting, greeting
+// is a substitute for it; otherwise it is empty.
 func (o *opener) dial(ctx context.Context, address string) (nc *tcp.Conn, greeting string, err error) {
 	below := o.TCP
 	below.Address = address
@@ -162,8 +161,8 @@ func (o *opener) dial(ctx context.Context, address string) (nc *tcp.Conn, greeti
 	return c.(*tcp.Conn), greeting, nil
 }
 
-// prepare prepares c for its first lease: greeting, login, settings. c is bound to
-// a context.
+// prepare prepares c for its first lease: it reads the greeting, logs in and applies
+// the settings. c must be bound to a context.
 func (o *opener) prepare(c *Conn, address string, creds Credentials) error {
 	if err := waitGreeting(c.client); err != nil {
 		return notIMAP(c.wire, c.explain("greeting", err))
@@ -181,7 +180,7 @@ func (o *opener) prepare(c *Conn, address string, creds Credentials) error {
 	return o.configure(c)
 }
 
-var errPlainPreauth = errors.New("imap: the server logged us in without a login, over plain text; an attacker may be in between")
+var errPlainPreauth = errors.New("imap: the server skipped the login (PREAUTH) over plain text; it may belong to an attacker")
 
 // waitGreeting returns nil if the server has greeted, even if the connection has ended
 // since then: WaitGreeting itself would return nil or an error at random.
@@ -194,7 +193,8 @@ func waitGreeting(client *imapclient.Client) (err error) {
 	return err
 }
 
-// login authenticates c, and makes sure that its capabilities are those after login.
+// login authenticates c. Afterwards c has the capabilities that the server offers after
+// a login.
 func (o *opener) login(c *Conn, address string, creds Credentials, mayReveal bool) error {
 	before := c.Caps()
 	if before == nil {
@@ -222,7 +222,7 @@ func (o *opener) login(c *Conn, address string, creds Credentials, mayReveal boo
 	return nil
 }
 
-// errNoCaps is the error if the CAPABILITY command that go-imap sends on its own fails.
+// errNoCaps means that the CAPABILITY command that go-imap sends on its own has failed.
 var errNoCaps = errors.New("the server did not report its capabilities")
 
 // sameSet reports whether a and b are the same map. go-imap makes a new map from each
@@ -302,7 +302,7 @@ func notIMAP(w *wire, err error) error {
 	return doubtful{fmt.Errorf("imap: the server does not speak IMAP on this port; it begins with %q: %w", line, err)}
 }
 
-// isLocal reports whether the text of address says that it is on this machine.
+// isLocal reports whether address is on this machine, judging only by its text.
 func isLocal(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

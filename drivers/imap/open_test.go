@@ -47,8 +47,8 @@ func TestAServerThatRefusesUs(t *testing.T) {
 		{"has no STARTTLS for now", []string{"* OK hi\r\n", "C: STARTTLS", "TAG NO [UNAVAILABLE] later\r\n"}, "", throttled(0), "[UNAVAILABLE]"},
 		{"has no STARTTLS left", []string{"* OK hi\r\n", "C: STARTTLS", "TAG NO [LIMIT] later\r\n"}, "", full, "[LIMIT]"},
 		{"is in use at the greeting", []string{"* BYE [INUSE] later\r\n"}, "?tls=none", full, "[INUSE]"},
-		{"is an attacker", []string{"* OK hi\r\n", "C: STARTTLS", "TAG OK begin\r\nT1 OK [CAPABILITY] injected\r\n"}, "", ifAgain, "an attacker may have sent it"},
-		{"logs us in before STARTTLS", []string{"* PREAUTH hi\r\n"}, "", ifAgain, "an attacker may be in between"},
+		{"is an attacker", []string{"* OK hi\r\n", "C: STARTTLS", "TAG OK begin\r\nT1 OK [CAPABILITY] injected\r\n"}, "", ifAgain, "it may come from an attacker"},
+		{"logs us in before STARTTLS", []string{"* PREAUTH hi\r\n"}, "", ifAgain, "it may belong to an attacker"},
 		{"is a POP server", []string{"+OK POP3 ready\r\n"}, "?tls=none", ifAgain, `does not speak IMAP on this port; it begins with "+OK POP3 ready"`},
 		{"is a POP server asked for STARTTLS", []string{"+OK POP3 ready\r\n"}, "", ifAgain, `does not speak IMAP on this port; it begins with "+OK POP3 ready"`},
 		{"is an SMTP server", []string{"220 mx ESMTP\r\n"}, "?tls=none", ifAgain, `it begins with "220 mx ESMTP"`},
@@ -126,7 +126,7 @@ func TestAServerThatIsSilentIsBoundedByTheContext(t *testing.T) {
 		lines        []string
 		want         string
 	}{
-		{"no greeting", "imap", nil, "no greeting; if the port begins with TLS, the scheme is imaps"},
+		{"no greeting", "imap", nil, "no greeting; if the port uses TLS from the first byte, use the scheme imaps"},
 		{"half a greeting", "imap", []string{"* OK [CAPA"}, "no greeting"},
 		{"no answer to STARTTLS", "imap", []string{"* OK hi\r\n"}, "STARTTLS"},
 		{"no handshake", "imaps", nil, "handshake"},
@@ -210,7 +210,7 @@ func commandsIn(heard <-chan string) (all []string) {
 	return all
 }
 
-func TestTheIDIsThatOfNewConnector(t *testing.T) {
+func TestTheIDIsTheOneGivenToNewConnector(t *testing.T) {
 	heard := make(chan string, 20)
 	config, err := imap.ParseDSN(plainDSN(yesMan(t, greeting(""), heard), "?tls=none"))
 	require.NoError(t, err)

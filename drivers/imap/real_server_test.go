@@ -16,7 +16,7 @@ import (
 	"github.com/hotline-go/hotline/internal/mailserver"
 )
 
-// products are the real servers that the tests use, and how they differ for a client.
+// products lists the real servers that the tests use, and how they differ for a client.
 var products = []product{
 	{
 		kind: mailserver.Dovecot, name: "Dovecot",

@@ -195,7 +195,7 @@ func TestRealServersAreNotExpungedByReset(t *testing.T) {
 	})
 }
 
-func TestRealServersAndWhatIsAbandoned(t *testing.T) {
+func TestRealServersAndAbandonedCommands(t *testing.T) {
 	onServers(t, mailserver.Options{}, func(t *testing.T, s *realServer) {
 		s.fill(600, 4<<20)
 		other := s.dial(imap.None)

@@ -13,9 +13,9 @@ import (
 // errHidden replaces an error that may contain the secret.
 var errHidden = errors.New("(hidden, because it may repeat the password)")
 
-// redact returns err, of a login with go-imap, without the text of the server if that
-// may contain the secret: some servers repeat input that they can't parse, or the
-// beginning of it.
+// redact returns err, an error of a login, without the server's text if that may
+// contain the secret. Some servers repeat input that they can't parse, or the beginning
+// of it.
 func (c Credentials) redact(err error) error {
 	var answer *imap.Error
 	switch {

@@ -21,7 +21,7 @@ import (
 )
 
 // oauth is a mechanism that sends a token. A server that refuses it gives the reason in
-// a challenge, and the login fails when the client has answered that.
+// a challenge, and the login fails once the client has answered that.
 type oauth struct {
 	mechanism, response, answer string
 	reason                      string // from the server
@@ -84,7 +84,7 @@ func (s *scram) Next(challenge []byte) ([]byte, error) {
 		name, value, _ := strings.Cut(field, "=")
 		fields[name] = value
 	}
-	if reason, refused := fields["e"]; refused { // the same as a NO after an answer to it
+	if reason, refused := fields["e"]; refused { // answering it would only get us a NO
 		return nil, &imap.Error{Type: imap.StatusResponseTypeNo, Text: fmt.Sprintf("SCRAM %.40q", reason)}
 	}
 	if s.signature == nil {
@@ -100,7 +100,7 @@ func (s *scram) Next(challenge []byte) ([]byte, error) {
 
 var errUnproven = driver.Permanent(errors.New("the server has not proved that it knows the password; it may belong to an attacker"))
 
-// Limits of the iterations that a server may ask for: the minimum of RFC 7677, and
+// Limits on the iterations that a server may ask for: the minimum of RFC 7677, and
 // about a second of work.
 const (
 	minIterations = 4096

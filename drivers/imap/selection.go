@@ -12,12 +12,12 @@ type selection struct {
 	readOnly bool
 }
 
-// selecting must be called before sending a command that changes the selection to to.
-// Call done with the result of the command. The results may come in any order; the
-// last command sent counts.
+// selecting must be called before sending a command that changes the selection to next.
+// Call done with the result of the command. The results may come in any order; the last
+// command sent counts.
 //
 // go-imap also knows the selection, but only a moment after Wait has returned.
-func (c *Conn) selecting(to selection) (done func(error)) {
+func (c *Conn) selecting(next selection) (done func(error)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.selects++
@@ -30,7 +30,7 @@ func (c *Conn) selecting(to selection) (done func(error)) {
 		case this < c.answered:
 			return
 		case err == nil:
-			c.selected = to
+			c.selected = next
 		case errors.As(err, &answer) && answer.Type == imap.StatusResponseTypeNo:
 			c.selected = selection{} // a failed SELECT unselects the mailbox before it
 		}

@@ -7,14 +7,14 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// series is the state of a Watch that outlives its connections, of which there is one
-// at a time. One goroutine uses it.
+// series is the state that a Watch keeps from one connection to the next. Only one
+// goroutine uses it.
 type series struct {
 	backoff  time.Duration // the next pause
 	last     error         // of the last connection; nil once fn has succeeded
 	refused  bool          // the last connection could not select the mailbox
 	broken   int           // connections in a row that were lost in an IDLE
-	idleFrom time.Time     // when IDLE may be tried again; zero: now
+	idleFrom time.Time     // when IDLE may be tried again; zero means now
 }
 
 // pause returns how long to wait after err, and doubles the backoff.

@@ -20,7 +20,7 @@ func startTLS(nc net.Conn) error {
 		if err == io.EOF {
 			return fmt.Errorf("imap: no greeting: %w", err)
 		}
-		return fmt.Errorf("imap: no greeting; if the port begins with TLS, the scheme is imaps: %w", err)
+		return fmt.Errorf("imap: no greeting; if the port uses TLS from the first byte, use the scheme imaps: %w", err)
 	}
 	if err := checkGreeting(line); err != nil {
 		return err
@@ -32,7 +32,7 @@ func startTLS(nc net.Conn) error {
 		return err
 	}
 	if in.Buffered() > 0 {
-		return doubtful{errors.New("imap: the server sent more than its agreement before TLS began; an attacker may have sent it")}
+		return doubtful{errors.New("imap: the server sent extra plain text before TLS began; it may come from an attacker")}
 	}
 	return nil
 }
@@ -57,7 +57,7 @@ func awaitAgreement(in *bufio.Reader) error {
 		}
 		answer, ok := cutPrefixFold(line, "S ")
 		if !ok {
-			continue // capabilities, or other untagged data
+			continue // capabilities or other untagged data
 		}
 		if _, ok := cutPrefixFold(answer, "OK"); !ok {
 			return noStartTLS(answer, notice)
@@ -98,7 +98,8 @@ func noStartTLS(text string, notice *imap.Error) error {
 	return doubtful{fmt.Errorf("imap: the server does not support STARTTLS: %w; tls=none would use plain text", err)}
 }
 
-// errorBeforeLogin returns an error of op, before the login, with the class of its answers.
+// errorBeforeLogin returns err as an error of op, with the class that answers give it
+// before the login.
 func errorBeforeLogin(op string, err error, answers ...*imap.Error) error {
 	return marked(fmt.Errorf("imap: %s: %w", op, err), true, answers...)
 }

@@ -18,7 +18,7 @@ type trace struct {
 	sent lines // used by the goroutine that writes
 }
 
-// newTrace returns nil if log is disabled, so that it costs nothing.
+// newTrace returns nil if log is disabled, so that a disabled trace costs nothing.
 func newTrace(log logr.Logger, nc net.Conn) *trace {
 	if !log.Enabled() {
 		return nil
@@ -26,7 +26,7 @@ func newTrace(log logr.Logger, nc net.Conn) *trace {
 	return &trace{log: log.WithValues("from", nc.LocalAddr().String(), "to", nc.RemoteAddr().String())}
 }
 
-// send logs the lines in b, which is sent. authenticating is whether a login is in
+// send logs the lines in b, which is sent. authenticating says whether a login is in
 // progress.
 func (t *trace) send(b []byte, authenticating bool) {
 	if t == nil {
@@ -54,8 +54,9 @@ func (t *trace) receive(line string, inside, login bool) {
 // hidden replaces text that must not be shown.
 const hidden = "(hidden)"
 
-// redactSent returns the part of a line sent in a login that may be shown: tag,
-// command and mechanism. inside is whether the line is the rest of another one.
+// redactSent returns the part of a line sent in a login that may be shown: tag, command
+// and mechanism. inside says whether the line is the rest of another one, after
+// a literal.
 func redactSent(line string, inside bool) string {
 	words := strings.Fields(line)
 	if inside || len(words) < 2 { // the answer to a challenge is one word
@@ -94,13 +95,14 @@ func redactReceived(line string, inside bool) string {
 // neither it nor anything else follows, because go-imap closes the connection.
 type lines struct {
 	line    []byte // the current line so far
-	skipped int    // bytes of it that were dropped after the first shownHead
+	skipped int    // number of bytes dropped from it, after the first shownHead
 	literal int64  // bytes of a literal still to come
 	inside  bool   // the current line follows a literal
 	login   bool   // part of it was sent or received during a login
 }
 
-// How many bytes of a longer line are shown.
+// A longer line is shown without its middle: only this many bytes of its beginning and
+// end.
 const shownHead, shownTail = 1000, 100
 
 // literalSize matches the announcement of a literal (RFC 9051 section 4.3).
@@ -110,8 +112,8 @@ var literalSize = regexp.MustCompile(`\{(\d+)\+?\}$`)
 // announce a literal: continuation requests and status responses.
 var textLine = regexp.MustCompile(`(?i)^(?:\+|\S+ (?:OK|NO|BAD|BYE|PREAUTH)\b)`)
 
-// cut calls emit for each line that b completes. login is whether b is part of a login.
-// inside tells emit that the line follows a literal.
+// cut calls emit for each line that b completes. login says whether b is part of
+// a login. emit's inside says whether the line follows a literal.
 func (l *lines) cut(b []byte, login bool, emit func(line string, inside, login bool)) {
 	for len(b) > 0 {
 		if l.literal > 0 {

@@ -9,8 +9,8 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// doubtPause is the pause after a doubted error. A server in a restart is gone by then,
-// or back.
+// doubtPause is the pause after a doubted error. By then a restarting server is down,
+// or up again.
 const doubtPause = 2 * time.Second
 
 // trust decides which errors of a connector's logins are permanent.
@@ -18,8 +18,8 @@ const doubtPause = 2 * time.Second
 // A server that is being stopped may refuse good credentials: a Dovecot without its
 // auth process says AUTHENTICATIONFAILED. So a refusal after a success is doubted.
 // A doubtful error is always doubted, unless the last login failed permanently. After
-// a doubted error no login is tried for a while, so that no account is locked. The next
-// login is the probe. If it fails in the same way, its error is permanent.
+// a doubted error no login is tried for doubtPause, so that no account gets locked. The
+// next login is the probe. If it fails in the same way, its error is permanent.
 type trust struct {
 	mu       sync.Mutex // guards the fields below
 	accepted bool       // a login succeeded, and none has failed permanently since

@@ -7,8 +7,8 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 )
 
-// Update is unsolicited news about the selected mailbox. One field is set, in addition
-// to Lost.
+// Update is unsolicited news about the selected mailbox. Exactly one field is set, not
+// counting Lost.
 type Update struct {
 	// NumMessages is the current number of messages. Nil means no news.
 	NumMessages *uint32
@@ -32,13 +32,13 @@ type updates struct {
 	mu   sync.Mutex // guards lost
 	lost int
 
-	// renumbered counts the holder's commands that remove or change messages. Their
-	// answers say so, not updates.
+	// renumbered counts the holder's commands that change the numbers of messages.
+	// The server reports such changes in the answer, not as updates.
 	renumbered atomic.Int64
 }
 
-// updateBuffer is how many updates may wait to be read. A lost one costs a search for
-// changes.
+// updateBuffer is how many updates can wait to be read. After a lost one, the holder
+// must search for changes.
 const updateBuffer = 64
 
 // Updates returns a channel for the updates that arrive from now on, until the end of
@@ -94,8 +94,8 @@ func (c *Conn) publish(u Update) {
 	}
 }
 
-// handler returns the functions that the client calls with updates: from the goroutine
-// that reads, except Fetch, which has its own.
+// handler returns the functions that the client calls with updates. It calls them in
+// the goroutine that reads, except Fetch, which it calls in a goroutine of its own.
 func (c *Conn) handler() *imapclient.UnilateralDataHandler {
 	return &imapclient.UnilateralDataHandler{
 		Expunge: func(seqNum uint32) { c.publish(Update{Expunged: seqNum}) },

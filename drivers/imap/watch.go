@@ -12,7 +12,9 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// Doer lends connections, as a pool of *Conn does.
+// Doer lends connections, as a pool of *Conn does. Do passes a connection to fn, and
+// returns an error that wraps the error of fn. If it has no connection, it returns the
+// reason.
 type Doer interface {
 	Do(ctx context.Context, fn func(ctx context.Context, c *Conn) error) error
 }
@@ -22,8 +24,9 @@ const (
 	// idleTime is how long an IDLE lasts. Routers forget silent connections after
 	// 5 minutes, and a dead connection is found when an IDLE ends.
 	idleTime = keepAlive
-	// checkTime is how often we check whether the server ended the IDLE. A server
-	// that ends it at once does not get another one sooner.
+	// checkTime is how often we check whether the server ended the IDLE. If the
+	// server ends an IDLE at once, this is also how long we wait before the next
+	// one.
 	checkTime = 30 * time.Second
 	// pollTime is the interval for servers without IDLE.
 	pollTime = time.Minute
@@ -41,26 +44,28 @@ const (
 // never nil.
 //
 // fn gets the connection with the mailbox selected. It may use any commands, but must
-// leave the mailbox selected. news is what the server has reported. It is empty at the
-// beginning and after a lost connection, when fn should check everything. Nothing is
-// missed while fn runs: Watch calls it again.
+// leave the mailbox selected. news holds the changes that the server has reported. It
+// is empty on the first call and after a lost connection; fn should then check
+// everything. Changes while fn runs are not missed: Watch calls it again.
 //
-// Between the calls, the server reports changes at once (IDLE). If it does not support
-// IDLE, or refuses it, Watch polls every minute. If it ends an IDLE, Watch polls at
-// most half a minute later. If three connections in a row are lost in an IDLE, or it is
-// not answered, Watch polls every minute for an hour, and then tries IDLE again.
+// Between the calls, the server reports changes at once (IDLE). If the server does not
+// support IDLE, Watch polls every minute. If the server refuses IDLE, or if three
+// connections in a row are lost in one or get no answer to it, Watch polls every minute
+// for an hour, and then tries IDLE again. If the server ends an IDLE on its own, Watch
+// polls within half a minute.
 //
-// Watch replaces a lost connection with another one from p, after a second or more, or
-// the pause that the server asked for. It replaces a connection within 4 minutes of the
-// expiry of its credentials. It also continues if fn returns an error about
-// a connection, its own or another one (driver.IsBad, driver.SafeToRetry,
-// driver.Throttled), or an answer that may soon change (INUSE, UNAVAILABLE, SERVERBUG).
-// The pauses grow up to a minute and a half, until a wait for news succeeds or
-// a connection has lived for 4 minutes. Any other error of fn ends Watch, and so does
-// one that is driver.Permanent: use that mark to end it. Watch also ends if the server
-// refuses to select the mailbox twice in a row.
+// Watch replaces a lost connection with another one from p. Before that it pauses for
+// at least a second, or for as long as the server asked. The pauses grow up to a minute
+// and a half, until a wait for news succeeds or a connection has lived for 4 minutes.
+// Watch also replaces a connection within 4 minutes of the expiry of its credentials.
 //
-// A peer that vanishes silently is found within 5 minutes.
+// Watch continues in the same way if fn returns an error about a connection, its own or
+// another one (driver.IsBad, driver.SafeToRetry, driver.Throttled), or an answer that
+// may soon change (INUSE, UNAVAILABLE, SERVERBUG). Any other error of fn ends Watch. To
+// end it with any error, mark the error driver.Permanent. Watch also ends if the server
+// refuses twice in a row to select the mailbox.
+//
+// If the peer vanishes silently, Watch notices within 5 minutes.
 //
 // Watch always holds one connection of p. If every connection of p is used by a Watch,
 // other callers wait forever. Watch binds the connection to ctx (see [Conn.Bind]), even
@@ -118,13 +123,13 @@ func aboutConnection(err error) bool {
 	return false
 }
 
-// isLoss reports whether err is the loss of a connection before an answer.
+// isLoss reports whether err means that a connection was lost before an answer came.
 func isLoss(err error) bool {
 	var lost *lostError
 	return driver.IsBad(err) && !(errors.As(err, &lost) && lost.answered)
 }
 
-// watchError is an error from inside Do.
+// watchError is an error from inside the function passed to Do.
 type watchError struct{ error }
 
 func (e *watchError) Unwrap() error { return e.error }
@@ -183,8 +188,8 @@ func (w *watch) begin() error {
 	return driver.Throttled(err, doubtPause) // the server may be starting
 }
 
-// await blocks until there is news, and returns all of it. It polls first, because not
-// every server reports in an IDLE the changes from while fn ran.
+// await blocks until there is news, and returns all of it. It polls first, because some
+// servers do not report in an IDLE the changes that happened while fn ran.
 func (w *watch) await(ctx context.Context) (news []Update, err error) {
 	err = w.poll()
 	news = w.pendingAfterFn()
@@ -216,7 +221,7 @@ func (w *watch) poll() error {
 }
 
 // idle waits in an IDLE. If the server refuses it, idle returns at once, and the Watch
-// polls from then on.
+// polls for noIdleTime.
 func (w *watch) idle(ctx context.Context) (news []Update, err error) {
 	defer func() {
 		if driver.IsBad(err) && ctx.Err() == nil {
@@ -278,8 +283,9 @@ func (w *watch) pending() (all []Update) {
 	}
 }
 
-// pendingAfterFn is pending after fn, which may have removed messages. That may have
-// been before or after the server reported a number, so number is unknown then.
+// pendingAfterFn is pending for the first call after fn, which may have removed
+// messages. Whether that was before or after the server last reported a number, we
+// can't tell, so number is then unknown.
 func (w *watch) pendingAfterFn() (all []Update) {
 	renumbered := w.c.subscribed().renumbered.Load()
 	if renumbered == w.renumbered {

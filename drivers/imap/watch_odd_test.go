@@ -294,7 +294,7 @@ func TestWatchEndsWithAnAnswerThatCostsTheConnection(t *testing.T) {
 	})
 }
 
-// If there always is news, Watch never waits for any.
+// If there is always news, Watch never waits for any.
 func TestWatchResetsItsBackoffWhenAConnectionHasLived(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		messages := 0

@@ -28,7 +28,7 @@ type watched struct {
 	mail   *testserver.IMAP
 	pool   *pool.Pool[*imap.Conn]
 	calls  chan []imap.Update // the news of each call of fn
-	answer chan use           // what fn does
+	answer chan use           // how fn uses its connection
 	done   chan error
 	cancel func()
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// wire is what the go-imap client reads and writes: the connection, above TLS, with
-// things that the client does not do itself.
+// wire is the connection that the go-imap client reads and writes, above TLS. It does
+// some things that the client does not do itself.
 type wire struct {
 	*conn.Conn
 	trace *trace // nil: none
@@ -25,10 +25,10 @@ type wire struct {
 	// greeting that startTLS has read.
 	greeting []byte
 
-	// loggedIn is whether the login is done. Before that the peer may be anybody.
+	// loggedIn is set when the login is done. Before that, the peer may be anybody.
 	loggedIn atomic.Bool
 
-	// login has the credentials of a login in progress. Nil: none.
+	// login holds the credentials of a login in progress. Nil: none.
 	login atomic.Pointer[Credentials]
 
 	// idle is the IDLE in progress. Nil: none.
@@ -48,7 +48,7 @@ type wire struct {
 
 const (
 	headSize = 40       // enough to recognize another protocol
-	maxEarly = 64 << 10 // bytes before the end of the login; usually there are some hundred
+	maxEarly = 64 << 10 // bytes before the end of the login; usually there are a few hundred
 )
 
 var errTooEarly = fmt.Errorf("imap: the server sent more than %d bytes before the login was done", maxEarly)
@@ -79,7 +79,7 @@ func (w *wire) keep(b []byte) {
 	w.head = append(w.head, b[:min(len(b), headSize-len(w.head))]...)
 }
 
-// receive takes each line that was read; see lines.cut.
+// receive handles a line that was read; see lines.cut.
 func (w *wire) receive(line string, inside, login bool) {
 	w.trace.receive(line, inside, login)
 	w.idle.Load().receive(line)
@@ -162,12 +162,12 @@ func (w *wire) awaitReader() {
 	}
 }
 
-// SetReadDeadline does nothing. go-imap gives its reader half a minute for each response
-// and five minutes for each literal. Here contexts end commands.
+// SetReadDeadline does nothing. go-imap would give its reader half a minute for each
+// response and five minutes for each literal, but here contexts limit commands.
 func (w *wire) SetReadDeadline(time.Time) error { return nil }
 
-// SetWriteDeadline does nothing, for the same reason: go-imap allows five minutes for
-// the message of an APPEND.
+// SetWriteDeadline does nothing, for the same reason: go-imap would allow five minutes
+// for the message of an APPEND.
 func (w *wire) SetWriteDeadline(time.Time) error { return nil }
 
 // first returns the first line read, up to headSize bytes, without its end.
