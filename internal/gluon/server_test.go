@@ -40,7 +40,7 @@ type server struct {
 	secure *listener // TLS from the first byte
 }
 
-// listener is a listener that can hang up on all.
+// listener is a listener that can hang up on all clients.
 type listener struct {
 	net.Listener
 	mu   sync.Mutex // guards open
@@ -92,7 +92,7 @@ func start(t testing.TB) *server {
 	return s
 }
 
-// listen serves a port of loopback.
+// listen serves a loopback port.
 func (s *server) listen(config *tls.Config) *listener {
 	below, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(s.t, err)
