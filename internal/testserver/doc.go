@@ -17,8 +17,8 @@
 //
 // # Connections
 //
-// A connection is open from when it is accepted until the protocol closes it, which
-// happens when it has read the end. So a client that closes one connection and dials
+// A connection counts as open from Accept until the protocol closes it, which the
+// protocol does when it reads the end. So a client that closes one connection and dials
 // another may count as two for a moment.
 //
 // # Goroutines

@@ -16,12 +16,12 @@ import (
 	"github.com/emersion/go-imap/v2/imapserver/imapmemserver"
 )
 
-// IMAP is a mail server with one account, whose mail is in memory. It supports IMAP4rev1
-// and IMAP4rev2, and logins with LOGIN and PLAIN. [NewIMAP] makes one. The fields must
-// not be changed while it serves. Any goroutine may call the methods.
+// IMAP is a mail server with one account, whose mail is in memory. It supports
+// IMAP4rev1 and IMAP4rev2, and logins with LOGIN and PLAIN. [NewIMAP] makes one. The
+// fields must not be changed while it serves. The methods are safe for concurrent use.
 type IMAP struct {
-	// MaxLogins is how many connections may be logged in at a time. Another login
-	// fails with LIMIT. Zero means no limit.
+	// MaxLogins is how many connections may be logged in at a time. Further logins
+	// fail with LIMIT. Zero means no limit.
 	MaxLogins int
 
 	// Delay is how long SELECT takes, and all commands that report news, such as NOOP
@@ -35,16 +35,16 @@ type IMAP struct {
 	// Caps are the capabilities. Nil means all that are supported.
 	Caps imap.CapSet
 
-	// PreAuth logs in each client without a login.
+	// PreAuth lets in each client without a login.
 	PreAuth bool
 
 	store *imapmemserver.Server
 	user  *imapmemserver.User
 	name  string
 
-	mu     sync.Mutex // guards the fields below; held across no I/O
+	mu     sync.Mutex // guards the fields below; never held across I/O
 	open   map[*imapSession]bool
-	logins int // since the beginning
+	logins int // successful ones so far
 	refuse *imap.Error
 	answer *imap.Error
 	gate   chan struct{} // if not nil, requests for news wait until it is closed
@@ -89,7 +89,7 @@ type imapRun struct {
 	sessions sync.WaitGroup // one for each connection
 }
 
-// imapListener counts connections when they are accepted, because imapserver knows of
+// imapListener counts connections when they are accepted, because imapserver learns of
 // them only later.
 type imapListener struct {
 	net.Listener
@@ -262,8 +262,8 @@ func (s *IMAP) failure() error {
 	return s.answer
 }
 
-// Fetch sends messages. If the client goes while a literal is written, imapserver never
-// releases a lock, and would then wait for it itself to send the answer.
+// Fetch sends messages. If the client goes away while a literal is written, imapserver
+// never releases a lock, which it then needs itself to send the answer.
 func (c *imapSession) Fetch(w *imapserver.FetchWriter, numSet imap.NumSet, options *imap.FetchOptions) error {
 	if err := c.server.failure(); err != nil {
 		return err

@@ -109,7 +109,7 @@ func TestIMAPAnswersWithAFailure(t *testing.T) {
 	<-c.Closed()
 }
 
-// imapserver deadlocks if its client goes while it sends a body.
+// imapserver deadlocks if its client goes away while it sends a body.
 func TestIMAPEndsWhenItsClientGoesInTheMiddleOfAMessage(t *testing.T) {
 	mail := testserver.NewIMAP("ada", "secret")
 	mail.PreAuth = true

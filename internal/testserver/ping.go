@@ -35,7 +35,7 @@ type Ping struct {
 	full     atomic.Bool
 }
 
-// SetFull makes each LOGIN fail with FULL, or ends that. Logged-in clients stay.
+// SetFull sets whether each LOGIN fails with FULL. Logged-in clients stay.
 func (p *Ping) SetFull(full bool) { p.full.Store(full) }
 
 // Requests returns the number of PING and ECHO requests from logged-in clients.
@@ -75,7 +75,7 @@ func (p *Ping) talk(c net.Conn, stop <-chan struct{}) {
 }
 
 // answer returns the reply to line, how long it takes, and whether it is the last one.
-// known is whether the client has logged in.
+// known says whether the client has logged in.
 func (p *Ping) answer(line string, known *bool) (reply string, delay time.Duration, last bool) {
 	verb, text, _ := strings.Cut(line, " ")
 	switch {

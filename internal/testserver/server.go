@@ -10,7 +10,7 @@ import (
 // TCP listens on address, such as 127.0.0.1:0; port 0 means any free port.
 func TCP(address string) (net.Listener, error) { return net.Listen("tcp", address) }
 
-// Server is a listener with a protocol, and control over its connections. [Start] makes
+// Server runs a protocol on a listener, and controls its connections. [Start] makes
 // one. Only one goroutine at a time may call Kill, Restart and Close; any may call the
 // other methods.
 type Server struct {
@@ -19,7 +19,7 @@ type Server struct {
 	addr   string
 	served chan struct{} // closed when serve has returned
 
-	mu       sync.Mutex // guards the fields below; held across no I/O except Close
+	mu       sync.Mutex // guards the fields below; not held across I/O, except Close
 	listener net.Listener
 	running  bool
 	conns    map[*serverConn]bool
@@ -39,7 +39,7 @@ type Stats struct {
 // it is done with them; all I/O fails at Kill and Close. Restart calls listen and serve
 // again.
 //
-// The error of Start is that of listen.
+// If listen fails, Start returns its error.
 func Start(listen func(address string) (net.Listener, error), address string, serve func(net.Listener)) (*Server, error) {
 	s := &Server{listen: listen, serve: serve, addr: address, conns: map[*serverConn]bool{}, changed: make(chan struct{})}
 	if err := s.Restart(); err != nil {
@@ -76,7 +76,7 @@ func (s *Server) Restart() error {
 	return nil
 }
 
-// Kill stops the server like a crash: new connections are refused and open ones are
+// Kill stops the server as a crash does: new connections are refused and open ones are
 // reset, if the network supports resets. It waits until serve has returned.
 func (s *Server) Kill() { s.stop(reset) }
 
@@ -145,7 +145,7 @@ func (s *Server) changedLocked() {
 }
 
 // accepted adds c to the open connections. It reports false if the server has stopped
-// meanwhile.
+// in the meantime.
 func (s *Server) accepted(c *serverConn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,7 +167,7 @@ func (s *Server) gone(c *serverConn) {
 	}
 }
 
-// listener is what the protocol accepts connections from.
+// listener is the listener that the protocol gets.
 type listener struct {
 	net.Listener
 	server *Server

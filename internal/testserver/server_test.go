@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// start starts a server on loopback that the end of the test closes.
+// start starts a server on loopback, which runs until the test ends.
 func start(t *testing.T, serve func(net.Listener)) *testserver.Server {
 	t.Helper()
 	s, err := testserver.Start(testserver.TCP, "127.0.0.1:0", serve)
@@ -39,7 +39,7 @@ type client struct {
 	in *bufio.Reader
 }
 
-// dial connects to s; the end of the test closes the connection.
+// dial connects to s. The connection is closed when the test ends.
 func dial(t *testing.T, s *testserver.Server) *client {
 	t.Helper()
 	c, err := net.Dial("tcp", s.Addr())
