@@ -23,7 +23,7 @@ type tab struct {
 	t   *testing.T
 	ctx context.Context
 
-	mu       sync.Mutex
+	mu       sync.Mutex      // guards the fields below
 	hosts    map[string]bool // that got a request
 	requests int
 	errors   []string // from the console
@@ -35,7 +35,7 @@ func newTab(t *testing.T) *tab {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
-		const why = "there is no chromium; install Debian's package chromium"
+		const why = "chromium is not installed; install Debian's package chromium"
 		if os.Getenv("HOTLINE_SERVERS") == "required" {
 			t.Fatal(why)
 		}
@@ -110,7 +110,7 @@ func eval[T any](tb *tab, script string) T {
 	return value
 }
 
-// text returns the text of the first element for a selector.
+// text returns the text of the first element that matches a selector.
 func (tb *tab) text(selector string) string {
 	tb.t.Helper()
 	return eval[string](tb, "document.querySelector('"+selector+"')?.textContent ?? ''")

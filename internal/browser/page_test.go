@@ -115,7 +115,7 @@ const pale = `(() => {
   return found;
 })()`
 
-func TestAnUpdateKeepsTheFocusAndWhatIsOpen(t *testing.T) {
+func TestAnUpdateKeepsTheFocusAndTheOpenDetails(t *testing.T) {
 	tb := newTab(t)
 	f := newFake("tcp 192.0.2.7:1", 1)
 	tb.show(serve(t, f).URL, 1600, "light")

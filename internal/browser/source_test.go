@@ -17,7 +17,7 @@ type fake struct {
 	snapshot pool.Snapshot
 }
 
-// newFake returns a pool with some of everything that a page shows.
+// newFake returns a pool that has some of everything that a page shows.
 func newFake(name string, id uint64) *fake {
 	s := pool.Snapshot{Pool: name, ID: id, Opened: time.Now(), MinIdle: 2, MaxIdle: -1, Gate: "98 of 100 connections"}
 	s.State, s.Why = pool.Degraded, "17 callers wait, the oldest for 2.1s: all 10 connections are in use; 1 lease may be leaked: older than 30s"
