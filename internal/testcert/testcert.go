@@ -5,7 +5,7 @@
 //	l, err := tls.Listen("tcp", "127.0.0.1:0", ca.ServerConfig())
 //	c, err := tls.Dial("tcp", l.Addr().String(), ca.ClientConfig())
 //
-// Certificates are valid from 1999 to 2099, and so also in the fake time of
+// Certificates are valid from 1999 to 2099, so they are also valid in the fake time of
 // a testing/synctest bubble, which begins in 2000. Functions panic if the system can't
 // make keys, which does not happen.
 package testcert
@@ -29,8 +29,8 @@ var (
 	notAfter  = time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
-// CA is a certificate authority, trusted only by clients that are configured to. Its
-// methods are safe for use by many goroutines.
+// CA is a certificate authority, trusted only by clients that are configured to trust
+// it. Its methods are safe for concurrent use.
 type CA struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
@@ -63,14 +63,14 @@ func (ca *CA) Server(names ...string) tls.Certificate {
 	return ca.Issue(serverTemplate(names))
 }
 
-// Expired is [CA.Server] with a certificate that expired in 1999.
+// Expired is like [CA.Server], but the certificate expired in 1999.
 func (ca *CA) Expired(names ...string) tls.Certificate {
 	template := serverTemplate(names)
 	template.NotAfter = template.NotBefore.AddDate(0, 1, 0)
 	return ca.Issue(template)
 }
 
-// Client returns a client certificate with that common name.
+// Client returns a client certificate whose common name is name.
 func (ca *CA) Client(name string) tls.Certificate {
 	template := newTemplate(name)
 	template.KeyUsage = x509.KeyUsageDigitalSignature
@@ -78,8 +78,8 @@ func (ca *CA) Client(name string) tls.Certificate {
 	return ca.Issue(template)
 }
 
-// Issue signs template with a new key. It sets the serial number, and validity times
-// that are zero.
+// Issue signs template with a new key. It sets the serial number, and the validity
+// times if they are zero.
 func (ca *CA) Issue(template *x509.Certificate) tls.Certificate {
 	t := *template
 	t.SerialNumber = newSerial()

@@ -14,8 +14,8 @@ import (
 	"github.com/hotline-go/hotline/internal/testcert"
 )
 
-// handshake makes a handshake in memory and returns the error of each side. The server
-// writes a byte, so that the client learns of a refused certificate.
+// handshake does a handshake in memory and returns the error of each side. The server
+// writes a byte, so that the client learns whether its certificate was refused.
 func handshake(t *testing.T, server, client *tls.Config) (serverErr, clientErr error) {
 	t.Helper()
 	var nw memnet.Network
