@@ -1,5 +1,5 @@
-// Package secrettest fuzzes what a program shows of its pools for the secrets of
-// a DSN.
+// Package secrettest tests, by fuzzing, that what a program shows of its pools contains
+// no secret of a DSN.
 package secrettest
 
 import (
@@ -15,17 +15,17 @@ import (
 	"github.com/hotline-go/hotline/driver/drivertest"
 )
 
-// Name is the driver of the DSNs of Fuzz.
+// Name is the name of the driver in the DSNs of Fuzz.
 const Name = "chatty"
 
 // Patience is how long to wait for a connection. The hosts of some DSNs do not exist,
 // and looking them up takes longer.
 const Patience = 100 * time.Millisecond
 
-// Fuzz calls use with DSNs of every form, right and wrong, that contain secret in
-// a password or in a parameter. The driver is registered under Name: pools should be
-// opened with it, as pools of [Conn]. The first Connect fails, the second succeeds, and
-// so on. use passes what it shows to [Check].
+// Fuzz calls use with valid and invalid DSNs of every form. Each contains secret in
+// a password or in a parameter. Fuzz registers a driver under Name, with which use
+// should open pools of [Conn]. Its first Connect fails, the second succeeds, and so on.
+// use should pass everything that it shows to [Check].
 func Fuzz(f *testing.F, use func(t *testing.T, dsn, secret string)) {
 	d := &chatty{}
 	drivertest.Register(f, Name, d)
@@ -58,7 +58,7 @@ func Fuzz(f *testing.F, use func(t *testing.T, dsn, secret string)) {
 	})
 }
 
-// Check fails t if v shows secret in any format. what is the name of v.
+// Check fails t if v shows secret in any format. what names v in the error.
 func Check(t testing.TB, secret, what string, v any) {
 	t.Helper()
 	texts := []string{fmt.Sprintf("%v %+v %#v", v, v, v)}
