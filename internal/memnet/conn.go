@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// window is how many bytes one direction holds before Write blocks. Larger
-// than any request in a test, small enough to fill.
+// window is how many bytes one direction holds before Write blocks. It is larger than
+// any request in a test, but small enough to fill.
 const window = 64 << 10
 
-// Conn is one end of a connection. It is a net.Conn. Like those of a TCP connection,
-// its errors are *[net.OpError], except io.EOF.
+// Conn is one end of a connection. It is a net.Conn. As with TCP, its errors are
+// *[net.OpError], except io.EOF.
 type Conn struct {
 	nw            *Network
 	peer          *Conn
@@ -140,8 +140,8 @@ func (c *Conn) sendLocked(data []byte) {
 	p.changed.Broadcast()
 }
 
-// arrivalLocked returns when a packet sent now arrives. That may be earlier than for
-// a packet ahead of it, for which it then waits.
+// arrivalLocked returns when a packet sent now arrives. If a packet ahead of it arrives
+// later, it waits for that one.
 func (c *Conn) arrivalLocked() time.Time {
 	if c.dials {
 		return time.Now().Add(c.nw.toClient)
@@ -257,7 +257,7 @@ func (c *Conn) cutLocked() {
 	}
 }
 
-// Silence is [Network.Silence] for only this connection, in both directions.
+// Silence is like [Network.Silence], but only for this connection, in both directions.
 func (c *Conn) Silence(on bool) {
 	c.nw.mu.Lock()
 	defer c.nw.mu.Unlock()

@@ -1,10 +1,10 @@
 // Package memnet is a network in memory, with faults, for tests.
 //
 // Its connections behave like TCP: both directions are buffered, the peer of a closed
-// connection reads the bytes sent before and then io.EOF, and errors are those of
-// package net. It uses the clock of time.Now, so inside a testing/synctest bubble
-// a dial over a network with 50 ms latency takes no real time. It starts no
-// goroutine; calls block only on a condition, a timer or a context.
+// connection reads the bytes sent before and then io.EOF, and the errors are the same
+// as in package net. It uses the clock of time.Now, so inside a testing/synctest bubble
+// a dial over a network with 50 ms latency takes no real time. It starts no goroutine;
+// calls block only on a condition variable, a timer or a context.
 //
 //	var nw memnet.Network
 //	l, err := nw.Listen("server:1")
@@ -33,7 +33,7 @@
 //
 // # Concurrency
 //
-// All methods are safe for use by many goroutines. One mutex per Network guards the
-// network, its listeners and its connections. Each listener and connection has its
-// own condition. Nothing blocks while it holds the mutex.
+// All methods are safe for concurrent use. One mutex per Network guards the network,
+// its listeners and its connections. Each listener and connection has its own condition
+// variable. Nothing blocks while it holds the mutex.
 package memnet

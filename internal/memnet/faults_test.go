@@ -121,7 +121,7 @@ func TestSilentWriteToAClosedPeerLearnsNothing(t *testing.T) {
 	write(t, c, "lost too")
 }
 
-func TestConnSilenceIsForOnlyThatOne(t *testing.T) {
+func TestConnSilenceAffectsOnlyThatOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var nw memnet.Network
 		c1, s1 := pair(t, &nw)

@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// listen opens a listener that the end of the test closes.
+// listen opens a listener, which is closed when the test ends.
 func listen(t *testing.T, nw *memnet.Network, address string) net.Listener {
 	t.Helper()
 	l, err := nw.Listen(address)
@@ -25,7 +25,7 @@ func listen(t *testing.T, nw *memnet.Network, address string) net.Listener {
 	return l
 }
 
-// pair returns both ends of a new connection, which the end of the test closes.
+// pair returns both ends of a new connection, which is closed when the test ends.
 func pair(t *testing.T, nw *memnet.Network) (client, server *memnet.Conn) {
 	t.Helper()
 	l := listen(t, nw, "")

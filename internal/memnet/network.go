@@ -36,15 +36,16 @@ func (n *Network) Stats() Stats {
 	return n.stats
 }
 
-// Refuse makes dials fail with ECONNREFUSED, or ends that. Open connections stay open.
+// Refuse(true) makes dials fail with ECONNREFUSED; Refuse(false) ends that. Open
+// connections stay open.
 func (n *Network) Refuse(on bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.refuse = on
 }
 
-// Hang makes dials that begin from now on block until their context ends, or ends that.
-// A dial that already hangs keeps hanging either way.
+// Hang(true) makes dials that begin from now on block until their context ends;
+// Hang(false) ends that for new dials. A dial that already hangs keeps hanging.
 func (n *Network) Hang(on bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -60,10 +61,10 @@ func (n *Network) SetLatency(toServer, toClient time.Duration) {
 	n.toServer, n.toClient = toServer, toClient
 }
 
-// Silence holds back everything sent from now on, bytes and FINs, on all current and
-// future connections, or ends that. Only [Conn.Cut] and [Network.Cut] get through.
-// When it ends, everything held back arrives after the usual latency, as if TCP sent it
-// again.
+// Silence(true) holds back everything sent from now on, bytes and FINs, on all current
+// and future connections. Only [Conn.Cut] and [Network.Cut] get through. After
+// Silence(false), everything held back arrives with the usual latency, as if TCP sent
+// it again.
 func (n *Network) Silence(on bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
