@@ -11,7 +11,7 @@
 //
 // If Start can't run the server, it skips the test and says why; with
 // HOTLINE_MAILSERVERS=required in the environment, it fails the test. Each server has
-// its own folder, ports of 127.0.0.1 and process group, which are gone when the test
+// its own folder, ports on 127.0.0.1 and process group, which are gone when the test
 // ends. A failed test shows Dovecot's log. Cyrus logs to syslog, so the test shows only
 // its output.
 package mailserver

@@ -17,7 +17,7 @@ import (
 // Dovecot is Dovecot 2.3, from Debian's dovecot-imapd. It supports PLAIN, LOGIN and
 // SCRAM-SHA-256, and does not pause after wrong passwords. A session whose client has
 // gone may wait for minutes for the lock of another session that repairs the mailbox
-// after a kill; mail_max_lock_timeout bounds that.
+// after a kill; mail_max_lock_timeout limits that.
 //
 // Mail is stored as sdbox, because in a Maildir a killed session may leave a lock for
 // two minutes.

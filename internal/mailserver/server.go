@@ -33,10 +33,12 @@ type Options struct {
 	// means 100.
 	MaxLogins int
 
-	// Users are more accounts, with the same password. Only Dovecot has them.
+	// Users are additional accounts with the same password. Only Dovecot supports
+	// them.
 	Users []string
 
-	// Password is that of all accounts on a Dovecot. Empty means the constant Password.
+	// Password is the password of all accounts. Empty means the constant Password.
+	// Only Dovecot supports it.
 	Password string
 
 	// TokenInfo makes Dovecot accept OAuth tokens. To check one, it appends the token
@@ -62,9 +64,9 @@ type Server struct {
 	command *exec.Cmd
 }
 
-// Kind is a product.
+// Kind is a kind of server: [Dovecot] or [Cyrus].
 type Kind interface {
-	// obstacle returns the reason why it can't run here, or "".
+	// obstacle returns the reason why the server can't run here, or "".
 	obstacle() string
 
 	// configure writes its files, and returns the command that runs it in the
@@ -121,7 +123,7 @@ func Start(t testing.TB, kind Kind, options Options) *Server {
 // obstacle returns the reason why a server of that kind can't run here, or "".
 func obstacle(kind Kind) string {
 	if os.Getuid() != 0 {
-		return kind.name() + " changes its user, which only root can do"
+		return kind.name() + " must change its user, which only root can do"
 	}
 	return kind.obstacle()
 }
