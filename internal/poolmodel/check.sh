@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Searches pool.pml and gate.pml with spin: every size completely and without an
-# error, then each BROKEN_ variant, in which spin must find the fault. Takes about
-# a minute and a half of CPU time, and at most 2 GB of memory.
+# Searches pool.pml and gate.pml with spin. First, it searches every size completely,
+# and there must be no error. Then spin must find the fault in each BROKEN_ variant.
+# Takes about a minute and a half of CPU time, and at most 2 GB of memory.
 set -euo pipefail
 cd "$(dirname "$0")"
 dir=$(mktemp -d)
@@ -9,7 +9,7 @@ trap 'rm -rf "$dir"' EXIT
 cp pool.pml gate.pml "$dir"
 cd "$dir"
 
-# search prints spin's report on a model compiled with the given names.
+# search prints spin's report on a model compiled with the given definitions.
 search() {
 	local model=$1
 	shift

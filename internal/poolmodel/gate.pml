@@ -34,10 +34,10 @@ bit asked[POOLS];
 bit recalled[POOLS]; /* the permit of each connection */
 bit given[POOLS];    /* entrant.ready */
 
-byte permits; /* those that somebody holds: used has to say the same */
+byte permits; /* permits that somebody holds; must equal used */
 bit hasLeft;  /* one entrant has given up */
-byte resting = POOLS; /* the pool whose connection rests; POOLS: none */
-bit hasRested;        /* one has */
+byte resting = POOLS; /* the pool whose connection rests; POOLS means none */
+bit hasRested;        /* a connection has rested */
 
 inline lock(m)   { atomic { m == 0; m = 1 } }
 inline unlock(m) { m = 0 }
@@ -79,7 +79,7 @@ inline leave(p, q) {
 	permits--;
 	if
 	:: nwait > 0 ->
-		if /* any: who comes first is not modeled */
+		if /* any of them: the order is not modeled */
 		:: waits[0] -> q = 0
 		:: waits[1] -> q = 1
 #if POOLS > 2
@@ -105,7 +105,7 @@ inline put_back(p, yields) {
 		lock(gmu);
 		if
 		:: nwait > coming && nwait > waits[p] ->
-			if /* any: whether those that wait have fewer is not modeled */
+			if /* any of these: whether the waiting pools have fewer is not modeled */
 			:: recalled[p] = 1;
 				coming++;
 				yields = 1
@@ -168,7 +168,7 @@ inline ask_others(p, q, yields) {
 	od
 }
 
-/* caller is all that happens in one pool for one caller. */
+/* caller is one caller of one pool, with all that the pool does for it. */
 proctype caller(byte p) {
 	byte round, q;
 	bit yields, has;
@@ -271,7 +271,7 @@ end:
 	ask_others(POOLS, q, yields)
 }
 
-/* judge looks at what is left when nothing more can happen. */
+/* judge checks the state when nothing more can happen. */
 proctype judge() {
 	byte p, n;
 	timeout;

@@ -177,7 +177,7 @@ inline assign_idle() {
 #ifdef BROKEN_LOST
 			-> i++
 #endif
-			/* lost to another process: look again */
+			/* lost to another process: try again */
 		fi
 	:: i < SLOTS && len(queue) > 0 && !list[i] -> i++
 	:: else -> break
@@ -424,8 +424,9 @@ proctype user(byte me) {
 #ifdef CALM
 #define kept 1
 #else
-/* The keeper marks an idle connection, or takes it: it passes its check or is
-   closed. A leased one it retires, or takes off the list. Or it closes the pool. */
+/* The keeper does one of these: it marks an idle connection; it takes one, which
+   passes its check or is closed; it retires a leased one, or takes it off the list;
+   it closes the pool. */
 proctype keeper() {
 	byte i, g, w, s;
 	mtype was;
