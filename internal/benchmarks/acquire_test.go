@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// withBare is the candidates and the channel that ignores the context.
+// withBare lists the candidates, and the channel that ignores the context.
 var withBare = append(slices.Clip(candidates), candidate{"bare-channel", openBare})
 
 // BenchmarkSerial measures Acquire and Release by one goroutine.

@@ -16,7 +16,7 @@
 // # What is compared
 //
 //	channel       a buffered channel of connections, as people write it by
-//	              hand: receive or the end of the context, then send
+//	              hand: receive, unless the context ends, and then send
 //	bare-channel  the same without the context: the cost of the channel alone
 //	sql           database/sql, with a driver that does nothing
 //	puddle        jackc/puddle/v2, the pool in pgx

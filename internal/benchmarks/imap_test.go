@@ -68,8 +68,8 @@ func fetchPerLogin(b *testing.B, server mailServer, dial dialFunc) {
 //	do-ns    Do with the imap driver: the command also obeys the context
 //
 // Each has its own four connections and uses them in rotation, because one Dovecot
-// process may stay a few percent faster than another. The mailbox is in the Config, so it
-// is selected in each connection, and a reset has nothing to do.
+// process may stay a few percent faster than another. The mailbox is in the Config,
+// so it is selected on each connection, and a reset has nothing to do.
 func BenchmarkIMAPOverhead(b *testing.B) {
 	server := startMail(b)
 	for _, r := range []mailRequest{fetch, noop} {
@@ -109,8 +109,8 @@ func imapInTurns(b *testing.B, server mailServer, request mailRequest) {
 	})
 }
 
-// rotate returns a request that makes one of four requests in turn, each from a call of
-// open.
+// rotate calls open four times, and returns a request that makes the four requests in
+// turn.
 func rotate(open func() (request func() error)) func() error {
 	requests := []func() error{open(), open(), open(), open()}
 	next := 0

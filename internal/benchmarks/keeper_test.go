@@ -14,14 +14,14 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// BenchmarkKeeper measures what hotline spends on idle connections that it pings every
-// 30 seconds, with a Ping that costs nothing.
+// BenchmarkKeeper measures the cost of idle connections that hotline pings every 30
+// seconds. Their Ping itself costs nothing.
 //
 // An iteration is a second of real time, so use -benchtime 30x. The connections are made
 // over 30 seconds, because in time they spread out anyway, and then measured for 30 more.
 //
-// cpu-% is the time spent on all cores, as a share of one. pings/conn should be -benchtime
-// in units of 30 s, plus 5 % for the jitter.
+// cpu-% is the CPU time spent on all cores, in percent of one core. pings/conn should
+// be -benchtime in units of 30 s, plus 5 % for the jitter.
 func BenchmarkKeeper(b *testing.B) {
 	for _, n := range []int{1_000, 10_000, 100_000} {
 		b.Run(fmt.Sprintf("conns=%d", n), func(b *testing.B) { keep(b, n) })
@@ -46,7 +46,7 @@ func keep(b *testing.B, n int) {
 	b.ResetTimer()
 	cpu, ok := cpuTime()
 	if !ok {
-		b.Skip("the time spent can't be told on this system")
+		b.Skip("this system does not report the CPU time")
 	}
 	for range b.N {
 		<-tick.C

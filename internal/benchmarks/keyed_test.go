@@ -17,7 +17,7 @@ import (
 	"github.com/hotline-go/hotline/pool/keyed"
 )
 
-// keyedTarget lends connections of a key.
+// keyedTarget lends connections by key.
 type keyedTarget struct {
 	name string
 	open func(limit int, s *keyedServer) (use func(ctx context.Context, key int, hold func()) error, end func())
@@ -63,8 +63,8 @@ var keyedTargets = []keyedTarget{
 			return nil
 		}, func() { p.Close() }
 	}},
-	// As people write it by hand: a semaphore bounds the leases, and each key keeps the
-	// connections it has opened.
+	// As people write it by hand: a semaphore limits the leases, and each key
+	// keeps the connections it has opened.
 	{"map+puddle+semaphore", func(limit int, s *keyedServer) (func(context.Context, int, func()) error, func()) {
 		var mu sync.Mutex // guards pools
 		pools := map[int]*puddle.Pool[*keyedConn]{}
@@ -103,9 +103,10 @@ var keyedTargets = []keyedTarget{
 	}},
 }
 
-// BenchmarkKeyed makes 64 callers use connections of keys, with a limit of 16 connections.
-// One key gets half of the calls. It reports the connects per call, the most connections
-// that the server counted, and the wait of the callers of the other keys.
+// BenchmarkKeyed runs 64 callers that use connections by key, with a limit of 16
+// connections. One key gets half of the calls. It reports the connects per call, the
+// most connections that the server counted, and the wait of the callers of the other
+// keys.
 func BenchmarkKeyed(b *testing.B) {
 	const limit, callers = 16, 64
 	for _, at := range []struct {

@@ -11,7 +11,7 @@ import (
 const (
 	leavers     = 10_000
 	liveClients = 8
-	liveSize    = 4 // fewer than liveClients, so that those use the queue too
+	liveSize    = 4 // fewer than liveClients, so that they use the queue too
 
 	// joinTime is how long the leavers have to join the queue. They need a tenth of
 	// it.
@@ -77,8 +77,8 @@ func live(b *testing.B, t target) float64 {
 	return float64(uses) / time.Since(began).Seconds()
 }
 
-// leave is live, starting when the leavers give up. It also returns how long after that
-// the last one has left.
+// leave is like live, but starts when the leavers give up. It also returns how long
+// after that the last one has left.
 func leave(b *testing.B, t target) (rate float64, last time.Duration) {
 	deadline := time.Now().Add(joinTime)
 	release := hold(b, t, liveSize)
@@ -88,7 +88,7 @@ func leave(b *testing.B, t target) (rate float64, last time.Duration) {
 			ctx, cancel := context.WithDeadline(context.Background(), deadline)
 			defer cancel()
 			if t.use(ctx, nil) == nil && time.Now().Before(deadline) {
-				b.Error("a connection came free before the deadline")
+				b.Error("a connection became free before the deadline")
 			}
 		})
 	}

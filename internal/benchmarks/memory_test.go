@@ -34,7 +34,7 @@ func memoryOf(b *testing.B, c candidate, n int) int64 {
 	t := c.open(b, n, func() *conn { next++; return &conns[next-1] })
 	defer t.close()
 	done := make(chan struct{})
-	go func() { // whose stack goes with it
+	go func() { // so that its stack is freed with it
 		defer close(done)
 		warm(b, t, n)
 	}()
@@ -46,7 +46,7 @@ func memoryOf(b *testing.B, c candidate, n int) int64 {
 // heap returns the bytes in use, without garbage.
 func heap() int64 { return int64(memStats().HeapAlloc) }
 
-// footprint is heap and the stacks.
+// footprint returns the bytes in use on the heap and in stacks.
 func footprint() int64 {
 	m := memStats()
 	return int64(m.HeapAlloc + m.StackInuse)

@@ -148,8 +148,8 @@ func (t channelTarget) use(ctx context.Context, hold func()) error {
 
 func (t channelTarget) close() {}
 
-// bareTarget is a channel that ignores the context, which no pool can do: the cost of
-// a receive and a send. It is compared only where nobody waits.
+// bareTarget is a channel that ignores the context, which no pool can do. It costs
+// only a receive and a send. It is compared only where nobody waits.
 type bareTarget struct{ channelTarget }
 
 func openBare(tb testing.TB, size int, connect func() *conn) target {

@@ -63,7 +63,8 @@ func tlsFromPool(b *testing.B, config tls.Config) {
 	}
 }
 
-// tlsPerRequest verifies that sessions are resumed, or are not.
+// tlsPerRequest connects for each request, and verifies whether the session is
+// resumed.
 func tlsPerRequest(b *testing.B, config tls.Config, resumes bool) {
 	connector, err := tls.NewConnector(config)
 	require.NoError(b, err)
@@ -124,7 +125,7 @@ func tlsMemory(b *testing.B, name string, n int) int64 {
 	require.NoError(b, err)
 	defer p.Close()
 	used := make(chan struct{})
-	go func() { // whose stack goes with it
+	go func() { // so that its stack is freed with it
 		defer close(used)
 		useAll(b, p, n)
 	}()
@@ -146,7 +147,8 @@ func useAll(b *testing.B, p *pool.Pool[net.Conn], n int) {
 	}
 }
 
-// inMemory returns a listener on a network with that round-trip time, and its Config.
+// inMemory returns a listener on a network in memory with that round-trip time, and
+// a Config to connect to it.
 func inMemory(b *testing.B, rtt time.Duration) (net.Listener, tcp.Config) {
 	nw := new(memnet.Network)
 	nw.SetLatency(rtt/2, rtt/2)
@@ -161,7 +163,8 @@ func onLoopback(b *testing.B) (net.Listener, tcp.Config) {
 	return l, tcp.Config{Address: l.Addr().String()}
 }
 
-// serveTLS is serve over TLS. It returns a function that connects to it through below.
+// serveTLS is serve over TLS. It returns the Config of a client that connects to it
+// through below.
 func serveTLS(b *testing.B, l net.Listener, below tcp.Config, handle func(net.Conn)) tls.Config {
 	ca := testcert.NewCA()
 	config := ca.ServerConfig()

@@ -22,8 +22,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// sqliteConn is what the tests want of a connection of modernc.org/sqlite,
-// whose type has no name outside of its package.
+// sqliteConn has the methods of a modernc.org/sqlite connection that the tests use.
+// The type of the connection is not exported.
 type sqliteConn interface {
 	sqldriver.ExecerContext
 	sqldriver.QueryerContext
@@ -116,7 +116,7 @@ func TestSQLBadConnectionIsReplaced(t *testing.T) {
 	assert.EqualValues(t, 1, p.Stats().Closed.Bad)
 }
 
-func TestSQLConnectErrorIsTold(t *testing.T) {
+func TestSQLConnectErrorIsReported(t *testing.T) {
 	dsn := "file:" + filepath.Join(t.TempDir(), "no", "such", "folder", "test.db")
 	p, err := pool.New[sqliteConn](connector(t, dsn), pool.Config{})
 	require.NoError(t, err)

@@ -23,8 +23,9 @@ func charts(r *results) map[string]chart {
 	return charts
 }
 
-// poolRows has a row for each pool that was measured, made by f of its name.
-func poolRows(r *results, bench string, f func(pool string) row) []row {
+// poolRows returns a row for each pool that was measured, made by f from the name of
+// its benchmark.
+func poolRows(r *results, bench string, f func(name string) row) []row {
 	var rows []row
 	for _, pool := range poolOrder {
 		name := bench + "/pool=" + pool
@@ -37,7 +38,7 @@ func poolRows(r *results, bench string, f func(pool string) row) []row {
 	return rows
 }
 
-// rowOf is a row with the median of some values and how far they spread.
+// rowOf returns a row with the median of some values and their spread.
 func rowOf(values []float64) row {
 	s := summarize(values)
 	return row{at: s.Center, from: s.min, to: s.max}
@@ -68,7 +69,7 @@ func contendedChart(r *results) chart {
 
 func shareChart(r *results) chart {
 	return chart{
-		title: "128 goroutines on 8 connections", note: "what the least served goroutine gets, of what the most served one does; more is better", format: percent,
+		title: "128 goroutines on 8 connections", note: "uses by the least served goroutine relative to the most served one; more is better", format: percent,
 		groups: []group{{"", poolRows(r, "Contended/clients=128/size=8", func(name string) row {
 			return rowOf(scaled(r.get(name, "share"), 100))
 		})}},
@@ -77,7 +78,7 @@ func shareChart(r *results) chart {
 
 func leavingChart(r *results) chart {
 	return chart{
-		title: "10,000 waiters leave at once", note: "throughput of those who stay, of what it is undisturbed; more is better", format: percent,
+		title: "10,000 waiters leave at once", note: "throughput of the callers that stay, relative to undisturbed; more is better", format: percent,
 		groups: []group{{"", poolRows(r, "Leaving/waiters=10000", func(name string) row {
 			return rowOf(scaled(r.get(name, "live-ratio"), 100))
 		})}},
@@ -106,7 +107,7 @@ func memoryChart(r *results) chart {
 }
 
 func keeperChart(r *results) chart {
-	c := chart{title: "Idle connections, each pinged every 30 seconds", note: "time spent, of one core's, logarithmic; less is better", log: true, format: percent, groups: make([]group, 1)}
+	c := chart{title: "Idle connections, each pinged every 30 seconds", note: "CPU time, of one core, logarithmic; less is better", log: true, format: percent, groups: make([]group, 1)}
 	for _, n := range keeperSizes {
 		row := rowOf(r.get(fmt.Sprintf("Keeper/conns=%d", n), "cpu-%"))
 		row.label, row.ours = number(float64(n)), true

@@ -2,8 +2,8 @@ package main
 
 import "fmt"
 
-// distances is a benchmark of several ways to make a request, hotline's first,
-// to servers that are nearer and farther away.
+// distances is a benchmark of several ways to make a request, hotline's first, to
+// servers at different distances.
 type distances struct {
 	bench string
 	title string // of the plot
@@ -11,7 +11,7 @@ type distances struct {
 	ways  []way
 }
 
-// way is one of several that a benchmark compares.
+// way is one of the ways that a benchmark compares.
 type way struct{ key, name string }
 
 var tlsDistances = distances{
@@ -41,7 +41,7 @@ func distance(rtt int) string {
 func (d distances) table(r *results) string {
 	titles := []string{"one client"}
 	for _, rtt := range d.rtts {
-		titles = append(titles, distance(rtt), "of the first")
+		titles = append(titles, distance(rtt), "relative to the first")
 	}
 	var rows [][]string
 	for _, w := range d.ways {

@@ -7,8 +7,8 @@ import (
 	"regexp"
 )
 
-// place is where a table stands in a document.
-var place = regexp.MustCompile(`(?s)(<!-- bench: (\w+) -->\n).*?(<!-- end -->)`)
+// tablePlace matches the place of a table in a document.
+var tablePlace = regexp.MustCompile(`(?s)(<!-- bench: (\w+) -->\n).*?(<!-- end -->)`)
 
 // fillIn puts the tables into their places in a file.
 func fillIn(file string, tables map[string]string) error {
@@ -29,8 +29,8 @@ func fillIn(file string, tables map[string]string) error {
 // replaceTables returns text with each table in its place.
 func replaceTables(text string, tables map[string]string) (string, error) {
 	var err error
-	text = place.ReplaceAllStringFunc(text, func(old string) string {
-		parts := place.FindStringSubmatch(old)
+	text = tablePlace.ReplaceAllStringFunc(text, func(old string) string {
+		parts := tablePlace.FindStringSubmatch(old)
 		table, ok := tables[parts[2]]
 		if !ok {
 			err = errors.Join(err, fmt.Errorf("there is no table %q", parts[2]))

@@ -47,7 +47,7 @@ func number(v float64) string {
 	return s
 }
 
-// closely is times where a percent decides.
+// closely is like times, for ratios where a percent matters.
 func closely(v float64) string { return fmt.Sprintf("%.3f", v) }
 
 func times(v float64) string   { return digits(v) }

@@ -1,7 +1,7 @@
 package main
 
-// Mail is measured where there is a Dovecot. Else its tables and goals say that
-// there was none.
+// Mail is measured if Dovecot is installed. Otherwise its tables and goals say that
+// it was not.
 
 var mailDistances = distances{
 	bench: "IMAP",
@@ -13,8 +13,8 @@ var mailDistances = distances{
 	},
 }
 
-// What takes turns on connections that are kept, go-imap alone first, and the
-// requests.
+// The contenders that take turns on connections that are kept, go-imap alone first,
+// and their requests.
 var (
 	mailWays = []way{
 		{"bare-ns", "go-imap alone"},
@@ -24,7 +24,7 @@ var (
 	mailRequests = []struct{ key, name string }{{"fetch", "FETCH of 4 KiB"}, {"noop", "NOOP"}}
 )
 
-const noMail = "not measured, for want of a Dovecot"
+const noMail = "not measured: Dovecot is not installed"
 
 func hasMail(r *results) bool { return r.has("IMAPOverhead/request=fetch") }
 
@@ -41,13 +41,13 @@ func mailTables(r *results) map[string]string {
 	return tables
 }
 
-// mailTable comes with its plot: without a measurement there is no plot.
+// mailTable includes the plot, which exists only if mail was measured.
 func mailTable(r *results) string {
 	return "![Time of a FETCH](../internal/benchmarks/plots/mail.svg)\n\n" + mailDistances.table(r)
 }
 
-// mailKept is how long a request takes, in nanoseconds, and what that is of
-// the first way's.
+// mailKept returns how long a request takes, in nanoseconds, and the ratio to the
+// first way.
 func mailKept(r *results, request string, w way) (ns, ratio []float64) {
 	bench := "IMAPOverhead/request=" + request
 	ns = r.get(bench, w.key)
@@ -57,7 +57,7 @@ func mailKept(r *results, request string, w way) (ns, ratio []float64) {
 func mailKeptTable(r *results) string {
 	titles := []string{"one client"}
 	for _, request := range mailRequests {
-		titles = append(titles, request.name, "of the first")
+		titles = append(titles, request.name, "relative to the first")
 	}
 	var rows [][]string
 	for _, w := range mailWays {
@@ -81,15 +81,15 @@ func mailMemoryTable(r *results) string {
 		}
 		rows = append(rows, row)
 	}
-	return table([]string{"for an idle connection", "plain text", "goroutines", "TLS", "goroutines"}, rows)
+	return table([]string{"per idle connection", "plain text", "goroutines", "TLS", "goroutines"}, rows)
 }
 
-// mailGoals are what a pool may cost above go-imap alone.
+// mailGoals limit the cost of a pool relative to go-imap alone.
 func mailGoals(r *results) []goal {
 	var goals []goal
 	for _, request := range mailRequests {
 		for _, w := range mailWays[1:] {
-			g := goal{what: request.name + " by IMAP, " + w.name + ": time, of go-imap's alone", most: 1.03, format: closely, absent: noMail}
+			g := goal{what: request.name + " by IMAP, " + w.name + ": time relative to go-imap alone", most: 1.03, format: closely, absent: noMail}
 			if hasMail(r) {
 				_, g.measured = mailKept(r, request.key, w)
 			}

@@ -1,17 +1,15 @@
-// Command report measures hotline beside other pools, and writes the tables and
-// plots of docs/benchmarks.md from what it measured. It is run in the folder of its
-// module:
+// Command report measures hotline and other pools, and writes the results as tables
+// and plots to docs/benchmarks.md. Run it in the root folder of its module:
 //
-//	go run ./cmd/report            # 10 runs, about 8 minutes
+//	go run ./cmd/report            # 10 runs, which takes minutes
 //	go run ./cmd/report -n 3
-//	go run ./cmd/report -n 0       # no run: write again from the stored data
+//	go run ./cmd/report -n 0       # no run: write the stored data again
 //
-// Each run has every benchmark once, so that what the machine does besides hits
-// all pools alike, and a ratio compares what was measured within the same
-// minute. The raw data goes to data/bench.txt, in the format of go test -bench;
-// benchstat reads it. The plots go to plots. In docs/benchmarks.md, seen from the
-// root of the repository, the lines between a comment "bench: NAME" and the next
-// comment "end" are replaced.
+// Each run makes every benchmark once. So other load on the machine affects all pools
+// alike, and a ratio compares values from the same minute. The raw data goes to
+// data/bench.txt, in the format of go test -bench, which benchstat reads. The plots
+// go to plots. In docs/benchmarks.md, in the root of the repository, the lines
+// between a comment "bench: NAME" and the next comment "end" are replaced.
 package main
 
 import (
@@ -32,7 +30,7 @@ const (
 const document = "../../docs/benchmarks.md"
 
 func main() {
-	n := flag.Int("n", 10, "number of runs; 0 writes again from the stored data")
+	n := flag.Int("n", 10, "number of runs; 0 writes the stored data again")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

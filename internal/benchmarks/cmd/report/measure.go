@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// suite is what one run consists of: benchmarks, and how long each takes.
+// suite lists the benchmarks of one run, and how long each takes.
 var suite = []struct{ pattern, benchtime string }{
 	{"^Benchmark(Serial|Session|Parallel|Contended|OpenClose|Echo|TLS|IMAP)$", "300ms"},
 	{"^BenchmarkIMAPOverhead$", "1s"}, // for enough turns
@@ -21,9 +21,9 @@ var suite = []struct{ pattern, benchtime string }{
 	{"^Benchmark(Leaving|Memory|TLSMemory|IMAPMemory)$", "1x"},
 }
 
-// The keeper is watched in real time for as long as a connection waits for its
-// ping, so it can't be hurried. But it leaves the machine nearly idle, and the
-// time it spends is reported for each process, so several are watched at once.
+// A keeper must run in real time, for as long as a connection waits for its ping. But
+// it leaves the machine nearly idle, and CPU time is measured per process, so several
+// keepers run at once.
 var (
 	keeperSizes = []int{1_000, 10_000, 100_000}
 	keeperTime  = "30x"
@@ -31,7 +31,7 @@ var (
 
 const keepersAtOnce = 4 // of each size
 
-// measure runs the suite and the keepers n times, and stores what they print.
+// measure runs the suite and the keepers n times, and stores their output.
 func measure(ctx context.Context, n int) error {
 	dir, err := os.MkdirTemp("", "hotline-bench")
 	if err != nil {
@@ -67,12 +67,12 @@ func measure(ctx context.Context, n int) error {
 	return os.WriteFile(dataFile, raw.Bytes(), 0o644)
 }
 
-// progress prints how far it has come.
+// progress prints how far the measurement has come.
 func progress(began time.Time, format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%4.0f s: %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// keepers watches n keepers of each size at once, and returns what they print.
+// keepers runs n keepers of each size at once, and returns their output.
 func keepers(ctx context.Context, binary string, n int) ([]byte, error) {
 	type result struct {
 		out []byte
@@ -99,11 +99,11 @@ func keepers(ctx context.Context, binary string, n int) ([]byte, error) {
 	return all, errors.Join(errs...)
 }
 
-// benchTimeout bounds one command, which takes a minute or so. The timeout of
-// package testing is for tests alone.
+// benchTimeout limits one command, which takes about a minute. The timeout of package
+// testing applies only to tests.
 const benchTimeout = 5 * time.Minute
 
-// bench runs the benchmarks that match pattern and returns what they print.
+// bench runs the benchmarks that match pattern and returns their output.
 func bench(ctx context.Context, binary, pattern, benchtime string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, benchTimeout)
 	defer cancel()

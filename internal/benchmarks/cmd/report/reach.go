@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// goal is something that hotline is to reach.
+// goal is a limit that hotline should meet.
 type goal struct {
 	what     string
-	measured []float64 // run by run; nil if it was not
-	most     float64   // the limit, or the least if atLeast
+	measured []float64 // a value for each run; nil if it was not measured
+	most     float64   // the highest value allowed, or the lowest if atLeast
 	atLeast  bool
 	format   func(float64) string
 	absent   string // why it was not measured
 }
 
-// goals returns what hotline is to reach, with what was measured.
+// goals returns the goals of hotline, with the measured values.
 func goals(r *results) []goal {
 	pool := func(bench, pool, unit string) []float64 { return r.get(bench+"/pool="+pool, unit) }
 	hotline := func(bench, unit string) []float64 { return pool(bench, "hotline", unit) }
@@ -44,31 +44,31 @@ func goals(r *results) []goal {
 		keeper     = "Keeper/conns=100000"
 	)
 	for _, serial := range []struct{ name, bench string }{{"serial", background}, {"serial, cancelable ctx", cancelable}} {
-		add(serial.name+": time, of the buffered channel's", against(serial.bench, "channel"), 1, times)
-		add(serial.name+": time, of the best pool's", best(serial.bench), 0.35, times)
+		add(serial.name+": time relative to the buffered channel", against(serial.bench, "channel"), 1, times)
+		add(serial.name+": time relative to the best other pool", best(serial.bench), 0.35, times)
 		add(serial.name+": allocations", hotline(serial.bench, "allocs/op"), 0, number)
 	}
-	add("16 goroutines on 64: time, of the buffered channel's", against(parallel, "channel"), 0.35, times)
-	add("16 goroutines on 64: time, of database/sql's", against(parallel, "sql"), 0.15, times)
-	add("16 goroutines on 64: time, of puddle's", against(parallel, "puddle"), 0.15, times)
+	add("16 goroutines on 64: time relative to the buffered channel", against(parallel, "channel"), 0.35, times)
+	add("16 goroutines on 64: time relative to database/sql", against(parallel, "sql"), 0.15, times)
+	add("16 goroutines on 64: time relative to puddle", against(parallel, "puddle"), 0.15, times)
 	add("16 goroutines on 64: allocations", hotline(parallel, "allocs/op"), 0, number)
-	add("128 goroutines on 8: time, of the best pool's", best(contended), 1, times)
-	add("128 goroutines on 8: 99th percentile of the wait, of its median", ratios(hotline(contended, "p99-ns"), hotline(contended, "p50-ns")), 2, times)
-	atLeast("128 goroutines on 8: smallest share, of the largest", hotline(contended, "share"), 0.9, times)
+	add("128 goroutines on 8: time relative to the best other pool", best(contended), 1, times)
+	add("128 goroutines on 8: 99th percentile of the wait relative to its median", ratios(hotline(contended, "p99-ns"), hotline(contended, "p50-ns")), 2, times)
+	atLeast("128 goroutines on 8: smallest share relative to the largest", hotline(contended, "share"), 0.9, times)
 	add("128 goroutines on 8: allocations", hotline(contended, "allocs/op"), 0, number)
-	atLeast("10,000 waiters leaving: throughput of live ones, of the undisturbed", hotline("Leaving/waiters=10000", "live-ratio"), 0.9, times)
+	atLeast("10,000 waiters leaving: live throughput relative to undisturbed", hotline("Leaving/waiters=10000", "live-ratio"), 0.9, times)
 	for _, way := range echoWays[1:] {
-		add("request over TCP, "+way.name+": time, of a dedicated connection's", ratios(r.get(echo, way.unit), r.get(echo, dedicated)), 1.03, closely)
+		add("request over TCP, "+way.name+": time relative to a dedicated connection", ratios(r.get(echo, way.unit), r.get(echo, dedicated)), 1.03, closely)
 	}
 	goals = append(goals, mailGoals(r)...)
 	add("filling 20 connections over loopback TCP", r.get("Fill/size=20/by=hotline", "ns/op"), 50e6, duration)
-	add("memory for an idle connection, above the driver's", hotline("Memory/size=10000", "B/conn"), 256, inBytes)
-	add("100,000 idle, pinged every 30 s: time, of one core's", r.get(keeper, "cpu-%"), 5, percent)
+	add("memory per idle connection, without the connection itself", hotline("Memory/size=10000", "B/conn"), 256, inBytes)
+	add("100,000 idle, pinged every 30 s: CPU time, of one core", r.get(keeper, "cpu-%"), 5, percent)
 	add("100,000 idle, pinged every 30 s: most goroutines at a time", r.get(keeper, "goroutines"), 1000, number)
 	return goals
 }
 
-// met reports whether the median of what was measured reaches the goal.
+// met reports whether the median of the measured values meets the goal.
 func (g goal) met() bool {
 	m := summarize(g.measured).Center
 	if g.atLeast {
@@ -77,7 +77,7 @@ func (g goal) met() bool {
 	return m <= g.most
 }
 
-// reachTable shows goals.
+// reachTable returns a table of the goals.
 func reachTable(goals []goal) string {
 	var t strings.Builder
 	t.WriteString("| case | goal | measured | |\n|---|---|---|---|\n")

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// read returns the results of what go test -bench has printed.
+// read returns the results in printed, the output of go test -bench.
 func read(t *testing.T, printed string) *results {
 	file := filepath.Join(t.TempDir(), "bench.txt")
 	require.NoError(t, os.WriteFile(file, []byte(printed), 0o644))
@@ -90,7 +90,7 @@ func TestAPoolTableShowsThePoolsThatHaveAllColumns(t *testing.T) {
 `, poolTable(r, []column{{"a", "A/x=1", "ns/op", duration}, {"b", "B", "ns/op", duration}}))
 }
 
-func TestSpreadIsThatOfBenchstat(t *testing.T) {
+func TestSpreadMatchesBenchstat(t *testing.T) {
 	values := []float64{100, 101, 102, 103, 104, 105, 106, 107, 108, 109}
 	assert.Equal(t, "104 ns ± 3 %", spread(summarize(values), duration)) // of 10, from the second to the ninth
 	assert.Equal(t, "0", spread(summarize([]float64{0, 0, 0}), number))

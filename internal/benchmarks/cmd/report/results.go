@@ -10,17 +10,17 @@ import (
 	"golang.org/x/perf/benchmath"
 )
 
-// results is what was measured: by benchmark and unit a value for each run.
+// results holds the measured values, one for each run, by benchmark and unit.
 type results struct {
 	config map[string]string
 	values map[string]map[string][]float64
-	err    error // the first thing that was asked for and is not there
+	err    error // names the values that get was asked for but that are missing
 }
 
-// cores is what the testing package adds to the name of a benchmark.
+// cores matches the suffix that package testing adds to the name of a benchmark.
 var cores = regexp.MustCompile(`-\d+$`)
 
-// readResults reads what go test -bench has printed.
+// readResults reads the output of go test -bench.
 func readResults(file string) (*results, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -57,7 +57,7 @@ func (r *results) add(record *benchfmt.Result) {
 	}
 }
 
-// has reports whether there is a benchmark of that name.
+// has reports whether there is a benchmark with that name.
 func (r *results) has(name string) bool { return r.values[name] != nil }
 
 // get returns the values of a benchmark, in the order of the runs.
@@ -70,13 +70,13 @@ func (r *results) get(name, unit string) []float64 {
 	return v
 }
 
-// summary is the median of values and how far it is to be trusted.
+// summary is the median of some values, with its confidence interval.
 type summary struct {
 	benchmath.Summary
 	min, max float64
 }
 
-// summarize does what benchstat does.
+// summarize computes the same median and interval as benchstat.
 func summarize(values []float64) summary {
 	s := benchmath.NewSample(append([]float64(nil), values...), &benchmath.DefaultThresholds)
 	return summary{benchmath.AssumeNothing.Summary(s, 0.95), s.Values[0], s.Values[len(s.Values)-1]}

@@ -8,8 +8,8 @@ import (
 	"regexp"
 )
 
-// chart is a plot of rows below each other. On a linear axis each has a bar, on
-// a logarithmic one, which has no zero, a dot; and a line for its spread.
+// chart is a plot of rows, one below the other. A row has a line for its spread, and
+// a bar on a linear axis, or a dot on a logarithmic one, which has no zero.
 type chart struct {
 	title, note string
 	log         bool
@@ -25,10 +25,10 @@ type group struct {
 type row struct {
 	label        string
 	at, from, to float64
-	ours         bool // drawn in the accent colour
+	ours         bool // drawn in the accent color
 }
 
-// Measures in pixels.
+// Sizes in pixels.
 const (
 	chartWidth = 780
 	plotLeft   = 250
@@ -38,8 +38,8 @@ const (
 	titleSpace = 28
 )
 
-// style is readable on light and on dark pages. What shows the file outside of
-// a browser sees the colours of the attributes, which are the light ones.
+// style is readable on light and on dark pages. Programs that ignore it use the
+// colors of the attributes, which are for light pages.
 const style = `<style>
 text { font-family: system-ui, -apple-system, "Segoe UI", sans-serif; font-size: 13px }
 .title { font-size: 16px; font-weight: 600 }
@@ -110,7 +110,7 @@ func (c chart) draw(out *bytes.Buffer, a axis, r row, y float64) {
 	text(out, plotRight+12, middle+4, "ink", "start", "#1f2328", c.format(r.at))
 }
 
-// trailingZeros are those after a decimal point, which a tick does without.
+// trailingZeros matches the zeros at the end of a fraction, which ticks leave out.
 var trailingZeros = regexp.MustCompile(`(\.\d*?[1-9])0+\b|\.0+\b`)
 
 func text(out *bytes.Buffer, x, y float64, class, anchor, fill, s string) {
@@ -123,14 +123,14 @@ func escape(s string) string {
 	return out.String()
 }
 
-// axis maps values to places.
+// axis maps values to positions.
 type axis struct {
 	log      bool
 	from, to float64
 	ticks    []float64
 }
 
-// x is where v lies.
+// x returns the position of v.
 func (a axis) x(v float64) float64 {
 	from, to := a.from, a.to
 	if a.log {
@@ -139,8 +139,8 @@ func (a axis) x(v float64) float64 {
 	return plotLeft + (plotRight-plotLeft)*(v-from)/(to-from)
 }
 
-// axis returns one on which all rows have room: between powers of ten if it is
-// logarithmic, else from zero to a round number.
+// axis returns an axis with room for all rows: between powers of ten if it is
+// logarithmic, and otherwise from zero to a round number.
 func (c chart) axis() axis {
 	least, most := math.Inf(1), 0.0
 	for _, g := range c.groups {
@@ -158,7 +158,8 @@ func (c chart) axis() axis {
 	return a
 }
 
-// linearAxis is from zero to most or a little more, with up to five steps.
+// linearAxis returns an axis from zero to most or a little more, with up to five
+// steps.
 func linearAxis(most float64) axis {
 	step := math.Pow10(int(math.Floor(math.Log10(most))))
 	for _, f := range []float64{0.2, 0.5, 1, 2} {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// plainNames is what the pools are called.
+// plainNames has the names of the pools for readers.
 var plainNames = map[string]string{
 	"hotline":      "hotline",
 	"channel":      "buffered channel",
@@ -19,7 +19,7 @@ var plainNames = map[string]string{
 
 var poolOrder = []string{"hotline", "bare-channel", "channel", "puddle", "redigo", "sql", "commons"}
 
-// column is a column of a table: a unit of some benchmark, and how it reads.
+// column is a column of a table: one unit of a benchmark, and how to print it.
 type column struct {
 	title  string
 	bench  string
@@ -49,10 +49,10 @@ func tables(r *results) map[string]string {
 			{"allocations", contended, "allocs/op", number},
 		}),
 		"leaving": poolTable(r, []column{
-			{"live throughput, of the undisturbed", leaving, "live-ratio", times},
+			{"live throughput relative to undisturbed", leaving, "live-ratio", times},
 			{"live, uses/s", leaving, "live-ops/s", number},
 			{"undisturbed, uses/s", leaving, "undisturbed-ops/s", number},
-			{"until the last has left", leaving, "leave-ms", func(v float64) string { return duration(v * 1e6) }},
+			{"until the last waiter has left", leaving, "leave-ms", func(v float64) string { return duration(v * 1e6) }},
 		}),
 		"memory":    poolTable(r, []column{{"per idle connection", "Memory/size=10000", "B/conn", inBytes}}),
 		"openclose": poolTable(r, []column{{"open, use once, close", "OpenClose", "ns/op", duration}, {"allocations", "OpenClose", "allocs/op", number}}),
@@ -72,7 +72,7 @@ func tables(r *results) map[string]string {
 	return tables
 }
 
-// table lays out cells below titles.
+// table returns a table of rows below titles.
 func table(titles []string, rows [][]string) string {
 	var t strings.Builder
 	line := func(cells []string) { t.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
@@ -84,7 +84,8 @@ func table(titles []string, rows [][]string) string {
 	return t.String()
 }
 
-// poolTable has a row for each pool that was measured in all columns.
+// poolTable returns a table with a row for each pool that was measured in all
+// columns.
 func poolTable(r *results, columns []column) string {
 	titles := []string{""}
 	for _, c := range columns {
@@ -108,14 +109,15 @@ func poolTable(r *results, columns []column) string {
 	return table(titles, rows)
 }
 
-// One client's ways to a connection that is kept, the dedicated one first.
+// The ways in which one client can use a connection that is kept, the dedicated one
+// first.
 const (
 	echo      = "Echo/clients=1"
 	dedicated = "dedicated-ns"
 )
 
 var echoWays = []struct{ unit, name string }{
-	{dedicated, "a connection of one's own"},
+	{dedicated, "a dedicated connection"},
 	{"pool-ns", "hotline"},
 	{"tcp-ns", "hotline, tcp driver"},
 	{"do-ns", "hotline, tcp driver, Do"},
@@ -131,13 +133,13 @@ func echoTable(r *results) string {
 		rows = append(rows, cells(way.name, r.get(echo, way.unit)))
 	}
 	rows = append(rows, cells("a connection for each request", r.get(echo+"/conn=per-request", "ns/op")))
-	return table([]string{"one client", "time", "of the first"}, rows)
+	return table([]string{"one client", "time", "relative to the first"}, rows)
 }
 
 func manyEchoTable(r *results) string {
 	var rows [][]string
 	for _, way := range []struct{ key, name string }{
-		{"dedicated", "a connection of one's own"},
+		{"dedicated", "a dedicated connection"},
 		{"pool", "hotline, tcp driver, Do"},
 		{"per-request", "a connection for each request"},
 	} {
@@ -174,10 +176,10 @@ func keeperTable(r *results) string {
 			spread(summarize(r.get(bench, "pings/conn")), times),
 		})
 	}
-	return table([]string{"idle connections", "time, of one core's", "memory for each", "most goroutines", "pings for each in 30 s"}, rows)
+	return table([]string{"idle connections", "CPU time, of one core", "memory per connection", "most goroutines", "pings per connection in 30 s"}, rows)
 }
 
-// keyedTable compares pools by key with the code that is written by hand.
+// keyedTable compares pools by key with code written by hand.
 func keyedTable(r *results) string {
 	var rows [][]string
 	for _, keys := range []string{"8", "100"} {
@@ -190,10 +192,10 @@ func keyedTable(r *results) string {
 			rows = append(rows, row)
 		}
 	}
-	return table([]string{"keys", "a connect takes", "hotline: connects for each call", "most open", "map and semaphore: connects for each call", "most open"}, rows)
+	return table([]string{"keys", "time of a connect", "hotline: connects per call", "most open", "map and semaphore: connects per call", "most open"}, rows)
 }
 
-// machine says what measured, and how.
+// machine describes the machine and the command of the measurement.
 func machine(r *results) string {
 	return fmt.Sprintf("Measured on %s with `%s` (in internal/benchmarks) on %s, %s cores, %s/%s, %s.\n",
 		r.config["date"], r.config["command"], r.config["cpu"], r.config["cores"], r.config["goos"], r.config["goarch"], r.config["go"])
