@@ -30,7 +30,7 @@ type listed struct {
 	Standard   bool
 }
 
-// local is the path below the module, "." for its root.
+// local returns the path below the module, or "." for its root.
 func (p listed) local() string {
 	if p.ImportPath == module {
 		return "."
@@ -66,9 +66,9 @@ func TestPackagesImportOnlyWhatTheLayoutAllows(t *testing.T) {
 		allowed []string // packages of this module
 		why     string
 	}{
-		{".", nil, "the root holds documentation alone"},
+		{".", nil, "the root holds only documentation"},
 		{"driver", []string{"internal/registry"}, "the contract depends on nobody, so that everybody can depend on it"},
-		{"driver/adapt", []string{"driver", "conn"}, "a driver is of use without the pool and without retry"},
+		{"driver/adapt", []string{"driver", "conn"}, "a driver is useful without the pool and without retry"},
 		{"driver/dsn", nil, "text in, values out"},
 		{"driver/endpoints", []string{"driver"}, "many servers are one connector to any pool"},
 		{"driver/drivertest", []string{"driver", "internal/registry"}, "a driver's author gets the contract, not our pool"},
@@ -81,8 +81,8 @@ func TestPackagesImportOnlyWhatTheLayoutAllows(t *testing.T) {
 		{"pool/keyed", []string{"driver", "pool"}, "one pool for each key, and no second engine"},
 		{"pool/internal/roster", []string{"pool"}, "what pool/otel and pool/prometheus have in common, without their dependencies"},
 		{"pool/status", []string{"pool"}, "a page asks pools and changes nothing"},
-		{"retry", []string{"driver"}, "retry is of use without the pool"},
-		{"drivers", []string{"driver", "conn", "drivers"}, "a driver is of use without the pool and without retry"},
+		{"retry", []string{"driver"}, "retry is useful without the pool"},
+		{"drivers", []string{"driver", "conn", "drivers"}, "a driver is useful without the pool and without retry"},
 		{"internal/memnet", nil, "a network knows no protocol"},
 		{"internal/registry", nil, "drivers by name: it knows nothing about them"},
 		{"internal/secrettest", []string{"driver"}, "what a secret is does not depend on who shows it"},
@@ -172,7 +172,7 @@ func TestEveryExportedNameIsDocumented(t *testing.T) {
 	}
 }
 
-// isPromise reports whether a method belongs to a well-known interface, so that a comment
+// isPromise reports whether a method belongs to a well-known interface, so a comment
 // would add nothing.
 func isPromise(method string) bool {
 	return slices.Contains([]string{"Error", "Unwrap", "Is", "String", "GoString", "Timeout", "Temporary",

@@ -9,8 +9,10 @@
 //
 //	p, err := pool.Open[net.Conn]("tcp", "tcp://127.0.0.1:2485", pool.Config{})
 //
-// This package holds no code. Programs import pool and a driver; package retry
-// runs a function again where that is safe; package driver is for those who
-// write a driver, package conn what most of them build on, and package
-// driver/drivertest for those who test.
+// This package holds no code. Programs import pool and a driver. The other packages:
+//
+//   - retry runs a function again where that is safe.
+//   - driver is the interface that drivers implement.
+//   - conn has the parts that most drivers need.
+//   - driver/drivertest tests drivers, and helps to test programs that use them.
 package hotline

@@ -38,7 +38,7 @@ func want(c driver.Conn, line, answer string) error {
 	return err
 }
 
-// chatty answers each line with the same line and one line too many, in one packet.
+// chatty answers each line with the same line and a surplus one, in one packet.
 func chatty(c net.Conn) {
 	for lines := bufio.NewScanner(c); lines.Scan(); {
 		if _, err := fmt.Fprintf(c, "%s\nsurplus\n", lines.Text()); err != nil {

@@ -29,7 +29,7 @@ func (address lineConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	return &Line{c, bufio.NewReader(c)}, nil
 }
 
-// Line is what the pool hands out.
+// Line is a connection that the pool hands out.
 type Line struct {
 	*conn.Conn
 	r *bufio.Reader
@@ -44,8 +44,8 @@ func (l *Line) Ask(line string) (string, error) {
 	return strings.TrimSuffix(answer, "\n"), err
 }
 
-// IsValid also looks at what r has read ahead and conn.Conn can't see: a line
-// too many would be the answer to the next caller.
+// IsValid also checks that r has read nothing ahead, which conn.Conn can't see:
+// the next caller would take a surplus line for its answer.
 func (l *Line) IsValid() bool { return l.r.Buffered() == 0 && l.Conn.IsValid() }
 
 // Ping is the keepalive.
@@ -55,7 +55,7 @@ func (l *Line) Ping(ctx context.Context) error {
 	return err
 }
 
-// A whole driver, and a program that uses it.
+// A complete driver, and a program that uses it.
 func Example_ownDriver() {
 	server := serve(new(testserver.Ping))
 	defer server.Close()

@@ -12,7 +12,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// ready answers 503 while p cannot serve anybody. It does no I/O.
+// ready answers 503 while p can't serve callers. It does no I/O.
 func ready(p *pool.Pool[net.Conn]) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if s := p.Snapshot(); s.State >= pool.Down { // or suspended, or closed

@@ -14,7 +14,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// byHand is what Do does with ping.
+// byHand does what p.Do(ctx, ping) does.
 func byHand(ctx context.Context, p *pool.Pool[net.Conn]) error {
 	lease, err := p.Acquire(ctx)
 	if err != nil {
@@ -39,7 +39,7 @@ func ping(_ context.Context, c net.Conn) error {
 	return err
 }
 
-// A server that does not answer. Without Bind, the read would go on after ctx has ended.
+// The server does not answer. Without Bind, the read would go on after ctx has ended.
 func TestTheEndOfCtxEndsTheReadOfALease(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0") // the system accepts for it
 	if err != nil {

@@ -118,8 +118,8 @@ func Example_handshake() {
 	//  true
 }
 
-// An error that means that the connection is dead discards it. After any other error, it
-// is kept. Config.BadConn can change which is which.
+// If an error means that the connection is dead, the pool discards the connection.
+// After any other error, it keeps it. Config.BadConn can change which errors are which.
 func Example_badConnection() {
 	server := serve(new(testserver.Ping))
 	defer server.Close()

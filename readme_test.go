@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pages returns the texts of the pages for users by their paths.
+// pages returns the texts of the pages for users, keyed by path.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
 	texts := map[string]string{}
@@ -34,7 +34,7 @@ func pages(t *testing.T) map[string]string {
 	return texts
 }
 
-// fenced matches the Go code in a page, and the file that it names as the source.
+// fenced matches Go code in a page, and the file that is named as its source.
 var fenced = regexp.MustCompile("(?s)(?:<!-- example: (\\S+) -->\n)?```go\n(.*?)```")
 
 func TestCodeInThePagesIsCompiledCode(t *testing.T) {
@@ -106,7 +106,7 @@ func TestReadmeLinksToEveryPage(t *testing.T) {
 }
 
 func TestNamesInThePagesExist(t *testing.T) {
-	exported := map[string][]string{} // by the name of the package
+	exported := map[string][]string{} // keyed by package name
 	for _, p := range list(t, "./driver/...", "./drivers/...", "./pool", "./pool/fleet", "./pool/keyed", "./pool/status", "./retry") {
 		fset := token.NewFileSet()
 		d, err := doc.NewFromFiles(fset, parse(t, fset, p), p.ImportPath)
@@ -116,7 +116,7 @@ func TestNamesInThePagesExist(t *testing.T) {
 	name := regexp.MustCompile("`(?:[^`\n]*[^`\\w/.])?(\\w+)\\.([A-Z]\\w*)")
 	for page, text := range pages(t) {
 		if page == "CHANGELOG.md" {
-			continue // it has names of the past
+			continue // it may name things that no longer exist
 		}
 		for _, m := range name.FindAllStringSubmatch(withoutCode(text), -1) {
 			if names, ours := exported[m[1]]; ours {

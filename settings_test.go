@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-//go:generate go test . -run TestSettingsInThePagesAreThoseOfTheCode -update
+//go:generate go test . -run TestSettingsInThePagesMatchTheCode -update
 
 var update = flag.Bool("update", false, "write the settings into the pages")
 
@@ -28,7 +28,7 @@ var update = flag.Bool("update", false, "write the settings into the pages")
 // a struct, or the table of parameters in the doc of a driver.
 var generated = regexp.MustCompile(`(?s)(<!-- (fields|parameters): (\S+) -->\n).*?(<!-- end -->)`)
 
-func TestSettingsInThePagesAreThoseOfTheCode(t *testing.T) {
+func TestSettingsInThePagesMatchTheCode(t *testing.T) {
 	for page, text := range pages(t) {
 		want := generated.ReplaceAllStringFunc(text, func(part string) string {
 			m := generated.FindStringSubmatch(part)
@@ -52,7 +52,7 @@ func TestSettingsNameEveryPoolParameter(t *testing.T) {
 	}
 }
 
-// field is a field of a struct for settings, or several that share a comment.
+// field is a field of a struct for settings, or several fields that share a comment.
 type field struct {
 	names []string
 	typ   string
@@ -141,7 +141,7 @@ var (
 	meaning   = regexp.MustCompile(`^(Zero or negative|Zero|Empty|Nil|Negative|The zero \w+) (means |is )?(that )?(.*?)(: .*|; .*|, and .*)?\.?$`)
 )
 
-// special returns what the comment says of zero and of negative values.
+// special returns what the comment says about zero and about negative values.
 func (f field) special() (zero, negative string) {
 	text := strings.ReplaceAll(f.doc, "\n\n", " ")
 	for sentence := range strings.SplitSeq(sentences.ReplaceAllString(text, ".\n$1"), "\n") {
@@ -159,8 +159,8 @@ func (f field) special() (zero, negative string) {
 	return zero, negative
 }
 
-// parameterNames returns the DSN parameters that package dir binds to fields, by the
-// fields.
+// parameterNames returns the DSN parameters that package dir binds to fields, keyed by
+// field.
 func parameterNames(t *testing.T, dir string) map[string]string {
 	names := map[string]string{}
 	files := map[string]struct{ name, prefix string }{"pool": {"dsn.go", "pool_"}, "pool/fleet": {"open.go", ""}}
