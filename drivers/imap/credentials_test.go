@@ -125,6 +125,44 @@ func TestARefusedTokenIsReplacedOnce(t *testing.T) {
 	}
 }
 
+func TestATokenRefusedAfterADoubtfulErrorIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		page, in := []string{"HTTP/1.1 503 Service Unavailable\r\n\r\n", "HANG UP"}, login1("TAG OK [CAPABILITY IMAP4rev1] in\r\n")
+		scripts := [][]string{page, login1("TAG NO [AUTHENTICATIONFAILED] expired\r\n"), in}
+		var nw memnet.Network
+		server, err := testserver.Start(nw.Listen, "localhost:143", func(l net.Listener) {
+			for _, script := range scripts {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				go play(c, script)
+			}
+		})
+		require.NoError(t, err)
+		defer server.Close()
+		config, err := imap.ParseDSN(plainDSN("localhost", "?tls=none"))
+		require.NoError(t, err)
+		config.TCP.Dial = nw.DialContext
+		config.User, config.Password = "", ""
+		config.Credentials = func(_ context.Context, refused error) (imap.Credentials, error) {
+			if refused != nil {
+				return imap.Credentials{User: account, Password: "fresh"}, nil
+			}
+			return imap.Credentials{User: account, Password: "cached"}, nil
+		}
+		connector, err := imap.NewConnector(config)
+		require.NoError(t, err)
+		_, err = connectTo(t, connector)
+		pause, ok := driver.RetryAfter(err)
+		require.True(t, ok, "%v", err)
+		<-time.After(pause)
+		_, err = connectTo(t, connector)
+		require.NoError(t, err)
+		assert.Equal(t, 3, server.Stats().Accepted)
+	})
+}
+
 func TestAConnectionEndsWithItsToken(t *testing.T) {
 	for _, tc := range []struct {
 		name       string

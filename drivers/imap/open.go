@@ -27,26 +27,26 @@ type opener struct {
 
 // open makes a connection, if trust admits it.
 func (o *opener) open(ctx context.Context) (c *Conn, err error) {
-	probe, err := o.trust.admit()
+	doubted, err := o.trust.admit()
 	if err != nil {
 		return nil, err
 	}
 	err = errors.New("imap: the Credentials function panicked") // for classify
-	defer func() { err = o.trust.classify(probe, err) }()
-	return o.connect(ctx, probe)
+	defer func() { err = o.trust.classify(doubted != nil, err) }()
+	return o.connect(ctx, !errors.As(doubted, new(refusal)))
 }
 
 // connect makes a connection. If the server refuses credentials that come from
-// a function, connect asks for fresh ones, once. In a probe it does not, because
-// usually the attempt before it has asked.
-func (o *opener) connect(ctx context.Context, probe bool) (*Conn, error) {
+// a function, connect asks for fresh ones, once. It does so only if mayRefresh is set:
+// in the probe after a refusal, the attempt before it has asked.
+func (o *opener) connect(ctx context.Context, mayRefresh bool) (*Conn, error) {
 	creds, err := o.credentials(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
 	c, err := o.tryAddresses(ctx, creds)
 	var refused refusal
-	if o.Credentials == nil || probe || !errors.As(err, &refused) {
+	if o.Credentials == nil || !mayRefresh || !errors.As(err, &refused) {
 		return c, err
 	}
 	fresh, errFresh := o.credentials(ctx, err)

@@ -29,18 +29,19 @@ type trust struct {
 	because  error      // the doubted error
 }
 
-// admit lets a login begin, perhaps as the probe, or returns the reason why it must not.
-func (t *trust) admit() (probe bool, err error) {
+// admit lets a login begin, or returns the reason why it must not. If the login is the
+// probe, because is the error that it is to confirm; otherwise it is nil.
+func (t *trust) admit() (because, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.doubted.IsZero() {
-		return false, nil
+		return nil, nil
 	}
 	if left := doubtPause - time.Since(t.doubted); left > 0 || t.probing {
-		return false, driver.Throttled(fmt.Errorf("imap: waiting before another login, because of the last error: %w", t.because), max(left, doubtPause/10))
+		return nil, driver.Throttled(fmt.Errorf("imap: waiting before another login, because of the last error: %w", t.because), max(left, doubtPause/10))
 	}
 	t.probing = true
-	return true, nil
+	return t.because, nil
 }
 
 // classify gives the error of an admitted login its class, if it is a refusal or
