@@ -11,23 +11,25 @@
 //		...
 //	})
 //
-// connectorFor returns the connector of a key: its host, its user, its password.
+// connectorFor returns the driver.Connector for a key, with the host, user and password
+// of that key.
 //
 // # Guarantees
 //
 //   - The servers never see more than MaxOpen connections over all keys, and never more
 //     for one key than its own MaxOpen. If a forgotten key is used again, the
 //     connections of its last pool count until they are closed.
-//   - At the limit, the key with the fewest connections is served first, and among
-//     equals the one that has waited longest. For a key without a connection, another
-//     key gives up an idle one; if none is idle, the next one released anywhere. A key
-//     with fewer connections than its fair share (max-min) waits as long as connecting
-//     takes, at most 250 ms, before another key gives one up. For the same time, an
-//     idle connection is kept for the callers of its own key.
-//   - MinIdle takes nothing from other keys.
+//   - At the limit, the key with the fewest connections is served first; among equals,
+//     the one that has waited longest. To make room for a key without a connection, an
+//     idle connection of another key is closed. If none is idle, the next connection
+//     released anywhere is closed. A key that has connections, but fewer than its fair
+//     share (max-min), waits as long as connecting takes, at most 250 ms, before another
+//     key has to give one up. For the same time, an idle connection is kept for callers
+//     of its own key.
+//   - MinIdle never takes a connection from another key.
 //   - A wrong password, an outage, a full server and the backoff affect only their key.
-//   - A key that nobody uses is forgotten after IdleAfter, and then costs nothing. No
-//     caller notices: one that arrives at that moment gets a new pool of the key.
+//   - A key that nobody uses is forgotten after IdleAfter, and then costs nothing.
+//     Callers do not notice: one that arrives at that moment gets a new pool of the key.
 //
 // # Cost
 //

@@ -21,13 +21,13 @@ type door struct {
 	pool.Gate // of all keys
 
 	mu      sync.Mutex    // guards the fields below; Stats of a pool are read under it
-	stays   []stay        // of the pools that have permits
-	changed chan struct{} // closed when a permit is given back; nil if nobody waits for one
+	holders []holder      // the pools that have permits
+	changed chan struct{} // closed when a permit is given back; nil if nobody waits for that
 	emptied func()        // called when the last permit is given back; nil before the key is forgotten
 }
 
-// stay is how many permits a pool has.
-type stay struct {
+// holder is a pool and how many permits it has.
+type holder struct {
 	member member
 	n      int
 }
@@ -100,19 +100,19 @@ func (d *door) reserve(m member) (ok bool, changed <-chan struct{}) {
 // countLocked returns how many permits m has, and how many permits of the other pools
 // still count.
 func (d *door) countLocked(m member) (mine, others int) {
-	for _, s := range d.stays {
-		if s.member == m {
-			mine = s.n
+	for _, h := range d.holders {
+		if h.member == m {
+			mine = h.n
 		} else {
-			now := s.member.Stats()
-			others += min(s.n, now.Open+now.Connecting+now.Gated+now.Closing)
+			now := h.member.Stats()
+			others += min(h.n, now.Open+now.Connecting+now.Gated+now.Closing)
 		}
 	}
 	return mine, others
 }
 
-// pass returns the permit that enter gets for m, which has a reservation. Without
-// a permit, it gives the reservation back.
+// pass calls enter for m, which has a reservation, and returns its permit. If enter gets
+// no permit, pass gives the reservation back.
 func (d *door) pass(m member, enter func() (pool.Permit, error)) (permit pool.Permit, err error) {
 	defer func() { // also if the gate panics
 		if permit == nil {
@@ -132,7 +132,7 @@ func (t *ticket) Leave() {
 	t.Permit.Leave()
 }
 
-// leave counts one permit less for m.
+// leave counts one permit fewer for m.
 func (d *door) leave(m member) {
 	d.mu.Lock()
 	d.addLocked(m, -1)
@@ -141,7 +141,7 @@ func (d *door) leave(m member) {
 		d.changed = nil
 	}
 	emptied := d.emptied
-	empty := len(d.stays) == 0
+	empty := len(d.holders) == 0
 	d.mu.Unlock()
 	if empty && emptied != nil {
 		emptied()
@@ -150,13 +150,13 @@ func (d *door) leave(m member) {
 
 // addLocked adds n to the permits of m.
 func (d *door) addLocked(m member, n int) {
-	i := slices.IndexFunc(d.stays, func(s stay) bool { return s.member == m })
+	i := slices.IndexFunc(d.holders, func(h holder) bool { return h.member == m })
 	if i < 0 {
-		i = len(d.stays)
-		d.stays = append(d.stays, stay{member: m})
+		i = len(d.holders)
+		d.holders = append(d.holders, holder{member: m})
 	}
-	if d.stays[i].n += n; d.stays[i].n == 0 {
-		d.stays = slices.Delete(d.stays, i, i+1)
+	if d.holders[i].n += n; d.holders[i].n == 0 {
+		d.holders = slices.Delete(d.holders, i, i+1)
 	}
 }
 
@@ -171,19 +171,19 @@ func (d *door) onEmpty(fn func()) {
 func (d *door) isEmpty() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.stays) == 0
+	return len(d.holders) == 0
 }
 
 // String says what the pool of the key waits for.
 func (d *door) String() string {
 	d.mu.Lock()
 	waits, n := d.changed != nil, 0
-	for _, s := range d.stays {
-		n += s.n
+	for _, h := range d.holders {
+		n += h.n
 	}
 	d.mu.Unlock()
 	if waits {
-		return fmt.Sprintf("%d connections of the key are open, with those from before it was forgotten", n)
+		return fmt.Sprintf("the key has %d open connections, including those from before it was forgotten", n)
 	}
 	if gate, ok := d.Gate.(fmt.Stringer); ok {
 		return gate.String()

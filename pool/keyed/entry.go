@@ -22,7 +22,7 @@ type entry[K comparable, C any] struct {
 	forgotten atomic.Bool
 
 	counting sync.Mutex     // guards last; held while the pool is counted; taken after all other locks
-	last     *pool.Snapshot // what settle adds to the past; nil before that
+	last     *pool.Snapshot // the counters that settle adds to the past; nil before that
 
 	// Guarded by Pool.mu.
 	next, prev *entry[K, C]
@@ -55,7 +55,7 @@ func (p *Pool[K, C]) entry(key K) (*entry[K, C], error) {
 	}
 }
 
-// add returns the entry of key, and makes it if there still is none.
+// add returns the entry of key, and makes one if there still is none.
 func (p *Pool[K, C]) add(key K) (*entry[K, C], error) {
 	if key != key { // could never be found again
 		return nil, fmt.Errorf("keyed: %s: the key is not equal to itself", p.cfg.Name(key))
@@ -104,8 +104,8 @@ func (p *Pool[K, C]) open(e *entry[K, C]) {
 	e.opened.Store(true)
 }
 
-// wasUsed reports whether e is in use, or was used since the last call. Pool.mu is
-// held.
+// wasUsed reports whether e is in use, or was used since the last call. The caller holds
+// Pool.mu.
 func (e *entry[K, C]) wasUsed() bool {
 	if !e.opened.Load() {
 		return true

@@ -19,9 +19,9 @@ type Config[K comparable] struct {
 	// them. It is required unless Gate is set.
 	MaxOpen int
 
-	// PerKey returns the settings of the pool of one key: MaxOpen is the limit of
-	// the key, Name is its name in errors and logs. Nil means the zero Config for
-	// each key.
+	// PerKey returns the settings for the pool of one key. MaxOpen limits that key,
+	// Name is its name in errors and logs, and Gate is ignored. Nil means the zero
+	// Config for each key.
 	PerKey func(key K) pool.Config
 
 	// Name returns the name of a key in errors and logs, unless PerKey sets one. If
@@ -29,17 +29,17 @@ type Config[K comparable] struct {
 	// key.
 	Name func(key K) string
 
-	// Group is the name of all keys together in metrics and on status pages.
+	// Group names the whole Pool, all keys together, in metrics and on status pages.
 	// Empty means "keyed".
 	Group string
 
-	// MaxKeys limits how many keys have a pool. A key beyond that closes the pool of
-	// the key that has been unused longest, approximately. If all are in use, there
-	// may be more for a while. Zero means no limit.
+	// MaxKeys limits how many keys have a pool. One more key closes the pool of the
+	// key that has been unused longest (approximately). If all keys are in use, there
+	// can be more of them for a while. Zero means no limit.
 	MaxKeys int
 
-	// IdleAfter is how long the pool of an unused key is kept. After that, or up to
-	// half as long again, its connections are closed and the key is forgotten.
+	// IdleAfter is how long the pool of an unused key is kept. Its connections are
+	// closed and the key is forgotten after this time, or up to half as long again.
 	// Zero means 5 minutes. Negative means until Forget.
 	IdleAfter time.Duration
 
@@ -57,19 +57,19 @@ type Pool[K comparable, C any] struct {
 	table     table[K, C]
 	closed    atomic.Bool // changed under mu
 
-	mu      sync.Mutex                // guards the fields below, and changes of table; held while a pool's Stats are read, never in a call of the user's functions
+	mu      sync.Mutex                // guards the fields below, and changes of table; held while a pool's Stats are read, never while a function of the user runs
 	hand    *entry[K, C]              // in the ring of all entries: the next candidate for eviction
-	keys    int                       // in the ring
+	keys    int                       // number of entries in the ring
 	doors   map[K]*door               // of keys that were forgotten but still have connections
-	sweeper *time.Timer               // looks for keys that nobody uses
+	sweeper *time.Timer               // calls sweep, which forgets keys that nobody uses
 	closing sync.WaitGroup            // pools of keys that were forgotten before Close
 	leaving map[*entry[K, C]]struct{} // keys that were forgotten, whose pools are being closed
 	past    pool.Snapshot             // counters and histograms of keys whose pools are closed
 }
 
-// Open returns a Pool. The connector that connector returns for a key makes the
-// connections of that key; connector is called when the key is first used. Open does not
-// connect. Its error names the wrong setting.
+// Open returns a Pool. It does not connect. When a key without a pool is used, connector
+// returns the driver.Connector that makes the connections of that key; connector may be
+// called for several keys at the same time. The error of Open names the wrong setting.
 func Open[K comparable, C any](connector func(key K) (driver.Connector, error), cfg Config[K]) (*Pool[K, C], error) {
 	switch {
 	case connector == nil:
@@ -101,9 +101,9 @@ func Open[K comparable, C any](connector func(key K) (driver.Connector, error), 
 	return p, nil
 }
 
-// Acquire calls Acquire of the pool of key, which it opens if needed. All its
-// errors are [*pool.AcquireError] with the name of the key, unless the pool can't be
-// opened.
+// Acquire acquires a connection of key, as [pool.Pool.Acquire] does. It opens the pool of
+// key if needed. Its errors are [*pool.AcquireError] with the name of the key, except
+// when the pool can't be opened.
 func (p *Pool[K, C]) Acquire(ctx context.Context, key K) (pool.Lease[C], error) {
 	for {
 		e, err := p.entry(key)
@@ -136,8 +136,8 @@ func (p *Pool[K, C]) Do(ctx context.Context, key K, fn func(ctx context.Context,
 	}
 }
 
-// Pool returns the pool of key, which it opens if needed, for its Stats, its
-// Reset or its Ready. To acquire, use p: the returned pool is closed when key is
+// Pool returns the pool of key, for its Stats, Reset or Ready. It opens the pool if
+// needed. To acquire connections, use p instead: the returned pool is closed when key is
 // forgotten.
 func (p *Pool[K, C]) Pool(key K) (*pool.Pool[C], error) {
 	e, err := p.entry(key)

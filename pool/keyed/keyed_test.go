@@ -314,8 +314,8 @@ func TestAKeyThatComesBackCountsTheConnectionsOfItsLastPool(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err := p.Acquire(ctx, "ada")
-		assert.ErrorContains(t, err, "waits for room: 2 connections of the key are open, with those from before it was forgotten")
-		acquire(t, p, "eve").Release() // nobody else waits
+		assert.ErrorContains(t, err, "waits for room: the key has 2 open connections, including those from before it was forgotten")
+		acquire(t, p, "eve").Release() // other keys do not wait
 		p.Forget("ada")
 
 		for i, l := range old {

@@ -23,14 +23,14 @@ func inUse() int {
 }
 
 // Of 100,000 keys seen, 1,000 are live and 500 have a connection. Memory and goroutines
-// follow the live keys. However many keys are forgotten, half a megabyte to two remain:
-// the runtime keeps 400 bytes for each of the most goroutines that ever ran at once, such
-// as those of the timers of 1,000 pools.
+// follow the live keys. However many keys are forgotten, half a megabyte to two megabytes
+// remain: the runtime keeps 400 bytes for each of the goroutines that ran at its busiest
+// moment, such as those of the timers of 1,000 pools.
 func TestMemoryFollowsTheLiveKeys(t *testing.T) {
 	const live, limit = 1000, 500
 	seen := 100_000
 	if raceEnabled {
-		seen = 10_000 // ten times as slow, and the bytes mean nothing
+		seen = 10_000 // with -race, it is ten times slower and the bytes mean nothing
 	}
 	p, err := keyed.Open[int, *plain](func(int) (driver.Connector, error) { return plainConnector{}, nil },
 		keyed.Config[int]{MaxOpen: limit, MaxKeys: live, IdleAfter: time.Hour})
@@ -43,7 +43,7 @@ func TestMemoryFollowsTheLiveKeys(t *testing.T) {
 			l.Release()
 		}
 	}
-	settle := func() int { // at some moment none of the timers of the pools runs
+	settle := func() int { // waits for a moment when no timer of a pool runs
 		require.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+2 && p.Stats().Closing == 0 }, 10*time.Second, time.Millisecond)
 		return inUse()
 	}

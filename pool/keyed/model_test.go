@@ -18,19 +18,20 @@ import (
 	"github.com/hotline-go/hotline/pool/keyed"
 )
 
-// machine is a Pool with 3 keys and a limit of 2 over all and of 1 or 2 for each. The
-// test does random actions on it in a bubble, and waits until all is quiet after each.
-// Its exported methods are the actions, and Check, which runs after each.
+// machine is a Pool with 3 keys, a limit of 2 connections over all keys, and a limit of 1
+// or 2 for each key. The test runs random actions on it in a bubble, and lets everything
+// come to rest after each. Its exported methods are the actions, and Check, which runs
+// after each action.
 //
 // For a longer run: go test ./pool/keyed -run RandomActions -rapid.checks=100000
 type machine struct {
 	fakes   [3]drivertest.Fake // the servers of the keys
 	maxOpen int                // of a key
-	hijacks int                // they do not count against maxOpen
+	hijacks int                // hijacked connections, which do not count against maxOpen
 	pool    *keyed.Pool[int, *conn]
 	gate    *pool.LocalGate
 	callers []*caller // of Acquire
-	leases  []*caller // the ones that have a lease
+	leases  []*caller // callers that have a lease
 }
 
 // caller is a goroutine in Acquire, or its result.
@@ -122,9 +123,9 @@ func (m *machine) Check(t *rapid.T) {
 		counted += n.Open + n.Connecting
 	}
 	assert.LessOrEqual(t, counted, 2)
-	assert.Equal(t, counted, held(m.gate), "permits out")
+	assert.Equal(t, counted, held(m.gate), "permits in use")
 	s := m.pool.Stats()
-	assert.False(t, m.somebodyWaitsInVain(), "there is room, or an idle connection: %+v", s.Gauges)
+	assert.False(t, m.somebodyWaitsInVain(), "a caller waits although there is room or an idle connection: %+v", s.Gauges)
 	if len(m.callers) == 0 {
 		assert.Zero(t, s.Gated)
 	}

@@ -23,7 +23,7 @@ func (p *Pool[K, C]) Snapshot() pool.Snapshot {
 		sum.Gate = fmt.Sprint(g) // survives a String that panics
 	}
 	sum.Budget = p.budget()
-	var states [pool.Closed]int // how many keys are in each
+	var states [pool.Closed]int // how many keys are in each state
 	for _, e := range entries {
 		s := e.snapshot()
 		if s.State < pool.Closed {
@@ -64,7 +64,7 @@ func (p *Pool[K, C]) counted() (entries []*entry[K, C], past pool.Snapshot) {
 	return slices.DeleteFunc(entries, func(e *entry[K, C]) bool { return !e.opened.Load() }), p.past
 }
 
-// settle moves e, which is leaving, to the past: it adds the counters of its pool.
+// settle moves e from leaving to the past: it adds the counters of its pool to past.
 func (p *Pool[K, C]) settle(e *entry[K, C]) {
 	var last pool.Snapshot
 	if e.opened.Load() {
@@ -87,8 +87,8 @@ func (e *entry[K, C]) snapshot() pool.Snapshot {
 }
 
 // finish returns the counters and histograms of the pool of e. From now on, snapshot
-// returns the same. Otherwise, a sum that has listed e before it moved to the past could
-// be higher than the next sum.
+// returns the same. Otherwise a sum that listed e before it moved to the past could be
+// higher than the next sum.
 func (e *entry[K, C]) finish() pool.Snapshot {
 	e.counting.Lock()
 	defer e.counting.Unlock()

@@ -59,14 +59,14 @@ func TestASnapshotIsTheSumOverTheKeys(t *testing.T) {
 		synctest.Wait()
 		after = p.Snapshot()
 		assert.Equal(t, 2, after.Stats.Open)
-		assert.Equal(t, before.Stats.Acquires, after.Stats.Acquires, "what a forgotten key has counted stays")
+		assert.Equal(t, before.Stats.Acquires, after.Stats.Acquires, "the counts of a forgotten key stay")
 		assert.Equal(t, before.Stats.Closed.Shutdown+2, after.Stats.Closed.Shutdown)
 		assert.Equal(t, before.ConnectTimes, after.ConnectTimes)
 
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
 		var waiting sync.WaitGroup
-		for range 5 { // beside the lease of ada
+		for range 5 { // in addition to the lease of ada
 			waiting.Go(func() { p.Acquire(ctx, "bob") })
 		}
 		advance(time.Second)

@@ -76,7 +76,7 @@ func TestStormOfKeys(t *testing.T) {
 			case <-done:
 				running = false
 			case <-time.After(5 * time.Millisecond):
-				stats := p.Stats().Stats // while they all run
+				stats := p.Stats().Stats // while the callers run
 				assert.Empty(t, fallen(stats, last))
 				last = stats
 				synctest.Wait()
@@ -89,7 +89,7 @@ func TestStormOfKeys(t *testing.T) {
 			}
 		}
 		assert.Positive(t, busy)
-		assert.Zero(t, low, "times of %d that the server had fewer than 49 connections though more were wanted", busy)
+		assert.Zero(t, low, "of %d times when more were wanted, the server had fewer than 49 connections this often", busy)
 		assert.Equal(t, limit, f.Counts().Peak)
 		assert.Positive(t, refused.Load())
 		t.Logf("served %d, refused %d, gave up %d, connects %d", served.Load(), refused.Load(), gaveUp.Load(), f.Counts().Connects)
@@ -98,7 +98,7 @@ func TestStormOfKeys(t *testing.T) {
 		advance(time.Minute)
 		assert.Zero(t, p.Len(), "all keys are forgotten")
 		assert.Zero(t, p.Stats().Gauges)
-		assert.Equal(t, lent.Load(), p.Stats().Acquires, "also those of keys that are forgotten")
+		assert.Equal(t, lent.Load(), p.Stats().Acquires, "including those of forgotten keys")
 		assert.Zero(t, f.Counts().Open)
 		assert.Equal(t, "gate: 0 of 50 connections, 0 pools, 0 connects waiting", gate.String())
 		assert.NoError(t, p.Close())
@@ -120,7 +120,7 @@ func fallen(now, before any) (names []string) {
 	return names
 }
 
-// held is how many permits are in use.
+// held returns how many permits are in use.
 func held(gate *pool.LocalGate) (n int) {
 	fmt.Sscanf(gate.String(), "gate: %d", &n)
 	return n
@@ -179,7 +179,7 @@ func TestKeysThatAreBusyKeepTheirConnections(t *testing.T) {
 		}
 		all.Wait()
 		took, ideal := time.Since(began), callers*calls*time.Millisecond/limit
-		t.Logf("%v for what %d connections could do in %v; %d connects for %d calls", took, limit, ideal, f.Counts().Connects, callers*calls)
+		t.Logf("took %v; %d connections could do it in %v; %d connects for %d calls", took, limit, ideal, f.Counts().Connects, callers*calls)
 		assert.Less(t, f.Counts().Connects, callers*calls/20)
 		assert.Less(t, took, 3*ideal)
 		assert.Equal(t, limit, f.Counts().Peak)

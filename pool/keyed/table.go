@@ -8,9 +8,9 @@ import (
 // table finds the entry of a key without a lock. It is changed under Pool.mu.
 //
 // The entries of a bucket form a chain. A reader that follows a chain while an entry is
-// added, removed or moved to another bucket may miss its entry, but does not meet
-// a cycle: a moved entry leads only to other moved entries. A reader that finds nothing
-// looks again under Pool.mu.
+// added, removed or moved to another bucket may miss its entry, but never meets a cycle:
+// a moved entry leads only to other moved entries. A reader that finds nothing searches
+// again under Pool.mu.
 type table[K comparable, C any] struct {
 	seed    maphash.Seed
 	buckets atomic.Pointer[[]atomic.Pointer[entry[K, C]]] // their number is a power of 2

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// A reader may miss a key while others are added and removed, but never hangs, and finds
-// each key once all is quiet.
+// A reader may miss a key while others are added and removed, but it never hangs. Once
+// nothing changes any more, it finds every key.
 func TestTheTableIsReadWithoutALock(t *testing.T) {
 	var tab table[int, any]
 	tab.init()
@@ -41,7 +41,7 @@ func TestTheTableIsReadWithoutALock(t *testing.T) {
 			tab.removeLocked(entries[k], keys-1-k)
 			assert.Nil(t, tab.find(k))
 		}
-		assert.Len(t, *tab.buckets.Load(), fewestBuckets, "what is forgotten costs nothing")
+		assert.Len(t, *tab.buckets.Load(), fewestBuckets, "forgotten keys cost nothing")
 	}
 	done.Store(true)
 	readers.Wait()
