@@ -14,9 +14,9 @@ var budgetHTML string
 // budget is a limit that this process shares with others.
 type budget struct {
 	pool.BudgetStats
-	Part       string // what this process may have, and has
-	Deadline   string // when the grant was renewed, when it is over, and what happens then
-	MoreOwners int    // how many are not listed
+	Part       string // how many connections this process may have, and has
+	Deadline   string // when the grant was renewed, when it ends, and what happens then
+	MoreOwners int    // how many owners are not listed
 }
 
 // newBudget describes s, or nothing if s is nil.
@@ -25,12 +25,12 @@ func newBudget(s *pool.BudgetStats) *budget {
 		return nil
 	}
 	b := &budget{BudgetStats: *s}
-	b.Part = fmt.Sprintf("This process may have %s of %s connections, and uses %s.", number(b.Granted), number(b.Limit), number(b.Used))
+	b.Part = fmt.Sprintf("This process may have %s of %s connections and uses %s.", number(b.Granted), number(b.Limit), number(b.Used))
 	if b.Target < b.Granted {
-		b.Part += fmt.Sprintf(" It is coming down to %s, because others lack them.", number(b.Target))
+		b.Part += fmt.Sprintf(" It is giving some up, down to %s, because other processes need them.", number(b.Target))
 	}
 	if b.Waiting > 0 {
-		b.Part += " Connects that wait: " + number(b.Waiting) + "."
+		b.Part += " Connects waiting: " + number(b.Waiting) + "."
 	}
 	b.Deadline = b.deadline()
 	if more := len(b.Owners) - maxRows; more > 0 {
@@ -39,24 +39,24 @@ func newBudget(s *pool.BudgetStats) *budget {
 	return b
 }
 
-// deadline says when the grant is over.
+// deadline says when the grant ends.
 func (b *budget) deadline() string {
 	if b.Renewed == 0 {
 		return "The store has not granted anything yet."
 	}
-	text := fmt.Sprintf("Renewed %s ago; ", age(b.Renewed))
+	text := fmt.Sprintf("The grant was renewed %s ago and ", age(b.Renewed))
 	if b.Left > 0 {
-		text += fmt.Sprintf("over in %s unless it is renewed again. Then ", age(b.Left))
+		text += fmt.Sprintf("ends in %s unless it is renewed again. Then ", age(b.Left))
 	} else {
-		text += "now over: "
+		text += "has ended: "
 	}
 	if b.Strict {
-		return text + "all connections are closed, also those in use (strict)."
+		return text + "all connections are closed, including those in use (strict)."
 	}
-	return text + "idle connections are closed, and those in use when they are released."
+	return text + "idle connections are closed at once, and those in use when they are released."
 }
 
-// age is span to a tenth of a second.
+// age is span, rounded to a tenth of a second.
 func age(d time.Duration) string {
 	return span(max(d.Round(100*time.Millisecond), 100*time.Millisecond))
 }

@@ -35,9 +35,9 @@ func TestThePageSaysWhoHasABudget(t *testing.T) {
 			text := strings.ReplaceAll(get(page, query).Body.String(), space, " ")
 			for _, want := range []string{
 				`<h2>Budget depot <span class="soft">static</span></h2>`,
-				"This process may have 8 of 15 connections, and uses 7. It is coming down to 6, because others lack them. Connects that wait: 2.",
-				"Renewed 2.3 s ago; over in 12.7 s unless it is renewed again. Then idle connections are closed, and those in use when they are released.",
-				"The store does not answer: dial &lt;b&gt;: refused",
+				"This process may have 8 of 15 connections and uses 7. It is giving some up, down to 6, because other processes need them. Connects waiting: 2.",
+				"The grant was renewed 2.3 s ago and ends in 12.7 s unless it is renewed again. Then idle connections are closed at once, and those in use when they are released.",
+				"The last call of the store failed: dial &lt;b&gt;: refused",
 				`<th scope="row">here/7/a <span class="soft">(this process)</span></th><td class="number">8</td><td class="number">7</td><td class="number">9</td><td class="number">8</td>`,
 				`<th scope="row">there/&lt;9&gt;/b</th><td class="number">7</td><td class="number">6</td><td class="number">20</td><td class="number">7</td><td class="number wide">3 s</td>`,
 			} {
@@ -55,9 +55,9 @@ func TestThePageSaysWhoHasABudget(t *testing.T) {
 
 func TestABudgetSaysWhatItsDeadlineDoes(t *testing.T) {
 	for want, s := range map[string]pool.BudgetStats{
-		"The store has not granted anything yet.":                                                                                    {},
-		"Renewed 20 s ago; now over: idle connections are closed, and those in use when they are released.":                          {Renewed: 20 * time.Second},
-		"Renewed 100 ms ago; over in 9.9 s unless it is renewed again. Then all connections are closed, also those in use (strict).": {Renewed: 1, Left: 9900 * time.Millisecond, Strict: true},
+		"The store has not granted anything yet.": {},
+		"The grant was renewed 20 s ago and has ended: idle connections are closed at once, and those in use when they are released.":                      {Renewed: 20 * time.Second},
+		"The grant was renewed 100 ms ago and ends in 9.9 s unless it is renewed again. Then all connections are closed, including those in use (strict).": {Renewed: 1, Left: 9900 * time.Millisecond, Strict: true},
 	} {
 		assert.Equal(t, want, strings.ReplaceAll(newBudget(&s).Deadline, space, " "))
 	}

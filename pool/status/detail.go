@@ -18,8 +18,8 @@ type detail struct {
 	StripText   string
 	Plots       []plot
 	Holders     []pool.Holder
-	MoreConns   int // how many are not listed
-	MoreServers int // likewise
+	MoreConns   int // how many connections are not listed
+	MoreServers int // how many servers are not listed
 	Tables      []table
 	Shared      *budget // of the gate, or nil
 }
@@ -70,7 +70,7 @@ func (w *watch) detail(t *track) *detail {
 	return d
 }
 
-// figures returns the numbers to look at first.
+// figures returns the most important numbers, for the top of the page.
 func figures(s pool.Snapshot, last sample) []figure {
 	g := s.Stats.Gauges
 	all := []figure{
@@ -128,7 +128,7 @@ func closes(c pool.Closes) table {
 		name string
 		n    int64
 	}{
-		{"Bad: an error of I/O, a hook or a check", c.Bad},
+		{"Bad: an I/O, hook or check error", c.Bad},
 		{"Invalid when it was released", c.Invalid},
 		{"Idle for MaxIdleTime, or more than MaxIdle", c.Idle},
 		{"Older than MaxLifetime", c.Lifetime},
@@ -148,7 +148,7 @@ func settings(s pool.Snapshot) table {
 	if s.MaxIdle < 0 {
 		maxIdle = limit(unlimited)
 	}
-	return table{"Settings", "Limit is how many connections the server has room for, if fewer than MaxOpen.", "Name", "Value", []figure{
+	return table{"Settings", "Limit is below MaxOpen while the server has no room for more connections.", "Name", "Value", []figure{
 		{Name: "MaxOpen", Value: limit(s.Stats.MaxOpen)},
 		{Name: "Limit", Value: limit(s.Stats.Limit)},
 		{Name: "MinIdle", Value: number(s.MinIdle)},
@@ -156,13 +156,13 @@ func settings(s pool.Snapshot) table {
 	}}
 }
 
-// block is a time in one state, in the strip above the plots.
+// block is a span of time in one state, in the strip above the plots.
 type block struct {
 	State               pool.State
 	X, Y, Width, Height int
 }
 
-// heights are the heights of the blocks, so that states can be told apart without color.
+// heights are the heights of the blocks. They tell the states apart without color.
 var heights = map[pool.State]int{pool.Healthy: 5, pool.Degraded: 10, pool.Down: 16, pool.Suspended: 8, pool.Closed: 2}
 
 // stripHeight is the height of the highest block.

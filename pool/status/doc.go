@@ -7,14 +7,14 @@
 //
 // The page needs only this handler, at any path. It updates itself; without scripts, the
 // browser reloads it. ?pool= with the name of a pool shows only that pool. ?format=json
-// returns the same as JSON: the pool.Snapshot of each pool.
+// returns JSON instead: the pool.Snapshot of each pool.
 //
 // # Access
 //
-// The page has no secret of a DSN. It does show names of pools, addresses, errors of
-// servers and, for leases that Config.LeakAfter suspects, stacks of this program. It
-// asks for no password, so protect it like your other internal pages. It is not
-// registered on http.DefaultServeMux. It answers only GET and HEAD, and changes nothing.
+// The page shows no secret of a DSN. It does show pool names, addresses, server errors
+// and, for leases that may be leaked (Config.LeakAfter), stacks of this program. It has
+// no login, so protect it like your other internal pages. It is not registered on
+// http.DefaultServeMux. It answers only GET and HEAD, and changes nothing.
 //
 // # Cost
 //

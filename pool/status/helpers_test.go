@@ -23,7 +23,7 @@ type fake struct {
 	asked    int           // calls of Snapshot
 }
 
-// newFake returns a healthy pool of 10 connections without activity.
+// newFake returns a healthy pool with MaxOpen 10, without connections or activity.
 func newFake(id uint64, name string) *fake {
 	f := &fake{snapshot: pool.Snapshot{ID: id, Pool: name, Opened: time.Now()}}
 	f.snapshot.Stats.MaxOpen, f.snapshot.Stats.Limit = 10, 10
@@ -52,8 +52,8 @@ func (f *fake) set(change func(*pool.Snapshot)) {
 	change(&f.snapshot)
 }
 
-// looks returns how often Snapshot was called.
-func (f *fake) looks() int {
+// reads returns how often Snapshot was called.
+func (f *fake) reads() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.asked
@@ -69,7 +69,7 @@ func get(p *Page, query string) *httptest.ResponseRecorder {
 // after waits in the fake time of a bubble.
 func after(d time.Duration) { <-time.After(d) }
 
-// inTrouble is a snapshot with everything that a page can show.
+// inTrouble fills a snapshot with everything that a page can show.
 func inTrouble(s *pool.Snapshot) {
 	s.State, s.Why = pool.Down, `connecting fails (12s): "<script>alert(1)</script>"; the next attempt is in 3s`
 	s.MinIdle, s.MaxIdle, s.OldestWait, s.NextConnect = 2, -1, 2100*time.Millisecond, 3*time.Second

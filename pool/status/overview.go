@@ -44,7 +44,7 @@ type row struct {
 // badness orders the states, the most urgent first.
 var badness = []pool.State{pool.Down, pool.Degraded, pool.Suspended, pool.Healthy, pool.Closed}
 
-// worse returns the one of two states that comes first in badness.
+// worse returns the more urgent of two states.
 func worse(a, b pool.State) pool.State {
 	return badness[min(slices.Index(badness, a), slices.Index(badness, b))]
 }
@@ -88,7 +88,7 @@ func (w *watch) row(t *track, f frame) row {
 	}
 }
 
-// sum is the row for all rows together. It leaves out limits and quantiles.
+// sum returns the row for all rows together. It leaves out limits and quantiles.
 func sum(rows []row) row {
 	var all row
 	for _, r := range rows {
@@ -121,7 +121,8 @@ type part struct {
 	X, Width    float64
 }
 
-// parts shows how many connections are in each state, out of the limit of the pool.
+// parts returns the pieces of a bar that shows how many connections of the pool's limit
+// are in each state.
 func parts(g pool.Gauges) []part {
 	occupied := g.Open + g.Connecting + g.Gated + g.Closing
 	total := occupied

@@ -35,10 +35,10 @@ type Page struct {
 	timer  *time.Timer // of sample; nil while there is no group
 	closed bool
 
-	looking  sync.Mutex        // guards the fields below; held while pools are read and a page is drawn; taken before mu
-	watch    watch             // result of the last look
-	rendered map[view]document // since the last look
-	cost     time.Duration     // of the last look and of the drawing since
+	drawing  sync.Mutex        // guards the fields below; held while pools are read and a page is drawn; taken before mu
+	watch    watch             // result of the last refresh
+	rendered map[view]document // since the last refresh
+	cost     time.Duration     // of the last refresh and the drawing since then
 }
 
 // group has the pools added by one Add or AddGroup.
@@ -55,12 +55,12 @@ func New(sources ...Source) *Page {
 	for i, s := range sources {
 		groups[i] = alone(s)
 	}
-	p.add(groups...) // together, so that the first look sees them all
+	p.add(groups...) // together, so that the first refresh reads them all
 	return p
 }
 
-// Add adds a pool and returns a function that removes it. A closed pool is removed by
-// itself a minute later.
+// Add adds a pool and returns a function that removes it. A minute after a pool is
+// closed, the page removes it by itself.
 func (p *Page) Add(s Source) (remove func()) {
 	return p.add(alone(s))
 }
@@ -100,8 +100,8 @@ func (p *Page) remove(groups ...*group) {
 	}
 }
 
-// Close ends the page. It drops the pools without closing them, and leaves no goroutine.
-// From then on the page answers 503.
+// Close ends the page: from then on it answers 503. It does not close the pools, and
+// leaves no goroutine.
 func (p *Page) Close() {
 	p.mu.Lock()
 	p.closed, p.groups = true, nil
@@ -110,23 +110,23 @@ func (p *Page) Close() {
 		p.timer = nil
 	}
 	p.mu.Unlock()
-	p.looking.Lock() // waits for a look that is in progress
-	defer p.looking.Unlock()
+	p.drawing.Lock() // waits for a refresh in progress
+	defer p.drawing.Unlock()
 	p.watch, p.rendered = watch{}, nil
 }
 
 // sample takes a sample of the pools for the plots, in the goroutine of the timer.
 func (p *Page) sample() {
-	defer p.again()
-	p.looking.Lock()
-	defer p.looking.Unlock()
-	if p.look() {
+	defer p.restartTimer()
+	p.drawing.Lock()
+	defer p.drawing.Unlock()
+	if p.refresh() {
 		p.watch.sample()
 	}
 }
 
-// again restarts the timer, unless there is nothing left to sample.
-func (p *Page) again() {
+// restartTimer restarts the timer, unless there is nothing left to sample.
+func (p *Page) restartTimer() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.timer != nil {
@@ -134,9 +134,9 @@ func (p *Page) again() {
 	}
 }
 
-// look reads all pools, and removes the ones closed long ago. It returns false if the
-// page is closed. The caller holds looking.
-func (p *Page) look() bool {
+// refresh reads all pools, and removes the ones closed long ago. It returns false if the
+// page is closed. The caller holds drawing.
+func (p *Page) refresh() bool {
 	p.mu.Lock()
 	groups, closed := slices.Clone(p.groups), p.closed
 	p.mu.Unlock()
@@ -145,9 +145,9 @@ func (p *Page) look() bool {
 	}
 	defer p.spend(time.Now())
 	p.rendered, p.cost = make(map[view]document), 0
-	p.remove(p.watch.look(groups, time.Now())...)
+	p.remove(p.watch.refresh(groups, time.Now())...)
 	return true
 }
 
-// spend adds the time since began to cost. The caller holds looking.
+// spend adds the time since began to cost. The caller holds drawing.
 func (p *Page) spend(began time.Time) { p.cost += time.Since(began) }

@@ -7,7 +7,7 @@
   let paused = false;
   let updated = new Date();
 
-  // patch makes the node from look like to. It changes only what differs, so that the focus, a selection and open details stay.
+  // patch makes one node equal to another. It changes only the differences, so that the focus, a selection and open details stay.
   function patch(from, to) {
     if (from.isEqualNode(to) || from.id === "control") return;
     if (from.nodeName !== to.nodeName) return from.replaceWith(to.cloneNode(true));

@@ -76,7 +76,7 @@ func TestTheOverviewHasTheWorstFirstAndTheSumOfAGroup(t *testing.T) {
 			}
 			return names
 		}
-		synctest.Wait()    // the first look may have been before AddGroup
+		synctest.Wait()    // the first refresh may have been before AddGroup
 		after(time.Second) // until the next
 		text := get(page, "").Body.String()
 		assert.Equal(t, []string{"alone", "below", "down", "slow", "good"}, names(text))
@@ -154,7 +154,7 @@ func checkDocument(t *testing.T, text string) {
 		case "th":
 			assert.NotEmpty(t, has["scope"])
 		case "svg":
-			assert.True(t, has["aria-hidden"] == "true" || has["role"] == "img", "a picture with a text, or none that is read aloud")
+			assert.True(t, has["aria-hidden"] == "true" || has["role"] == "img", "a picture has a text, or a screen reader skips it")
 		}
 	}
 	assert.Positive(t, headings)

@@ -20,7 +20,7 @@ type chart struct {
 	title, unit string
 	word        func(float32) string // prints a value
 	round       func(float32) float32
-	least       float32 // the least top of the scale
+	least       float32 // the top of the scale is at least this
 	series      []series
 }
 
@@ -85,7 +85,7 @@ type frame struct {
 	window time.Duration
 }
 
-// windows are the lengths that a frame may have.
+// windows are the lengths that a frame can have.
 var windows = []time.Duration{time.Minute, 2 * time.Minute, 5 * time.Minute, window}
 
 // frame returns the shortest frame up to now that goes back to since.

@@ -35,7 +35,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 var policy = fmt.Sprintf("default-src 'none'; script-src '%s'; style-src '%s'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 	hash(pageJS), hash(pageCSS))
 
-// hash returns the name of an inline script or style for a policy.
+// hash returns the source expression that allows an inline script or style in a policy.
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
@@ -46,7 +46,7 @@ type content struct {
 	Title, Heading string
 	Icon           template.URL
 	At             time.Time
-	JSON           string // link to the same as JSON
+	JSON           string // link to the same data as JSON
 	Back           bool   // to the overview
 	Missing        bool   // the requested pool does not exist
 	Closed         []link // closed pools, if the page shows only one pool
@@ -86,8 +86,8 @@ func (w *watch) html(t *track, missing bool) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// only returns the only pool that is not closed, and the closed ones, if there is no
-// group.
+// only returns the only pool that is not closed, and links to the closed ones. It returns
+// nothing if there is a group, or more than one pool that is not closed.
 func (w *watch) only() (t *track, closed []link) {
 	for _, g := range w.shown {
 		for _, other := range g.tracks {

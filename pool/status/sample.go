@@ -11,7 +11,7 @@ import (
 type sample struct {
 	at    time.Duration // since the page was opened
 	state pool.State    // the worst seen in this time
-	took  float32       // the time since the last sample, in seconds
+	took  float32       // time since the last sample, in seconds
 
 	open, leased, limit, waiting float32
 	oldest                       float32 // the longest wait in progress, in seconds

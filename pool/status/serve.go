@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// slowest is how long a reader may take to read the page.
-const slowest = 10 * time.Second
+// writeTimeout is how long a reader may take to receive the page.
+const writeTimeout = 10 * time.Second
 
 // errClosed is the answer after Close.
 var errClosed = errors.New("status: the page is closed")
@@ -42,7 +42,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "status: want GET or HEAD", http.StatusMethodNotAllowed)
 		return
 	}
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(slowest)) // fails only if the writer is not a socket
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)) // fails only if the writer is not a socket
 	query := r.URL.Query()
 	format := query.Get("format")
 	if format != "" && format != "json" {
@@ -61,16 +61,17 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Length", strconv.Itoa(len(doc.text)))
 	w.WriteHeader(doc.code)
 	if r.Method == http.MethodGet {
-		_, _ = w.Write(doc.text) // an error means that the reader has left
+		_, _ = w.Write(doc.text) // fails only if the reader has left
 	}
 }
 
-// draw returns the page of the pool with that name, or of all pools.
+// draw returns the page of the pool whose name or ID is name, or of all pools if name is
+// empty.
 func (p *Page) draw(name string, asJSON bool) (document, error) {
-	p.looking.Lock()
-	defer p.looking.Unlock()
+	p.drawing.Lock()
+	defer p.drawing.Unlock()
 	fresh := max(freshFor, restFor*p.cost)
-	if time.Since(p.watch.at) >= fresh && !p.look() {
+	if time.Since(p.watch.at) >= fresh && !p.refresh() {
 		return document{}, errClosed
 	}
 	v := view{json: asJSON}

@@ -51,7 +51,7 @@ func TestASlowReaderIsCutOffAndDelaysNobody(t *testing.T) {
 		_, err = io.Copy(io.Discard, answer.Body)
 		require.NoError(t, err)
 		assert.Equal(t, began, time.Now())
-		after(slowest + time.Second)
+		after(writeTimeout + time.Second)
 		for _, c := range slow {
 			n, err := io.Copy(io.Discard, c)
 			assert.Less(t, n, answer.ContentLength, "the page ends early (%v)", err)

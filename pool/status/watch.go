@@ -14,28 +14,28 @@ const (
 	maxSamples  = int(window / sampleEvery)
 
 	// freshFor is how old the data of an answer may be. All readers together cause one
-	// look in this time.
+	// refresh in this time.
 	freshFor = time.Second
 
 	// restFor extends freshFor on pages of thousands of pools, to this many times the
-	// duration of the look and the drawing. So readers cost at most about a tenth of
+	// duration of the refresh and the drawing. So readers cost at most about a tenth of
 	// a CPU.
 	restFor = 10
 
-	// shortest is the least duration of a sample. Rates over less mean little.
+	// shortest is the least duration of a sample. Rates over less time mean little.
 	shortest = time.Second
 
-	// lingers is how long a pool is shown after it closed.
-	lingers = time.Minute
+	// keepClosed is how long a closed pool is shown.
+	keepClosed = time.Minute
 )
 
-// watch is what a page remembers about its pools. Page.looking guards it.
+// watch has the recent history of the pools of a page. Page.drawing guards it.
 type watch struct {
-	opened time.Time         // zero of the times of samples
-	at     time.Time         // of the last look
+	opened time.Time         // when the page was opened; the times of samples count from here
+	at     time.Time         // of the last refresh
 	tracks map[uint64]*track // by Snapshot.ID
 	names  map[string]*track // by Snapshot.Pool; nil if several pools have the name
-	shown  []shown           // as of the last look
+	shown  []shown           // as of the last refresh
 }
 
 // shown is a group and its pools.
@@ -47,8 +47,8 @@ type shown struct {
 // track is one pool over time.
 type track struct {
 	source   Source
-	now      pool.Snapshot // at the last look
-	base     pool.Snapshot // when the last sample was taken, without what bare leaves out
+	now      pool.Snapshot // at the last refresh
+	base     pool.Snapshot // when the last sample was taken, reduced by bare
 	worst    pool.State    // the worst state since then
 	samples  []sample      // oldest first, at most maxSamples
 	closedAt time.Time     // when it was first seen closed and without connections
@@ -58,9 +58,9 @@ func newWatch(now time.Time) watch {
 	return watch{opened: now, tracks: make(map[uint64]*track)}
 }
 
-// look takes a snapshot of every pool. It returns the groups whose only pool was closed
-// long ago.
-func (w *watch) look(groups []*group, now time.Time) (gone []*group) {
+// refresh takes a snapshot of every pool. It returns the groups whose only pool was
+// closed long ago.
+func (w *watch) refresh(groups []*group, now time.Time) (gone []*group) {
 	before := w.tracks
 	w.at, w.tracks, w.shown = now, make(map[uint64]*track, len(before)), nil
 	w.names = make(map[string]*track, len(before))
@@ -68,7 +68,7 @@ func (w *watch) look(groups []*group, now time.Time) (gone []*group) {
 		seen := shown{group: g}
 		for s := range g.pools {
 			t := w.update(before, s)
-			if t.left(now) {
+			if t.expired(now) {
 				continue
 			}
 			seen.tracks = append(seen.tracks, t)
@@ -126,9 +126,9 @@ func (w *watch) query(t *track) string {
 	return "pool=" + url.QueryEscape(name)
 }
 
-// left reports whether t was closed long ago. A closed pool whose connections are
-// still in use stays.
-func (t *track) left(now time.Time) bool {
+// expired reports whether t was closed long ago. A closed pool stays while connections
+// of it are in use.
+func (t *track) expired(now time.Time) bool {
 	if t.now.State != pool.Closed || t.now.Stats.Open > 0 {
 		t.closedAt = time.Time{}
 		return false
@@ -136,7 +136,7 @@ func (t *track) left(now time.Time) bool {
 	if t.closedAt.IsZero() {
 		t.closedAt = now
 	}
-	return now.Sub(t.closedAt) >= lingers
+	return now.Sub(t.closedAt) >= keepClosed
 }
 
 // sample adds a sample of each pool to its track.

@@ -16,10 +16,10 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// samples returns what the page remembers of its only pool.
+// samples returns the samples of the only pool of the page.
 func (p *Page) samples(t *testing.T) []sample {
-	p.looking.Lock()
-	defer p.looking.Unlock()
+	p.drawing.Lock()
+	defer p.drawing.Unlock()
 	require.Len(t, p.watch.tracks, 1)
 	for _, only := range p.watch.tracks {
 		return slices.Clone(only.samples)
@@ -32,7 +32,7 @@ func TestTheLastTenMinutesAreSampled(t *testing.T) {
 		f := newFake(1, "a")
 		page := New(f)
 		defer page.Close()
-		synctest.Wait() // until the first look is over
+		synctest.Wait() // until the first refresh is over
 		after(time.Second)
 		f.set(func(s *pool.Snapshot) {
 			s.State, s.OldestWait = pool.Degraded, 3*time.Second
@@ -70,11 +70,11 @@ func TestReadersOfManyPoolsTakeATenthOfTheTime(t *testing.T) {
 			get(page, "")
 			after(time.Second)
 		}
-		assert.Equal(t, 5, f.looks())
+		assert.Equal(t, 5, f.reads())
 	})
 }
 
-// A page that was opened a few seconds ago also shows something.
+// A page that was opened a few seconds ago already shows something.
 func TestAReaderSeesWhatHappenedSinceTheLastSample(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(1, "a")
@@ -97,21 +97,21 @@ func TestAReaderSeesWhatHappenedSinceTheLastSample(t *testing.T) {
 	})
 }
 
-func TestReadersShareOneLookASecond(t *testing.T) {
+func TestReadersShareOneRefreshASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(1, "a")
 		page := New(f)
 		defer page.Close()
 		synctest.Wait()
 		after(time.Second)
-		before := f.looks()
+		before := f.reads()
 		var readers sync.WaitGroup
 		for i := range 1000 {
 			query := []string{"", "?pool=a", "?format=json"}[i%3]
 			readers.Go(func() { assert.Equal(t, 200, get(page, query).Code) })
 		}
 		readers.Wait()
-		assert.Equal(t, 1, f.looks()-before)
+		assert.Equal(t, 1, f.reads()-before)
 		f.set(func(s *pool.Snapshot) { s.Stats.Leased = 9 })
 		after(time.Second)
 		assert.Contains(t, get(page, "").Body.String(), "<dt>In use</dt><dd>9 ")
@@ -132,9 +132,9 @@ func TestAClosedPoolLeavesAfterAMinute(t *testing.T) {
 		assert.Contains(t, get(page, "?pool=a").Body.String(), "Closed</h2>")
 		after(7 * time.Second)
 		assert.Equal(t, 404, get(page, "?pool=a").Code)
-		looks := f.looks()
+		reads := f.reads()
 		after(time.Hour)
-		assert.Equal(t, looks, f.looks(), "it is forgotten")
+		assert.Equal(t, reads, f.reads(), "it is forgotten")
 	})
 }
 
@@ -144,7 +144,7 @@ func TestAPageReadsNothingWithoutPoolsOrAfterClose(t *testing.T) {
 		page := New()
 		remove := page.Add(f)
 		after(61 * time.Second)
-		assert.Equal(t, 13, f.looks())
+		assert.Equal(t, 13, f.reads())
 		remove()
 		remove()
 		assert.Contains(t, get(page, "").Body.String(), "No pool is open.")
@@ -159,7 +159,7 @@ func TestAPageReadsNothingWithoutPoolsOrAfterClose(t *testing.T) {
 		page.Add(f)()
 		assert.Equal(t, 503, get(page, "").Code)
 		after(time.Hour)
-		assert.Equal(t, []int{13, 13}, []int{f.looks(), g.looks()})
+		assert.Equal(t, []int{13, 13}, []int{f.reads(), g.reads()})
 	})
 }
 
@@ -211,15 +211,15 @@ func TestAThousandPoolsFitOnAPageAndInMemory(t *testing.T) {
 		synctest.Wait()
 		each := (inUse() - before) / 1000
 		text := get(page, "").Body.String()
-		t.Logf("of each pool: %d bytes in memory, %d bytes of the page", each, len(text)/1000)
+		t.Logf("per pool: %d bytes in memory, %d bytes on the page", each, len(text)/1000)
 		assert.Less(t, each, 14_000)
 		assert.Less(t, len(text), 1_500_000)
 		assert.Equal(t, 1000, strings.Count(text, `<th scope="row">`))
 	})
 }
 
-// BenchmarkOverview measures what readers of a page of 1,000 pools cost once a second,
-// without the Snapshots.
+// BenchmarkOverview measures drawing a page of 1,000 pools, without the Snapshots. A page
+// is drawn at most once a second, however many readers it has.
 func BenchmarkOverview(b *testing.B) {
 	page := New()
 	defer page.Close()

@@ -35,7 +35,7 @@ func span(d time.Duration) string {
 	return pair(d, 24*time.Hour, "d", time.Hour, "h")
 }
 
-// since is span of the time from t to now; a zero t is unknown.
+// since is span of the time from t to now, or none if t is zero.
 func since(t, now time.Time) string {
 	if t.IsZero() {
 		return none
@@ -104,7 +104,7 @@ func limit(n int) string {
 func clock(t time.Time) string { return t.UTC().Format("15:04:05 UTC") }
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// capital begins text with a capital letter. It is ASCII.
+// capital returns text, which is ASCII, with a capital first letter.
 func capital(text fmt.Stringer) string {
 	s := text.String()
 	return strings.ToUpper(s[:1]) + s[1:]
