@@ -17,7 +17,7 @@ func TestFleetShowsWhoHasWhat(t *testing.T) {
 		return store, nil
 	})
 	r := hotline(t.Context(), "fleet", "ledger://host/depot")
-	assert.Equal(t, "budget \"depot\": 0 granted to 0 owners; nobody has used it yet\n", r.out)
+	assert.Equal(t, "budget \"depot\": 0 granted to 0 owners; not used yet\n", r.out)
 
 	_, err := store.Write(t.Context(), "depot", "", fleet.Entry{Row: fleet.Row{Owner: "b/7", May: 5, Held: 4, Want: 9, Left: time.Hour}, Learn: time.Hour})
 	require.NoError(t, err)
@@ -26,7 +26,7 @@ func TestFleetShowsWhoHasWhat(t *testing.T) {
 	_, err = store.Write(t.Context(), "depot", l.Version, fleet.Entry{Row: fleet.Row{Owner: "a/1", May: 3, Held: 3, Want: 2, Left: time.Hour}, Grows: true})
 	require.NoError(t, err)
 	r = hotline(t.Context(), "fleet", "ledger://host/depot?limit=10")
-	assert.Regexp(t, `^budget "depot": 8 of 10 granted to 2 owners; the store learns who has what, and grants no more
+	assert.Regexp(t, `^budget "depot": 8 of 10 granted to 2 owners; the store is learning who has connections and grants no more
  +owner +granted +held +wants +share +forgotten in
  +"a/1" +3 +3 +2 +2 +(1h0m0s|59m\S+s)
  +"b/7" +5 +4 +9 +8 +(1h0m0s|59m\S+s)

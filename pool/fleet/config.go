@@ -23,50 +23,49 @@ type Config struct {
 	// counts them. It is required. More than 2147483647 is an error.
 	Limit int
 
-	// TTL is how long a grant is good for without renewal: how soon the room of
-	// a process that was killed is free, and how long the store may be away.
-	// Zero means 15 seconds. Less than 100 ms and more than a day is an error.
+	// TTL is how long a grant lasts without renewal. It decides how soon the
+	// connections of a killed process are free for others, and how long the store may
+	// be down. Zero means 15 seconds. Less than 100 ms or more than a day is an error.
 	TTL time.Duration
 
-	// Grace is how long the server may count a connection after its end.
+	// Grace is how long the server may still count a connection after its end.
 	// Zero means 500 ms. Negative means not at all. More than a day is an error.
 	Grace time.Duration
 
-	// Spare is how many permits beyond those in use to keep, so that a Connect need
-	// not wait for the store. The pool's MinIdle, Warm and Ready connect only within
-	// the grant, so set Spare to at least MinIdle. Zero means none. Negative and more
-	// than Limit is an error.
+	// Spare is how many permits to keep in addition to those in use, so that a Connect
+	// need not wait for the store. The pool's MinIdle, Warm and Ready connect only
+	// within the grant, so set Spare to at least MinIdle. Zero means none. Negative is
+	// an error, and so is more than Limit.
 	Spare int
 
-	// Floor is how many connections this process may have when its grant is over, the
-	// store has never answered, or it is learning who has what. All processes together
-	// may then have more than Limit. Zero means none. Negative and more than Limit is
-	// an error.
+	// Floor is how many connections this process may have when its grant is over, when
+	// the store has never answered, or while the store learns who has connections. All
+	// processes together may then have more than Limit. Zero means none. Negative is an
+	// error, and so is more than Limit.
 	Floor int
 
 	// Strict closes connections under their holders when the grant is over, and
-	// checks the deadline before each use. It needs a Floor of zero.
+	// checks the deadline before each use. It requires a Floor of zero.
 	Strict bool
 
-	// Owner names this process to people: it is in the store, and in what hotline
-	// fleet shows. Empty means the host's name and the process number. A random part
-	// is added to it.
+	// Owner names this process for people, in the store and in the output of hotline
+	// fleet. Empty means the host name and the process ID. A random part is added.
 	Owner string
 
-	// Logger gets grants that are over or wait for the store as errors. V(0) is for
-	// learning and for a store that is back, V(1) for each change of the grant. The
-	// zero Logger discards everything.
+	// Logger logs as errors that a store call failed and that a grant is over. At V(0)
+	// it logs that the store learns or answers again, at V(1) each change of the grant.
+	// The zero Logger discards everything.
 	Logger logr.Logger
 }
 
-// The pace of a gate, as fractions of TTL.
+// The pace of a gate, in calls per TTL, and the limits and defaults of times.
 const (
-	renewals     = 3   // of a grant that is enough
-	hungryCalls  = 6   // of one that is not
-	retries      = 6   // after the first failed call; the next ones come slower
+	renewals     = 3   // while the grant is enough
+	hungryCalls  = 6   // while it is not
+	retries      = 6   // after the first failed call; the next retries are slower
 	crowd        = 100 // with this many owners, none asks at the hungry pace, because each call reads all rows
 	shortestTTL  = 100 * time.Millisecond
-	longest      = 24 * time.Hour // of TTL and Grace: their sum and its fractions must not overflow
+	longest      = 24 * time.Hour // limit of TTL and Grace: their sum and its fractions must not overflow
 	defaultTTL   = 15 * time.Second
 	defaultGrace = 500 * time.Millisecond
 )
@@ -82,7 +81,7 @@ func (c Config) withDefaults() Config {
 		}
 		c.Owner = fmt.Sprintf("%s/%d", host, os.Getpid())
 	}
-	c.Owner += "/" + strings.ToLower(rand.Text()[:8]) // another gate of this process is another owner
+	c.Owner += "/" + strings.ToLower(rand.Text()[:8]) // each gate of this process is another owner
 	return c
 }
 
@@ -100,6 +99,6 @@ func (c Config) check() error {
 	want(c.Grace <= longest, "Grace", c.Grace, "at most 24h (0 means 500ms, negative means none)")
 	want(c.Spare >= 0 && c.Spare <= max(c.Limit, 0), "Spare", c.Spare, "0 to Limit")
 	want(c.Floor >= 0 && c.Floor <= max(c.Limit, 0), "Floor", c.Floor, "0 to Limit")
-	want(!c.Strict || c.Floor == 0, "Floor", c.Floor, "0 beside Strict, which keeps nothing")
+	want(!c.Strict || c.Floor == 0, "Floor", c.Floor, "0 with Strict, which keeps no connections")
 	return errors.Join(faults...)
 }

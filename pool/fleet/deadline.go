@@ -2,16 +2,17 @@ package fleet
 
 import "time"
 
-// term is how long a grant is good for.
+// term is the time for which a grant is valid.
 type term struct {
-	sent time.Time // before the call that was answered by it; with its monotonic clock
-	wall time.Time // the same, by the wall clock alone
+	sent time.Time // just before the call that returned the grant; has the monotonic clock
+	wall time.Time // the same moment, by the wall clock alone
 	ttl  time.Duration
 }
 
 func newTerm(sent time.Time, ttl time.Duration) *term { return &term{sent, sent.Round(0), ttl} }
 
-// left is how much of t is left, by the clock that has gone further. Nil has nothing.
+// left returns how much of t is left, by the clock that has gone further. It returns 0
+// for nil.
 func (t *term) left(now time.Time) time.Duration {
 	if t == nil {
 		return 0
@@ -27,7 +28,7 @@ func (g *Gate) checkDeadline() {
 	}
 	g.mu.Lock()
 	t := g.term.Load()
-	nothing := g.may == 0 && len(g.permits) == 0 && g.err == nil // which ends unseen
+	nothing := g.may == 0 && len(g.permits) == 0 && g.err == nil // its end need not be reported
 	report := func() {}
 	if !g.over && t.left(time.Now()) <= 0 && !nothing && g.ctx.Err() == nil {
 		report = g.overLocked()
@@ -36,18 +37,19 @@ func (g *Gate) checkDeadline() {
 	report()
 }
 
-// overLocked ends the grant, and what was had by it. It returns what logs that.
+// overLocked ends the grant, and takes back its permits. It returns a function that logs
+// that.
 func (g *Gate) overLocked() (report func()) {
 	g.over = true
 	g.total.over++
 	used, err := g.local.Stats().Used, g.err
 	g.endLocked()
 	return func() {
-		g.cfg.Logger.Error(err, "the grant is over: the store has not renewed it", "ttl", g.cfg.TTL, "used", used, "floor", g.cfg.Floor)
+		g.cfg.Logger.Error(err, "the grant is over: the store did not renew it in time", "ttl", g.cfg.TTL, "used", used, "floor", g.cfg.Floor)
 	}
 }
 
-// endLocked takes all permits back, except the Floor oldest ones of a gate that is open.
+// endLocked takes all permits back. A gate that is open keeps the Floor oldest ones.
 func (g *Gate) endLocked() {
 	g.may, g.target = 0, 0
 	if g.deadline != nil {
@@ -67,7 +69,7 @@ func (g *Gate) endLocked() {
 	}
 }
 
-// resizeLocked gives the local gate the limit that follows from the fields.
+// resizeLocked sets the limit of the local gate from the fields of g.
 func (g *Gate) resizeLocked() {
 	limit := min(g.may, g.target, g.declared)
 	switch {

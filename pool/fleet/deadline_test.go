@@ -20,14 +20,14 @@ func TestATermEndsByTheClockThatHasGoneFurther(t *testing.T) {
 	assert.Equal(t, time.Minute, newTerm(now, time.Minute).left(now))
 	assert.Equal(t, time.Second, newTerm(now, time.Minute).left(now.Add(59*time.Second)))
 	slept := newTerm(now, time.Minute)
-	slept.wall = slept.wall.Add(-time.Hour) // so the wall clock has gone on while the other stood still
+	slept.wall = slept.wall.Add(-time.Hour) // so the wall clock went on while the other clock stood still
 	assert.Negative(t, slept.left(now))
 	setBack := newTerm(now, time.Minute)
 	setBack.wall = setBack.wall.Add(time.Hour)
 	assert.Equal(t, time.Second, setBack.left(now.Add(59*time.Second)))
 }
 
-// A process that was stopped for long finds another ledger than it left.
+// After a long stop, a process finds a different ledger.
 func TestRoomThatTheLedgerNoLongerHasIsNotClaimed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, err := New(&Memory{}, Config{Budget: "depot", Limit: 10, Spare: 5})
@@ -68,24 +68,24 @@ type nobody struct{}
 func (nobody) Yield(int) int  { return 0 }
 func (nobody) String() string { return "nobody" }
 
-// ward is a store in memory that may be deaf, or hang before it writes.
-type ward struct {
+// flaky is a store in memory that may be deaf, or hang before it writes.
+type flaky struct {
 	Memory
 	deaf  atomic.Bool
 	hangs atomic.Pointer[chan struct{}] // Write waits until it is closed
 }
 
-func (w *ward) Read(ctx context.Context, budget string) (Ledger, error) {
+func (w *flaky) Read(ctx context.Context, budget string) (Ledger, error) {
 	if w.deaf.Load() {
 		return deaf{}.Read(ctx, budget)
 	}
 	return w.Memory.Read(ctx, budget)
 }
 
-func (w *ward) Write(ctx context.Context, budget, version string, e Entry) (bool, error) {
+func (w *flaky) Write(ctx context.Context, budget, version string, e Entry) (bool, error) {
 	if c := w.hangs.Load(); c != nil {
 		<-*c
-		ctx = context.WithoutCancel(ctx) // and it does not notice the end of ctx
+		ctx = context.WithoutCancel(ctx) // it does not notice the end of ctx
 	}
 	return w.Memory.Write(ctx, budget, version, e)
 }
@@ -120,7 +120,7 @@ func TestCloseDoesNotWaitForAStoreThatHangs(t *testing.T) {
 		require.NoError(t, err)
 		synctest.Wait()
 		began := time.Now()
-		assert.ErrorContains(t, g.Close(), `fleet: giving back the grant of budget "depot": the store does not return`)
+		assert.ErrorContains(t, g.Close(), `fleet: giving back the grant of budget "depot": the store call does not return`)
 		assert.LessOrEqual(t, time.Since(began), defaultTTL)
 		close(h.release)
 	})
@@ -129,7 +129,7 @@ func TestCloseDoesNotWaitForAStoreThatHangs(t *testing.T) {
 // The timer of the deadline has not fired yet when a connection is handed out.
 func TestAStrictGateDiscardsConnectionsAfterTheMachineHasSlept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &ward{}
+		store := &flaky{}
 		g, err := New(store, Config{Budget: "depot", Limit: 3, Grace: -1, Spare: 2, Strict: true})
 		require.NoError(t, err)
 		<-time.After(2 * defaultTTL)
@@ -146,7 +146,7 @@ func TestAStrictGateDiscardsConnectionsAfterTheMachineHasSlept(t *testing.T) {
 
 func TestAnAnswerAfterItsDeadlineIsNoGrant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &ward{}
+		store := &flaky{}
 		hangs := make(chan struct{})
 		store.hangs.Store(&hangs)
 		g, err := New(store, Config{Budget: "depot", Limit: 3, Spare: 2})
@@ -163,18 +163,18 @@ func TestAnAnswerAfterItsDeadlineIsNoGrant(t *testing.T) {
 	})
 }
 
-// sleepMachine has the wall clock of g go on by a TTL, while timers stand still.
+// sleepMachine moves the wall clock of g forward by a TTL, while its timers stand still.
 func (g *Gate) sleepMachine() {
 	t := *g.term.Load()
 	t.wall = t.wall.Add(-t.ttl)
 	g.term.Store(&t)
 }
 
-// The timer of the deadline has not fired yet when somebody enters.
+// The timer of the deadline has not fired yet when a caller enters.
 func TestNoPermitIsGivenAfterTheMachineHasSlept(t *testing.T) {
 	for floor := range 2 {
 		synctest.Test(t, func(t *testing.T) {
-			store := &ward{}
+			store := &flaky{}
 			g, permits := useAll(t, store, floor)
 			store.deaf.Store(true)
 			for _, p := range permits {
@@ -192,10 +192,10 @@ func TestNoPermitIsGivenAfterTheMachineHasSlept(t *testing.T) {
 	}
 }
 
-// The grant is over between the wait at the gate and the permit.
+// The grant ends between the wait at the gate and the permit.
 func TestACallerThatWaitedWhileTheMachineSleptGetsNoPermit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &ward{}
+		store := &flaky{}
 		g, permits := useAll(t, store, 0)
 		ctx, cancel := context.WithCancel(t.Context())
 		failed := make(chan error, 1)
@@ -215,10 +215,10 @@ func TestACallerThatWaitedWhileTheMachineSleptGetsNoPermit(t *testing.T) {
 	})
 }
 
-// Others may get what is not declared as soon as that is written.
+// As soon as a row is written, others may get the connections that it does not declare.
 func TestNothingMoreThanDeclaredIsUsedWhileTheStoreWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &ward{}
+		store := &flaky{}
 		g, permits := useAll(t, store, 0)
 		permits[0].Leave()
 		permits[1].Leave()

@@ -19,7 +19,7 @@ func (g *Gate) StopClock() {
 	}
 }
 
-// StartClock has it fire again, at once if it is late.
+// StartClock lets the timer fire again, at once if it is late.
 func (g *Gate) StartClock() {
 	g.checkDeadline()
 	g.mu.Lock()

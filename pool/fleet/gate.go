@@ -25,9 +25,9 @@ type Gate struct {
 	cfg   Config
 	local *pool.LocalGate      // hands out the permits of the grant
 	term  atomic.Pointer[term] // of the grant; nil before the first; changed under mu
-	wake  chan struct{}        // one element: due may have changed
+	wake  chan struct{}        // has an element if the result of due may have changed
 
-	closeStore func() error // what Open adds to Close; nil = nothing
+	closeStore func() error // called by Close, if Open opened the store; else nil
 
 	ctx   context.Context // ends by Close
 	stop  context.CancelFunc
@@ -36,23 +36,24 @@ type Gate struct {
 	mu       sync.Mutex // guards the fields below
 	may      int        // connections granted; 0 when the grant is over
 	target   int        // at most may
-	declared int        // what the store may have made of may, since no later answer is here; else math.MaxInt
-	over     bool       // the grant is over, or was never had, and the store does not answer
-	learning bool       // the store is
-	need     int        // connections in use or waited for when the store was last asked
-	short    bool       // the last grant was less than that
+	declared int        // the store may have lowered the grant to this, by a call without an answer so far; else math.MaxInt
+	over     bool       // the grant is over, or there never was one, and the store calls fail
+	learning bool       // the store learns who has connections
+	need     int        // connections in use or waited for when the store was last called
+	short    bool       // the last grant was less than need
 	tried    time.Time  // when the last call ended
-	jitter   float64    // of the pause after that
+	jitter   float64    // factor of the pause after that
 	err      error      // of the last call, or nil
-	failing  int        // calls in a row, at most 8
+	failing  int        // failed calls in a row, counted up to 8
 	ledger   Ledger     // after the last renewal; its rows never change
 	deadline *time.Timer
-	permits  []*permit // that are out, the oldest first
+	permits  []*permit // in use, the oldest first
 	total    counters
 }
 
-// New returns a gate for this process, which begins to use the store when
-// connections are wanted. Its error names the settings that are wrong.
+// New returns a gate for this process. The gate first calls the store when connections
+// are wanted, or at once if Spare is set. The error of New names all wrong settings.
+// Close the gate when it is no longer used.
 func New(store Store, cfg Config) (*Gate, error) {
 	if store == nil {
 		return nil, errors.New("fleet: the store is nil")
@@ -104,8 +105,8 @@ func (g *Gate) TryEnter(m pool.Member) (pool.Permit, bool) {
 	return nil, false
 }
 
-// admit makes a permit of inner, which is one of the local gate. It returns nil if the
-// grant is over: the timer of the deadline may be late.
+// admit makes a permit from inner, a permit of the local gate. It returns nil if the
+// grant is over, because the timer of the deadline may be late.
 func (g *Gate) admit(inner pool.Permit, m pool.Member) *permit {
 	g.checkDeadline()
 	g.mu.Lock()
@@ -129,11 +130,11 @@ type permit struct {
 	member      pool.Member
 	lost        chan struct{} // closed under gate.mu
 	isLost      bool          // guarded by gate.mu
-	stays       atomic.Bool   // it is one of Floor, and the grant is over; changed under gate.mu
+	stays       atomic.Bool   // the grant is over, and this is one of the Floor permits; changed under gate.mu
 }
 
-// Recalled implements [pool.Permit]. While the grant is over, the local gate counts the
-// permits that are lost, and would recall others for them.
+// Recalled implements [pool.Permit]. While the grant is over, the local gate still counts
+// the lost permits, and would recall the Floor permits because of them.
 func (p *permit) Recalled(w pool.Worth) bool { return !p.stays.Load() && p.Permit.Recalled(w) }
 
 // Leave implements [pool.Permit].
@@ -164,9 +165,9 @@ func (g *Gate) Strict() func() error {
 }
 
 // Close gives the grant back. Connections that are still open lose their permits and
-// count for Grace, so close the pools first. Close waits for the store, up to a third
-// of TTL, and returns its error; the store then forgets the grant at its time. Closing
-// a closed gate does nothing.
+// count for Grace, so close the pools first. Close waits for the store, up to a third of
+// TTL, and returns its error. After an error, the store forgets the grant when its time
+// has passed. Closing a closed gate does nothing.
 func (g *Gate) Close() error {
 	g.mu.Lock()
 	closed := g.ctx.Err() != nil
@@ -182,13 +183,13 @@ func (g *Gate) Close() error {
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(2 * g.cfg.TTL / renewals): // its calls were to end before that
-		return fmt.Errorf("fleet: giving back the grant of budget %q: the store does not return; its client should obey contexts", g.cfg.Budget)
+	case <-time.After(2 * g.cfg.TTL / renewals): // the calls should have ended before that
+		return fmt.Errorf("fleet: giving back the grant of budget %q: the store call does not return; the store's client must obey contexts", g.cfg.Budget)
 	}
 }
 
-// leave waits for the call of run in progress, gives the grant back if there is one, and
-// closes the store if it is Open's.
+// leave waits until run has ended its call, gives the grant back if there is one, and
+// closes the store if Open opened it.
 func (g *Gate) leave(known bool) (err error) {
 	<-g.ended
 	if known {
@@ -200,5 +201,6 @@ func (g *Gate) leave(known bool) (err error) {
 	return err
 }
 
-// Format prints String for every verb: the fields change all the time.
+// Format prints String for every verb, because printing the fields would race with their
+// changes.
 func (g *Gate) Format(s fmt.State, _ rune) { io.WriteString(s, g.String()) }

@@ -28,14 +28,14 @@ const (
 
 var errCut = errors.New("the network is cut")
 
-// link is a process's way to a store. It may be cut, or slow.
+// link is a process's connection to a store. It may be cut, or slow.
 type link struct {
 	fleet.Store
 	cut   atomic.Bool
 	slow  atomic.Int64 // a time.Duration, before and after each call
 	calls atomic.Int64
 	stop  atomic.Pointer[chan struct{}] // a call waits until it is closed, whatever its context; nil = the process runs
-	late  atomic.Int64                  // how long after the caller gave up the store gets its Writes, a time.Duration; 0 = at once
+	late  atomic.Int64                  // a time.Duration: Writes reach the store this long after the caller gave up; 0 = at once
 }
 
 func (l *link) pass(ctx context.Context) error {
@@ -97,7 +97,7 @@ func newEmptyWorld(t *testing.T, limit int) *world {
 	return w
 }
 
-// newWorld returns a world whose store has learned that nobody has anything.
+// newWorld returns a world whose store has learned that no process has connections.
 func newWorld(t *testing.T, limit int) *world {
 	w := newEmptyWorld(t, limit)
 	first := w.start(fleet.Config{})
@@ -109,7 +109,7 @@ func newWorld(t *testing.T, limit int) *world {
 	return w
 }
 
-// start starts a process. Its gate has the defaults where cfg has none.
+// start starts a process with a gate of cfg.
 func (w *world) start(cfg fleet.Config) *process {
 	cfg.Budget, cfg.Limit = "depot", w.limit
 	way := &link{Store: w.store}
@@ -126,7 +126,7 @@ func (p *process) end() {
 	p.gate.Close()
 }
 
-// acquire gets n connections, and returns what releases them.
+// acquire acquires n connections, and returns a function that releases them.
 func (w *world) acquire(p *process, n int) (release func()) {
 	leases := make([]pool.Lease[*conn], n)
 	var all sync.WaitGroup
@@ -147,7 +147,7 @@ func (w *world) acquire(p *process, n int) (release func()) {
 	}
 }
 
-// want starts n callers that use a connection for hold at a time, until the end.
+// want starts n callers that use connections for hold at a time, until the test ends.
 func (w *world) want(p *process, n int, hold time.Duration) {
 	for range n {
 		w.load.Go(func() {
@@ -203,7 +203,7 @@ func TestProcessesShareTheLimitFairly(t *testing.T) {
 				p := w.start(fleet.Config{})
 				all = append(all, p)
 				w.want(p, 10, 10*time.Millisecond)
-				<-time.After(time.Second) // the first takes all that it wants
+				<-time.After(time.Second) // the first process takes all connections that it wants
 			}
 			<-time.After(2 * ttl)
 			sum := 0
@@ -308,9 +308,9 @@ func TestWithoutTheStoreConnectionsStayUntilTheDeadline(t *testing.T) {
 			defer cancel()
 			_, err := p.Acquire(ctx)
 			assert.ErrorContains(t, err, `waits for room: budget "depot": 4 of 10 connections granted, 4 used, `)
-			assert.ErrorContains(t, err, `; the store does not answer: the network is cut`)
+			assert.ErrorContains(t, err, `; the last store call failed: the network is cut`)
 			<-time.After(ttl - time.Since(began) + time.Second)
-			assert.Equal(t, 4, p.Stats().Open, "those in use")
+			assert.Equal(t, 4, p.Stats().Open, "the connections in use stay")
 			release()
 			synctest.Wait()
 			assert.Equal(t, floor, p.Stats().Open)

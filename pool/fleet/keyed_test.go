@@ -37,7 +37,7 @@ func TestTheKeysOfManyProcessesShareALimit(t *testing.T) {
 			require.NoError(t, g.Close())
 		}
 		<-time.After(time.Second)
-		assert.Zero(t, w.server.Counts().Open, "a strict gate cuts also those of keys")
+		assert.Zero(t, w.server.Counts().Open, "a strict gate also closes the connections of keys")
 		for _, l := range leases {
 			l.Release()
 		}
@@ -49,7 +49,7 @@ func TestASnapshotSaysWhoHasTheBudget(t *testing.T) {
 		w := newWorld(t, 4)
 		a := w.start(fleet.Config{Owner: "a"})
 		defer w.acquire(a, 3)()
-		<-time.After(ttl) // until its row says so
+		<-time.After(ttl) // until its row has them
 		b := w.start(fleet.Config{Owner: "b", Strict: true})
 		keys, err := keyed.Open[int, *conn](func(int) (driver.Connector, error) { return w.server, nil }, keyed.Config[int]{Gate: b.gate})
 		require.NoError(t, err)

@@ -38,15 +38,15 @@ func TestTheLogHasEachChangeOfTheGrantOnce(t *testing.T) {
 		p := w.start(fleet.Config{Logger: log})
 		release := w.acquire(p, 2)
 		logged(
-			`"level"=0 "msg"="the store has lost its state, or is new; nobody gets more until it has learned who has what"`,
-			`"level"=0 "msg"="the store knows who has what"`)
+			`"level"=0 "msg"="the store is new or has lost its state; no process gets more until it has learned who has connections"`,
+			`"level"=0 "msg"="the store has learned who has connections"`)
 		<-time.After(2 * ttl)
 		logged() // nothing has changed
 		p.link.cut.Store(true)
 		<-time.After(ttl / 2)
-		logged(`"msg"="the store does not answer; no connection is added" "error"="the network is cut"`)
+		logged(`"msg"="the store call failed; no connections are added" "error"="the network is cut"`)
 		<-time.After(ttl)
-		logged(`"msg"="the grant is over: the store has not renewed it" "error"="the network is cut"`)
+		logged(`"msg"="the grant is over: the store did not renew it in time" "error"="the network is cut"`)
 		release()
 		<-time.After(2 * grace)
 		p.link.cut.Store(false)

@@ -8,7 +8,7 @@ import (
 )
 
 // Memory is a Store in this process, for tests, and for programs that may get a real
-// one later. The zero Memory is empty and ready.
+// store later. The zero Memory is empty and ready to use.
 type Memory struct {
 	mu      sync.Mutex // guards the fields below
 	writes  int
@@ -17,12 +17,12 @@ type Memory struct {
 
 type memoryLedger struct {
 	version  string
-	learning time.Time      // until then
+	learning time.Time      // the ledger is Learning until then
 	rows     map[string]Row // by owner; Left is in until
 	until    map[string]time.Time
 }
 
-// Lose forgets everything, as a store does that is flushed.
+// Lose forgets everything, like a store that is flushed.
 func (m *Memory) Lose() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

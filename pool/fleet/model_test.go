@@ -16,10 +16,10 @@ import (
 	"github.com/hotline-go/hotline/pool/fleet"
 )
 
-// machine is three processes under a limit of 4, to which random things are done. Its
-// exported methods are the actions, and Check, which follows each.
+// machine is three processes with a limit of 4. The test runs random actions on them. Its
+// exported methods are the actions, and Check, which runs after each action.
 //
-// Longer: go test ./pool/fleet -run RandomTrouble -rapid.checks=10000
+// For a longer run: go test ./pool/fleet -run RandomTrouble -rapid.checks=10000
 type machine struct {
 	server    *lateServer
 	store     *fleet.Memory
@@ -32,8 +32,8 @@ type machine struct {
 
 const machineLimit = 4
 
-// lateServer counts connections, and notices their end late. It does not count the ones
-// that a process had when it was stopped beyond the end of its grant: nobody can close
+// lateServer counts connections, and notices their end late. It does not count the
+// connections of a process that is stopped beyond the end of its grant: nobody can close
 // those.
 type lateServer struct {
 	mu    sync.Mutex
@@ -65,7 +65,8 @@ func (c *lateConn) Close() error {
 	return nil
 }
 
-// add adds a connection, if there is one, and counts.
+// add adds c unless it is nil. It returns how many connections are open, and the most
+// that were.
 func (s *lateServer) add(c *lateConn) (open, peak int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,8 +132,8 @@ func (p *latePool) overslept() bool {
 	return p.link.stop.Load() != nil && !time.Now().Before(p.gate.Deadline())
 }
 
-// resume ends a Stop. Before its timers fire, p may ask for a connection: it must not get
-// one that it had when it overslept.
+// resume ends a Stop. Before the timers of p fire, a caller may acquire a connection: it
+// must not get one that p had when it overslept.
 func (p *latePool) resume(m *machine, t require.TestingT) {
 	stop := p.link.stop.Load()
 	if stop == nil {
@@ -162,7 +163,7 @@ func (m *machine) draw(t *rapid.T) (int, *latePool) {
 	return i, m.processes[i]
 }
 
-// Acquire has a caller of one process wait for a connection.
+// Acquire starts a caller of one process that waits for a connection.
 func (m *machine) Acquire(t *rapid.T) {
 	_, p := m.draw(t)
 	if p.link.stop.Load() != nil {
@@ -198,25 +199,26 @@ func (m *machine) collect() {
 	}
 }
 
-// Cut cuts a process off from the store, or ends that.
+// Cut cuts a process off from the store, or connects it again.
 func (m *machine) Cut(t *rapid.T) {
 	_, p := m.draw(t)
 	p.link.cut.Store(!p.link.cut.Load())
 }
 
-// Slow makes the way to the store slow, up to longer than a grant is good for, or ends that.
+// Slow makes the store calls of a process slow, some of them slower than TTL, or ends that.
 func (m *machine) Slow(t *rapid.T) {
 	_, p := m.draw(t)
 	p.link.slow.Store(int64(rapid.SampledFrom([]time.Duration{0, 0, time.Second, 4 * time.Second, 20 * time.Second}).Draw(t, "slow")))
 }
 
-// Late has the store get the writes of a process after it has given up, or ends that.
+// Late makes the writes of a process reach the store after it has given up, or ends that.
 func (m *machine) Late(t *rapid.T) {
 	_, p := m.draw(t)
 	p.link.late.Store(int64(rapid.SampledFrom([]time.Duration{0, time.Millisecond, time.Second, 4 * time.Second, 20 * time.Second}).Draw(t, "late")))
 }
 
-// Stop stops a process: no timer of its grant fires, and its calls wait. Or it ends that.
+// Stop stops a process, so that no timer of its grant fires and its calls wait, or
+// resumes it.
 func (m *machine) Stop(t *rapid.T) {
 	_, p := m.draw(t)
 	if p.link.stop.Load() != nil {
@@ -228,7 +230,7 @@ func (m *machine) Stop(t *rapid.T) {
 	p.gate.StopClock()
 }
 
-// Lose has the store lose its state.
+// Lose makes the store lose its state.
 func (m *machine) Lose(*rapid.T) { m.store.Lose() }
 
 // Restart ends a process, by Close or as if it were killed, and starts another.
@@ -259,7 +261,7 @@ func (m *machine) Check(t *rapid.T) {
 	require.LessOrEqual(t, peak, machineLimit)
 }
 
-// finish has all trouble end, and wants the limit to be used up.
+// finish ends all trouble, and checks that the limit is used up and nothing is left.
 func (m *machine) finish(t *rapid.T) {
 	for _, p := range m.processes {
 		p.resume(m, t)

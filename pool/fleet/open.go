@@ -13,12 +13,12 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// openers holds what Register was given, by scheme.
+// openers has the open functions given to Register, by scheme.
 var openers sync.Map
 
 // Register makes a store available to [Open], and to pool_budget in a pool's DSN, under
 // the scheme of its DSN. open gets the DSN without the budget and without the
-// parameters of this package, and does not connect: the store's first call does. A
+// parameters of this package. It should not connect; the store's first call does that. A
 // store that is an [io.Closer] is closed when no gate uses it any more. Register panics
 // if the scheme is taken.
 func Register(scheme string, open func(dsn string) (Store, error)) {
@@ -32,7 +32,8 @@ func Register(scheme string, open func(dsn string) (Store, error)) {
 	openers.Store(scheme, open)
 }
 
-// Open returns the gate that a DSN names, of a store whose package is imported:
+// Open returns a gate for the budget that a DSN names. The package of the store must be
+// imported.
 //
 //	redis://user:password@host/budget?limit=15&ttl=15s
 //
@@ -40,8 +41,8 @@ func Register(scheme string, open func(dsn string) (Store, error)) {
 // floor and strict are the fields of [Config]; others are for the store.
 //
 // The DSN parameter pool_budget of a pool does the same with its value, except that all
-// pools of a process with the same text share one gate. Close of the last of them
-// closes it, and the next pool opens it again.
+// pools of a process with the same value share one gate. The Close of the last of these
+// pools closes it, and the next pool opens it again.
 //
 // Gates whose DSNs name the same store share one client. The last Close closes it.
 func Open(text string) (*Gate, error) {
@@ -61,8 +62,9 @@ func Open(text string) (*Gate, error) {
 	return g, nil
 }
 
-// OpenStore is Open for programs that set more of the Config, or only look. Close the
-// store if it is an [io.Closer].
+// OpenStore returns the store and the Config that a DSN names, for programs that change
+// the Config before [New], or that only read the store, as [Show] does. Close the store
+// if it is an [io.Closer].
 func OpenStore(text string) (Store, Config, error) {
 	u, cfg, err := parse(text)
 	if err != nil {
@@ -74,7 +76,7 @@ func OpenStore(text string) (Store, Config, error) {
 
 // stores has the stores that Open has opened, by DSN without the budget.
 var stores = struct {
-	mu   sync.Mutex // guards the fields below, and those of what is in open
+	mu   sync.Mutex // guards the fields below, and the fields of the elements of open
 	open map[string]*shared
 }{open: map[string]*shared{}}
 
@@ -83,8 +85,8 @@ type shared struct {
 	gates int
 }
 
-// share returns the store that u names, and what its gate is to call when it needs it no
-// more.
+// share returns the store that u names, and a function that the gate calls when it no
+// longer needs the store.
 func share(u *dsn.URL) (Store, func() error, error) {
 	stores.mu.Lock()
 	defer stores.mu.Unlock()
@@ -128,7 +130,7 @@ func openStore(u *dsn.URL) (Store, error) {
 	return store, nil
 }
 
-// parse cuts a DSN into that of the store, and the settings.
+// parse splits a DSN into the DSN of the store and the settings.
 func parse(text string) (*dsn.URL, Config, error) {
 	var cfg Config
 	u, err := dsn.Parse(text)

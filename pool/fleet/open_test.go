@@ -16,7 +16,7 @@ import (
 	"github.com/hotline-go/hotline/pool/fleet"
 )
 
-// opened is what the store of the scheme ledger was last asked for.
+// opened is the DSN of the last store opened for the scheme ledger.
 var opened string
 
 func init() {
@@ -32,7 +32,7 @@ func init() {
 // closing is a store that can be closed.
 type closing struct{ fleet.Memory }
 
-// closed is how many of them were.
+// closed is how many of these stores were closed.
 var closed int
 
 func (*closing) Close() error {
@@ -94,7 +94,7 @@ func TestADSNHasTheBudgetItsSettingsAndTheStore(t *testing.T) {
 func TestPoolsWithOneBudgetDSNShareItsLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := drivertest.NewFake(t)
-		budget := "&pool_budget=" + url.QueryEscape(fmt.Sprint("ledger://host/depot", rand.Int(), "?limit=3&ttl=1s")) // none of an earlier run
+		budget := "&pool_budget=" + url.QueryEscape(fmt.Sprint("ledger://host/depot", rand.Int(), "?limit=3&ttl=1s")) // not used by an earlier run
 		var cfg [2]pool.Config
 		for i := range cfg {
 			_, err := cfg[i].CutDSN("depot://?x=y" + budget)
@@ -114,5 +114,5 @@ func TestPoolsWithOneBudgetDSNShareItsLimit(t *testing.T) {
 		for _, r := range release {
 			r()
 		}
-	}) // and a goroutine of the gate that is left fails the bubble: Close of the second pool ends it
+	}) // the bubble fails if a goroutine of the gate is left: Close of the second pool must end it
 }

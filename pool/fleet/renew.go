@@ -19,7 +19,7 @@ var errLate = errors.New("fleet: the store answered too late")
 // never is a pause that only poke ends.
 const never = time.Duration(math.MaxInt64)
 
-// poke has run look again at what is due.
+// poke makes run call due again.
 func (g *Gate) poke() {
 	select {
 	case g.wake <- struct{}{}:
@@ -58,11 +58,11 @@ func (g *Gate) due() time.Duration {
 	}
 	parts := renewals
 	switch {
-	case need == 0 && g.may == 0 && g.cfg.Spare == 0 && g.err == nil: // else Stats would show an outage that is over
+	case need == 0 && g.may == 0 && g.cfg.Spare == 0 && g.err == nil: // after an error, go on, or Stats would show it forever
 		return never
 	case g.err != nil:
-		parts = max(retries>>(g.failing-1), renewals) // a store that can't keep up must not be asked more often
-	case g.target < g.may && u.Used < g.may: // others lack what is free here
+		parts = max(retries>>(g.failing-1), renewals) // a store that can't keep up must not be called more often
+	case g.target < g.may && u.Used < g.may: // other processes need the unused permits
 		return 0
 	case need > g.may && !g.short:
 		return 0
@@ -72,7 +72,7 @@ func (g *Gate) due() time.Duration {
 	return time.Duration(g.jitter*float64(g.cfg.TTL)/float64(parts)) - time.Since(g.tried)
 }
 
-// renew makes one call of the store, and repeats it while others come in between.
+// renew renews the grant, and repeats that while other writers get in between.
 func (g *Gate) renew() {
 	ctx, cancel := context.WithTimeout(g.ctx, g.cfg.TTL/renewals)
 	defer cancel()
@@ -95,13 +95,13 @@ func (g *Gate) renew() {
 	report()
 }
 
-// declare returns what the store is to be told, whose ledger has just been read. Until
-// its answer is here, the local gate hands out no more than that, because the store may
-// grant no more.
+// declare returns the claim of this process on the ledger that has just been read. Until
+// the store has answered, the local gate hands out no more than the claim's Held, because
+// the store may grant no more.
 //
-// Room counts only where the ledger still has it, or, if that was lost, while the deadline
-// has not passed: after a pause, others may have it. If they take it after the ledger
-// was read, this process can't write.
+// The room from the last grant counts only if the ledger still has it. If the ledger was
+// lost, it counts until the deadline. After a pause, others may have taken it. If they
+// take it after the ledger was read, the write of this process fails.
 func (g *Gate) declare(l Ledger) claim {
 	g.checkDeadline()
 	idle := g.idle()
@@ -121,7 +121,7 @@ func (g *Gate) declare(l Ledger) claim {
 	room = min(room, g.may, g.target, g.declared)
 	g.declared = max(u.Used, min(room, own.Want))
 	g.resizeLocked()
-	if u = g.local.Stats(); u.Used > g.declared { // somebody entered before that
+	if u = g.local.Stats(); u.Used > g.declared { // a caller entered before the resize
 		g.declared = u.Used
 		g.resizeLocked()
 	}
@@ -129,8 +129,9 @@ func (g *Gate) declare(l Ledger) claim {
 	return claim{own, room}
 }
 
-// agree writes what declare returns into the ledger, with what it may have, and returns
-// the ledger after that. sent is when the call that succeeded began.
+// agree reads the ledger, decides the grant for the claim that declare returns, and
+// writes the row. It repeats that while other writers get in between. It returns the
+// grant, the ledger with the new row, and the time at which the last attempt began.
 func (g *Gate) agree(ctx context.Context, declare func(Ledger) claim) (got grant, ledger Ledger, sent time.Time, err error) {
 	for {
 		sent = time.Now()
@@ -162,12 +163,12 @@ func (g *Gate) agree(ctx context.Context, declare func(Ledger) claim) (got grant
 		select {
 		case <-ctx.Done():
 			return got, ledger, sent, ctx.Err()
-		case <-time.After(1 + time.Since(sent)*time.Duration(rand.IntN(4))/4): // so that the others get away from each other
+		case <-time.After(1 + time.Since(sent)*time.Duration(rand.IntN(4))/4): // random, to spread out competing writers
 		}
 	}
 }
 
-// giveBack writes that this process has nothing more than what was open just now.
+// giveBack writes that this process has only the connections that are open now.
 func (g *Gate) giveBack() error {
 	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.TTL/renewals)
 	defer cancel()
@@ -181,7 +182,7 @@ func (g *Gate) giveBack() error {
 	return nil
 }
 
-// grantedLocked takes a grant. It returns what logs that.
+// grantedLocked applies a grant. It returns a function that logs it.
 func (g *Gate) grantedLocked(got grant, sent time.Time) (report func()) {
 	u := g.local.Stats()
 	changed, back, learned := got.may != g.may || got.target != g.target, g.err != nil, got.learning != g.learning
@@ -205,17 +206,17 @@ func (g *Gate) grantedLocked(got grant, sent time.Time) (report func()) {
 		case back:
 			log.Info("the store answers again")
 		case learned && got.learning:
-			log.Info("the store has lost its state, or is new; nobody gets more until it has learned who has what", "for", g.cfg.TTL+g.cfg.Grace)
+			log.Info("the store is new or has lost its state; no process gets more until it has learned who has connections", "for", g.cfg.TTL+g.cfg.Grace)
 		case learned:
-			log.Info("the store knows who has what")
+			log.Info("the store has learned who has connections")
 		case changed:
 			log.V(1).Info("granted")
 		}
 	}
 }
 
-// failedLocked takes the failure of a call: nothing is added, and at the deadline
-// the grant ends. It returns what logs that.
+// failedLocked handles a failed call: no permits are added, and the grant ends at its
+// deadline. It returns a function that logs that.
 func (g *Gate) failedLocked(err error) (report func()) {
 	g.total.failures++
 	g.failing = min(g.failing+1, 8)
@@ -228,12 +229,12 @@ func (g *Gate) failedLocked(err error) (report func()) {
 	err, may := g.err, g.may
 	return func() {
 		if first {
-			g.cfg.Logger.Error(err, "the store does not answer; no connection is added", "granted", may, "left", left)
+			g.cfg.Logger.Error(err, "the store call failed; no connections are added", "granted", may, "left", left)
 		}
 	}
 }
 
-// idle returns how many connections nobody uses, as far as the pools say.
+// idle returns how many connections are idle, as reported by the pools.
 func (g *Gate) idle() (n int) {
 	g.mu.Lock()
 	members := map[pool.Member]bool{}

@@ -5,24 +5,24 @@ import (
 	"slices"
 )
 
-// grant is the store's answer to an owner.
+// grant is the result of a renewal.
 type grant struct {
-	may      int // connections that it may have
-	target   int // what it should come down to if that is less
+	may      int // connections that the owner may have
+	target   int // number to come down to; at most may
 	learning bool
 }
 
-// claim is what an owner tells the store.
+// claim is an owner's side of a renewal.
 type claim struct {
 	Row
-	room int // connections that it may have by its last grant, as far as that is known to count
+	room int // connections from its last grant that nobody else can have taken
 }
 
-// decide returns the grant of the owner of c out of limit.
+// decide returns the grant out of limit for the owner of c.
 //
-// Held connections exist, so they count. But only those within room, or within what the
-// others leave, may be replaced by others when they are closed: after a pause, the others
-// may have the rest.
+// Held connections exist, so all of them count. When they are closed, the owner may
+// replace only those within room, or within what other owners leave: after a pause, other
+// owners may have the rest.
 func (l Ledger) decide(c claim, limit int) grant {
 	kept := min(c.Held, c.room)
 	if l.Lost || l.Learning {
@@ -44,7 +44,7 @@ func (l Ledger) decide(c claim, limit int) grant {
 	g.target = min(g.may, most)
 	surplus := own.Held - mine
 	if lack -= max(left-own.Held, 0); lack > 0 && surplus > 0 {
-		g.target = min(g.target, own.Held-min(surplus, max(lack, surplus/2))) // half, or who grows step by step waits at each step
+		g.target = min(g.target, own.Held-min(surplus, max(lack, surplus/2))) // at least half, so that an owner that grows step by step does not wait at each step
 	}
 	return g
 }
@@ -55,9 +55,9 @@ func (l Ledger) with(own Row) Ledger {
 	return l
 }
 
-// Shares divides limit among the owners, max-min fair: nobody gets more than it wants,
-// and nobody could get more except from one that has less. What can't be divided goes
-// to the owners that have it already.
+// Shares divides limit among the owners, max-min fair: no owner gets more than it wants,
+// and none could get more except from an owner that gets the same or less. The remainder
+// of the division goes to owners that have it already.
 func (l Ledger) Shares(limit int) map[string]int {
 	byWant := slices.SortedFunc(slices.Values(l.Rows), func(a, b Row) int {
 		return cmp.Or(cmp.Compare(a.Want, b.Want), cmp.Compare(a.Owner, b.Owner))

@@ -38,7 +38,7 @@ func TestSharesAreMaxMinFair(t *testing.T) {
 			wants += r.Want
 			assert.LessOrEqual(t, fair[r.Owner], r.Want)
 			for _, other := range rows {
-				if fair[r.Owner] < r.Want { // wants more: nobody has two more than it
+				if fair[r.Owner] < r.Want { // it wants more, so no other owner may get two more
 					assert.LessOrEqual(t, fair[other.Owner], fair[r.Owner]+1)
 				}
 			}

@@ -12,9 +12,10 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// Show prints who has what of the budget that cfg names: what the processes are granted,
-// hold, want and should have, and how long until the store forgets each unless it renews
-// its grant. Without a Limit, nobody's share is known. Show only reads.
+// Show prints the state of the budget that cfg names: for each process, how many
+// connections it is granted, holds and wants, its fair share, and how soon the store
+// forgets it unless it renews its grant. Without a Limit in cfg, the shares are unknown.
+// Show only reads.
 //
 //	budget "gmail-ada": 15 of 15 granted to 2 owners
 //	          owner  granted  held  wants  share  forgotten in
@@ -53,15 +54,15 @@ func Show(ctx context.Context, w io.Writer, store Store, cfg Config) error {
 	return table.Flush()
 }
 
-// trouble says why nobody gets more, or nothing.
+// trouble returns the reason why no process gets more, or an empty string.
 func (l Ledger) trouble() string {
 	switch {
 	case l.Lost && l.Version == "":
-		return "; nobody has used it yet"
+		return "; not used yet"
 	case l.Lost:
-		return "; the store has restarted, and may have lost grants"
+		return "; the store has restarted and may have lost grants"
 	case l.Learning:
-		return "; the store learns who has what, and grants no more"
+		return "; the store is learning who has connections and grants no more"
 	}
 	return ""
 }

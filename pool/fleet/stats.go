@@ -9,20 +9,20 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// The states of a grant, in pool.BudgetStats; see the package doc.
+// The states of a grant, for pool.BudgetStats.State. The package doc explains them.
 const (
 	None     = "none"
 	Held     = "held"
-	Learning = "learning" // held, while the store learns who has what
+	Learning = "learning" // held, while the store learns who has connections
 	Static   = "static"
 	Over     = "over"
 )
 
-// counters is what only grows.
+// counters never decrease.
 type counters struct{ renewals, failures, conflicts, over int64 }
 
-// Stats implements [pool.BudgetGate]: it returns what the gate knows of its grant, and
-// of those of others.
+// Stats implements [pool.BudgetGate]. It returns what the gate knows of its own grant and
+// the grants of other processes.
 func (g *Gate) Stats() pool.BudgetStats {
 	now, u := time.Now(), g.local.Stats()
 	g.mu.Lock()
@@ -63,15 +63,15 @@ func (g *Gate) stateLocked() string {
 	return None
 }
 
-// String says what the grant is and why callers wait.
+// String describes the grant and says why callers wait.
 func (g *Gate) String() string {
 	s := g.Stats()
 	text := fmt.Sprintf("budget %q: %d of %d connections granted, %d used, %d connects waiting", s.Budget, s.Granted, s.Limit, s.Used, s.Waiting)
 	switch {
 	case s.State == Learning:
-		text += "; the store is new or has lost its state, and learns who has what"
+		text += "; the store is new or has lost its state, and is learning who has connections"
 	case s.Error != "":
-		text += "; the store does not answer: " + s.Error
+		text += "; the last store call failed: " + s.Error
 	case s.Waiting > 0 && s.State != None:
 		text += "; other processes have the rest"
 	}

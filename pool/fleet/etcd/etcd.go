@@ -1,4 +1,4 @@
-// Package etcd is a store of budgets in etcd.
+// Package etcd stores the budgets of package fleet in etcd.
 //
 //	client, err := clientv3.New(clientv3.Config{Endpoints: []string{"10.0.0.5:2379"}, DialTimeout: 5 * time.Second})
 //	if err != nil {
@@ -6,24 +6,24 @@
 //	}
 //	gate, err := fleet.New(etcd.New(client), fleet.Config{Budget: "depot", Limit: 100})
 //
-// Importing it also lets DSNs name budgets:
+// After its import, DSNs can also name budgets:
 //
 //	etcd://user:pw@10.0.0.5:2379/depot?limit=100
 //
-// It is a module of its own, because the client brings many others.
+// It is a module of its own, because the etcd client has many dependencies.
 //
 // # Keys and leases
 //
 // A budget is the keys below hotline/fleet/NAME/, with the name in hexadecimal: version,
-// learning, and one for each process. Time is that of etcd's leases: each write makes
-// a lease for its row, and the lease of the row before ends by itself. None is kept
+// learning, and one for each process. Rows expire by etcd's leases. Each write makes
+// a lease for its row, and the lease of the old row ends by itself. No lease is kept
 // alive in the background, so none outlives its gate. etcd counts whole seconds, 2 or
-// more, and notices the end of a lease up to a second late, so rows may live up to two
-// seconds longer than they are asked to. The Left of rows that it returns is what they
-// were written with.
+// more, and notices the end of a lease up to a second late, so a row may live up to two
+// seconds longer than its Left. Read returns rows with the Left that they were written
+// with.
 //
-// etcd does not forget what it has acknowledged. A budget that is gone, because its keys
-// were deleted or the data directory was, counts as lost, and package fleet learns it. A
+// etcd does not lose acknowledged writes. A budget that is gone, because its keys or the
+// data directory were deleted, counts as lost, and package fleet learns it again. A
 // cluster that was restored from a snapshot has old rows: delete the keys below
 // hotline/fleet/ then.
 package etcd
@@ -58,7 +58,7 @@ func New(client *clientv3.Client) *Store {
 // folder is where the keys of a budget are.
 func folder(budget string) string { return "hotline/fleet/" + hex.EncodeToString([]byte(budget)) + "/" }
 
-// The keys in the folder, and what those of the rows begin with.
+// The keys in the folder, and the prefix of the keys of rows.
 const (
 	versionKey  = "version"
 	learningKey = "learning"
@@ -105,7 +105,7 @@ func (s *Store) Write(ctx context.Context, budget, version string, e fleet.Entry
 	at := folder(budget)
 	var conditions []clientv3.Cmp
 	need := func(key, version string) error {
-		revision, err := int64(0), error(nil) // of a key that is not there
+		revision, err := int64(0), error(nil) // of a key that does not exist
 		if version != "" {
 			revision, err = strconv.ParseInt(version, 10, 64)
 		}
@@ -113,7 +113,7 @@ func (s *Store) Write(ctx context.Context, budget, version string, e fleet.Entry
 		return err
 	}
 	if need(rowKey+e.Owner, e.Version) != nil {
-		return false, nil // not one of ours
+		return false, nil // not a version of this store
 	}
 	var puts []clientv3.Op
 	switch {
@@ -159,24 +159,24 @@ func (s *Store) Write(ctx context.Context, budget, version string, e fleet.Entry
 	return answer.Succeeded, nil
 }
 
-// seconds is a lease's time for d. etcd makes up for a short one by itself, so ask for
-// what it will be.
+// seconds returns the time of a lease for d, in seconds. etcd raises a time that is too
+// short by itself, so ask for the time that it will use.
 func seconds(d time.Duration) int64 { return max(int64((d+time.Second-1)/time.Second), 2) }
 
 func failed(err error) error { return fmt.Errorf("fleet/etcd: %w", err) }
 
-// own is a store with a client of its own.
+// own is a store that closes its client.
 type own struct {
 	*Store
 	io.Closer
 }
 
-// lazyClient is a client that is made by the first call: a new one with a password logs
-// in, so it needs the server.
+// lazyClient makes its client at the first call: a new client with a password logs in,
+// which needs the server.
 type lazyClient struct {
 	cfg clientv3.Config
 
-	busy   chan struct{} // holds one element while somebody uses client
+	busy   chan struct{} // holds one element while client is in use
 	client *clientv3.Client
 }
 
@@ -191,7 +191,7 @@ func (l *lazyClient) get(ctx context.Context) (*clientv3.Client, error) {
 		return l.client, nil
 	}
 	cfg := l.cfg
-	life, end := context.WithCancel(context.Background()) // of the client; ctx is only for its login
+	life, end := context.WithCancel(context.Background()) // of the client; ctx bounds only its login
 	cfg.Context = life
 	inTime := context.AfterFunc(ctx, end)
 	client, err := clientv3.New(cfg)
@@ -209,7 +209,7 @@ func (l *lazyClient) get(ctx context.Context) (*clientv3.Client, error) {
 	return l.client, err
 }
 
-// Close ends the client if there is one. A later call makes another.
+// Close closes the client if there is one. A later call makes another.
 func (l *lazyClient) Close() error {
 	l.busy <- struct{}{}
 	defer func() { <-l.busy }()

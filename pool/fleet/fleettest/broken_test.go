@@ -20,7 +20,7 @@ import (
 type broken struct {
 	fleet.Memory
 	read  func(*fleet.Ledger)                                                         // changes what is read
-	write func(ctx *context.Context, budget *string, version *string, e *fleet.Entry) // and what is written
+	write func(ctx *context.Context, budget *string, version *string, e *fleet.Entry) // changes what is written
 	lock  sync.Mutex
 }
 
@@ -70,10 +70,10 @@ var faults = map[string]*broken{
 	"a row is forgotten when its time has passed": {write: func(_ *context.Context, _, _ *string, e *fleet.Entry) {
 		e.Left /= 2
 	}},
-	"a row is removed":                           {read: func(l *fleet.Ledger) { l.Lost = len(l.Rows) == 0 }},
-	"learning passes":                            {write: func(_ *context.Context, _, _ *string, e *fleet.Entry) { e.Learn /= 2 }},
-	"of writes at the same time one succeeds":    {write: func(_ *context.Context, _, version *string, _ *fleet.Entry) { *version = "any" }},
-	"budgets have nothing to do with each other": {write: func(_ *context.Context, budget, _ *string, _ *fleet.Entry) { *budget, _, _ = strings.Cut(*budget, "/") }},
+	"a row is removed":                       {read: func(l *fleet.Ledger) { l.Lost = len(l.Rows) == 0 }},
+	"learning passes":                        {write: func(_ *context.Context, _, _ *string, e *fleet.Entry) { e.Learn /= 2 }},
+	"one of several writes at once succeeds": {write: func(_ *context.Context, _, version *string, _ *fleet.Entry) { *version = "any" }},
+	"budgets are independent":                {write: func(_ *context.Context, budget, _ *string, _ *fleet.Entry) { *budget, _, _ = strings.Cut(*budget, "/") }},
 	"names may be any text": {write: func(_ *context.Context, _, _ *string, e *fleet.Entry) {
 		e.Owner = strings.NewReplacer(" ", "", "/", "").Replace(e.Owner)
 	}},
@@ -82,7 +82,7 @@ var faults = map[string]*broken{
 	"a store that lost its state says so":      {write: func(_ *context.Context, _, _ *string, e *fleet.Entry) { e.Learn = 0 }},
 }
 
-// whichFault names the fault of the store that this process is to test.
+// whichFault is the environment variable that selects the fault for this process.
 const whichFault = "HOTLINE_FLEETTEST_FAULT"
 
 func TestEachRuleFindsAFault(t *testing.T) {

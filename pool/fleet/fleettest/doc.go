@@ -8,7 +8,7 @@
 //		})
 //	}
 //
-// It runs on the real engine: half of the contract is about the engine's clock.
-// Rows live for 2 seconds there, the least that all engines can keep, so a run takes
-// some 5 seconds.
+// Run it on the real engine, because half of the contract is about the engine's clock.
+// Rows that expire live for 2 seconds, the shortest time that all engines support, so
+// a run takes about 5 seconds.
 package fleettest

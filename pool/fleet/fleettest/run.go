@@ -16,22 +16,22 @@ import (
 
 // Subject is the store under test.
 type Subject struct {
-	// Open returns a store with a client of its own, as each process has one. All of
-	// them are of one engine.
+	// Open returns a store with its own client, as in a process of its own. All stores
+	// use the same engine.
 	Open func(t testing.TB) fleet.Store
 
-	// Lose makes the engine forget what it was told, as a flush or a restart without
-	// its data does. Nil if nothing short of destroying it does that.
+	// Lose makes the engine lose its state, as a flush or a restart without its data
+	// does. Nil skips the rule about that.
 	Lose func(t testing.TB)
 }
 
 const (
-	life   = 2 * time.Second  // of rows that are to expire
-	longer = time.Minute      // of rows that are not
-	most   = 20 * time.Second // for anything to happen
+	life   = 2 * time.Second  // of rows that must expire
+	longer = time.Minute      // of rows that must not
+	most   = 20 * time.Second // the time limit of a rule
 )
 
-// Run tests s.
+// Run tests s, with a subtest for each rule.
 func Run(t *testing.T, s Subject) {
 	for _, rule := range rules {
 		t.Run(rule.name, func(t *testing.T) {
@@ -59,7 +59,7 @@ type suite struct {
 	budget string
 }
 
-// rules are the ones that can run side by side.
+// rules has the rules that can run at the same time.
 var rules = []struct {
 	name string
 	run  func(s *suite)
@@ -72,15 +72,15 @@ var rules = []struct {
 	{"a row is forgotten when its time has passed", expiry},
 	{"a row is removed", removal},
 	{"learning passes", learning},
-	{"of writes at the same time one succeeds", contention},
-	{"budgets have nothing to do with each other", budgets},
+	{"one of several writes at once succeeds", contention},
+	{"budgets are independent", budgets},
 	{"names may be any text", names},
 	{"the end of the context ends a call", ended},
 	{"any sequence does what it does in memory", sequence},
 }
 
-// pause is the time between two looks at something that the engine does by its own
-// clock, and tells nobody.
+// pause waits before the next check of something that the engine does by its own clock,
+// without a signal.
 func (s *suite) pause() {
 	select {
 	case <-s.ctx.Done():
@@ -88,7 +88,7 @@ func (s *suite) pause() {
 	}
 }
 
-// read is a Read that has to succeed.
+// read is a Read that must succeed.
 func (s *suite) read() fleet.Ledger {
 	s.Helper()
 	l, err := s.store.Read(s.ctx, s.budget)
@@ -99,7 +99,7 @@ func (s *suite) read() fleet.Ledger {
 	return l
 }
 
-// write is a Write that has to succeed, on what Read has just returned.
+// write is a Write for the current versions that must succeed.
 func (s *suite) write(e fleet.Entry) {
 	s.Helper()
 	if !s.writeFor(s.read().Version, e) {
@@ -107,7 +107,7 @@ func (s *suite) write(e fleet.Entry) {
 	}
 }
 
-// writeFor is a Write on the owner's row as it is now.
+// writeFor is a Write for the current row of the owner.
 func (s *suite) writeFor(version string, e fleet.Entry) bool {
 	s.Helper()
 	for _, r := range s.read().Rows {
@@ -118,7 +118,7 @@ func (s *suite) writeFor(version string, e fleet.Entry) bool {
 	return s.writeOn(version, e)
 }
 
-// writeOn is a Write on the row that e has the Version of.
+// writeOn is a Write for the row with the Version of e.
 func (s *suite) writeOn(version string, e fleet.Entry) bool {
 	s.Helper()
 	ok, err := s.store.Write(s.ctx, s.budget, version, e)
@@ -143,12 +143,12 @@ func (s *suite) wantRows(want ...fleet.Row) {
 	}
 }
 
-// row returns an entry of that owner that lives for longer, and Grows.
+// row returns an entry of owner that Grows and lives for longer.
 func row(owner string, may, held, want int) fleet.Entry {
 	return fleet.Entry{Row: fleet.Row{Owner: owner, May: may, Held: held, Want: want, Left: longer}, Grows: true}
 }
 
-// renewal is row for one that does not grow.
+// renewal is like row, but the entry does not grow.
 func renewal(owner string, may int) fleet.Entry {
 	e := row(owner, may, may, may)
 	e.Grows = false
@@ -195,7 +195,7 @@ func oldVersion(s *suite) {
 	s.wantRows(fleet.Row{Owner: "a", May: 2, Held: 2, Want: 2})
 }
 
-// oldRow is what a store gets late: the owner has written since.
+// oldRow makes Writes that arrive late: the owner has written since.
 func oldRow(s *suite) {
 	s.write(row("a", 1, 1, 1))
 	s.write(row("b", 1, 1, 1))
@@ -264,7 +264,7 @@ func expiry(s *suite) {
 	if s.writeFor("x", renewal("a", 1)) {
 		s.Error("renewing a row that was forgotten = true, want false")
 	}
-	s.write(row("a", 3, 3, 3)) // the rest of the old row must not spoil it
+	s.write(row("a", 3, 3, 3)) // remains of the old row must not affect it
 	s.wantRows(fleet.Row{Owner: "a", May: 3, Held: 3, Want: 3}, fleet.Row{Owner: "b", May: 2, Held: 2, Want: 2})
 }
 
@@ -284,7 +284,7 @@ func learning(s *suite) {
 	e.Learn = life
 	s.write(e)
 	began := time.Now()
-	s.write(row("b", 1, 1, 1)) // which ends nothing
+	s.write(row("b", 1, 1, 1)) // must not end the learning
 	for s.read().Learning {
 		if s.ctx.Err() != nil {
 			s.Fatalf("still learning after %v", time.Since(began))
@@ -391,7 +391,7 @@ func sequence(s *suite) {
 	}
 	slices.Sort(versions)
 	if n := len(slices.Compact(versions)); n != len(versions) {
-		s.Error("a version came twice")
+		s.Error("a version was used twice")
 	}
 }
 
@@ -399,7 +399,7 @@ func lose(s *suite) {
 	s.write(row("a", 1, 1, 1))
 	version := s.read().Version
 	s.s.Lose(s.T)
-	for { // a client may have to notice first that the engine was away
+	for { // the client may first have to notice that the engine was down
 		l, err := s.store.Read(s.ctx, s.budget)
 		if err == nil && l.Lost {
 			break

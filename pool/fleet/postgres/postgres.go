@@ -1,5 +1,5 @@
-// Package postgres is a store of budgets in PostgreSQL, by any driver of database/sql
-// that speaks with it, such as github.com/jackc/pgx/v5/stdlib.
+// Package postgres stores the budgets of package fleet in PostgreSQL, through any driver
+// for database/sql, such as github.com/jackc/pgx/v5/stdlib.
 //
 //	db, err := sql.Open("pgx", dsn)
 //	...
@@ -7,27 +7,28 @@
 //	...
 //	gate, err := fleet.New(postgres.New(db), fleet.Config{Budget: "depot", Limit: 100})
 //
-// A gate makes one call at a time, so a db for it needs one connection. That
-// connection counts against the server's limit: give it one that is not the budget's.
+// A gate makes one call at a time, so its db needs one connection. The server counts
+// that connection too: leave room for it beside the budget.
 //
-// Importing it also lets DSNs name budgets, if a driver named pgx or postgres is
+// After its import, DSNs can also name budgets, if a driver named pgx or postgres is
 // registered with database/sql:
 //
 //	postgres://user:pw@10.0.0.5/database/depot?limit=100&sslmode=require
 //
-// The last part of the path is the budget, and all but the parameters of package fleet
-// is the driver's. Create the tables by hand before.
+// The last part of the path is the budget. The driver gets the rest, without the
+// parameters of package fleet. Create the tables by hand first.
 //
 // # Locks
 //
-// Each call is one statement, and no lock outlives it. A process that stops or loses
-// its network between two calls holds up nobody, as it would with an advisory lock.
+// Each call is one statement, and no lock outlives it. With an advisory lock, a process
+// that stops or loses its network between two calls would block the others; here it
+// does not.
 //
 // # When PostgreSQL loses data
 //
 // A failover to a replica that was behind loses the last grants. The ledger has the
-// time at which the server that it was written on started; on another, or after
-// a restart, the budget counts as lost, and package fleet learns it.
+// start time of the server that it was written on. On another server, or after
+// a restart, the budget counts as lost, and package fleet learns it again.
 package postgres
 
 import (
@@ -43,7 +44,7 @@ import (
 	"github.com/hotline-go/hotline/pool/fleet"
 )
 
-// Schema makes the tables where they are missing.
+// Schema is the SQL that creates the tables if they do not exist.
 const Schema = `
 CREATE TABLE IF NOT EXISTS hotline_budgets (
 	budget  text PRIMARY KEY,
@@ -66,35 +67,35 @@ CREATE TABLE IF NOT EXISTS hotline_grants (
 // Store is a [fleet.Store].
 type Store struct{ db *sql.DB }
 
-// New returns a store in the tables of Schema, which must be there.
+// New returns a store that uses the tables of Schema. They must exist.
 func New(db *sql.DB) *Store { return &Store{db} }
 
 const (
 	life = `extract(epoch FROM pg_postmaster_start_time())::text` // in no session's time zone
 
-	// now() is before the snapshot is taken: else a read that is held up between the two
-	// would find a row gone that was renewed meanwhile.
+	// now() is read before the snapshot is taken. Otherwise a read that is delayed
+	// between the two would find that a row is gone, although it was renewed meanwhile.
 	read = `SELECT b.version, b.life <> ` + life + `, b.learn > now(), g.owner, g.version, g.may, g.held, g.want,
 	ceil(extract(epoch FROM g.till - now()) * 1000)::bigint
 FROM hotline_budgets b LEFT JOIN hotline_grants g ON g.budget = b.budget AND g.till > now()
 WHERE b.budget = $1`
 
 	// The arguments of a write are budget, version, new version, learn in milliseconds,
-	// owner, the version of its row, left in milliseconds, may, held and want. The new
-	// version is that of the row too.
+	// owner, the version of its row, left in milliseconds, may, held and want. The row
+	// gets the new version too.
 	//
 	// First, own is the owner's row if it is the one that was read. It is locked, so that
-	// no other write of it, late or early, changes it meanwhile.
+	// no other write, late or early, changes it meanwhile.
 	find = `WITH own AS (
 	SELECT till FROM hotline_grants
 	WHERE budget = $1 AND owner = $5 AND version = $6 AND till > clock_timestamp() FOR UPDATE), `
 	unchanged = `CASE WHEN $6 <> '' THEN EXISTS (SELECT FROM own)
 		ELSE NOT EXISTS (SELECT FROM hotline_grants WHERE budget = $1 AND owner = $5 AND till > clock_timestamp()) END`
 
-	// Then b is a row if the write may be done: insert makes the ledger, update changes
-	// its version, and keep finds it. In the last third of a row's time, which is how long
-	// a call of a Gate may take, others may have read that it is gone before keep
-	// commits: so update does it then.
+	// Then b has a row if the write is allowed: insert makes the ledger, update changes
+	// its version, and keep only finds it. A call of a Gate may take a third of a row's
+	// time. So if less than that is left, others may read that the row is gone before
+	// keep commits: update is used then.
 	insert = `b AS (
 	INSERT INTO hotline_budgets
 	SELECT $1, $2 || $3, ` + life + `, clock_timestamp() + $4::bigint * interval '1 millisecond' WHERE ` + unchanged + `
@@ -110,7 +111,7 @@ WHERE b.budget = $1`
 			ELSE EXISTS (SELECT FROM own WHERE till > clock_timestamp() + $7::bigint / 3 * interval '1 millisecond') END)`
 
 	// Last, the row is put or removed, and others whose time has passed are removed,
-	// except rows that somebody else is writing.
+	// except rows that another statement has locked.
 	row = `, gone AS (
 	DELETE FROM hotline_grants WHERE EXISTS (SELECT FROM b) AND (budget, owner) IN (
 		SELECT budget, owner FROM hotline_grants WHERE budget = $1
@@ -166,22 +167,22 @@ func (s *Store) Write(ctx context.Context, budget, version string, e fleet.Entry
 	return write(update)
 }
 
-// millis rounds up: a row lives no shorter than it was promised.
+// millis returns d in milliseconds, rounded up, so that a row does not end early.
 func millis(d time.Duration) int64 { return max(int64((d+time.Millisecond-1)/time.Millisecond), 0) }
 
-// failed says where err comes from, and what to do about the usual one.
+// failed says where err comes from, and what to do if the tables are missing.
 func failed(err error) error {
 	var state interface{ SQLState() string }
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &state) && state.SQLState() == "42P01": // undefined table
-		return fmt.Errorf("fleet/postgres: %w; create the tables of postgres.Schema", err)
+		return fmt.Errorf("fleet/postgres: %w; run postgres.Schema to create the tables", err)
 	}
 	return fmt.Errorf("fleet/postgres: %w", err)
 }
 
-// own is a store with a database handle of its own.
+// own is a store that closes its database handle.
 type own struct {
 	*Store
 	io.Closer
@@ -200,7 +201,7 @@ func init() {
 					return own{New(db), db}, nil
 				}
 			}
-			return nil, errors.New(`no driver for it is registered with database/sql; import one, as in _ "github.com/jackc/pgx/v5/stdlib"`)
+			return nil, errors.New(`no driver named pgx or postgres is registered with database/sql; import one, such as _ "github.com/jackc/pgx/v5/stdlib"`)
 		})
 	}
 }

@@ -17,13 +17,14 @@ import (
 	"github.com/hotline-go/hotline/driver/dsn"
 )
 
-// client is one connection to a server, for the DSN. It connects when it has to.
+// client is a Redis client with one connection, for stores that a DSN names. It connects
+// when needed.
 type client struct {
 	address string
 	tls     *tls.Config // nil = none
-	hello   [][]string  // commands after each connect; they have the password, so no client is printed
+	hello   [][]string  // commands after each connect; they have the password, so a client must not be printed
 
-	busy chan struct{} // holds one element while nobody uses the fields below
+	free chan struct{} // holds one element while no goroutine uses the fields below
 	conn net.Conn      // nil = not connected
 	in   *bufio.Reader
 }
@@ -40,8 +41,8 @@ func parse(text string) (*client, error) {
 	if err := new(dsn.Params).Apply(u.Params); err != nil {
 		return nil, err
 	}
-	c := &client{address: u.Address(6379), busy: make(chan struct{}, 1)}
-	c.busy <- struct{}{}
+	c := &client{address: u.Address(6379), free: make(chan struct{}, 1)}
+	c.free <- struct{}{}
 	if u.Scheme == "rediss" {
 		c.tls = &tls.Config{ServerName: u.Host}
 	}
@@ -53,28 +54,28 @@ func parse(text string) (*client, error) {
 	}
 	if db := strings.Trim(u.Path, "/"); db != "" {
 		if !isNumber(db) {
-			return nil, errors.New("the path before the budget: want nothing, or the number of a database")
+			return nil, errors.New("the path before the budget: want nothing, or a database number")
 		}
 		c.hello = append(c.hello, []string{"SELECT", db})
 	}
 	return c, nil
 }
 
-// eval is an Eval. An error of the connection ends it; the next call makes another.
+// eval is an Eval. An I/O error closes the connection, and the next call connects again.
 func (c *client) eval(ctx context.Context, script string, keys, args []string) (any, error) {
 	select {
-	case <-c.busy:
+	case <-c.free:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	defer func() { c.busy <- struct{}{} }()
+	defer func() { c.free <- struct{}{} }()
 	if err := c.connect(ctx); err != nil {
 		return nil, err
 	}
 	return c.call(ctx, append(append([]string{"EVAL", script, strconv.Itoa(len(keys))}, keys...), args...))
 }
 
-// connect makes the connection unless it is there.
+// connect connects and logs in, unless there is a connection.
 func (c *client) connect(ctx context.Context) error {
 	if c.conn != nil {
 		return nil
@@ -97,8 +98,8 @@ func (c *client) connect(ctx context.Context) error {
 	return nil
 }
 
-// withoutArguments cuts the server's answer to a command down to its code, such as
-// WRONGPASS: the rest may repeat what it was asked, and so the password.
+// withoutArguments reduces the server's error to its code, such as WRONGPASS: the rest
+// may repeat the command, and so the password.
 func withoutArguments(err error, command []string) error {
 	var said serverError
 	if !errors.As(err, &said) {
@@ -111,12 +112,12 @@ func withoutArguments(err error, command []string) error {
 	return serverError(code)
 }
 
-// Close closes the connection if there is one, and waits for a call that is under way. A
-// later call connects again.
+// Close waits for a call in progress, and closes the connection if there is one. A later
+// call connects again.
 func (c *client) Close() error {
-	<-c.busy
+	<-c.free
 	c.hangUp()
-	c.busy <- struct{}{}
+	c.free <- struct{}{}
 	return nil
 }
 
@@ -127,13 +128,13 @@ func (c *client) hangUp() {
 	}
 }
 
-// call makes one exchange. The connection is gone after an error, unless the server
-// answered with it.
+// call sends a command and returns the answer. An error closes the connection, unless the
+// server answered with that error.
 func (c *client) call(ctx context.Context, command []string) (answer any, err error) {
 	conn := c.conn
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer func() {
-		if !stop() { // its deadline may come at any time
+		if !stop() { // the deadline may be set at any time
 			c.hangUp()
 			answer, err = nil, ctx.Err()
 		}
@@ -158,15 +159,15 @@ type serverError string
 
 func (e serverError) Error() string { return "the server says " + driver.Quote(string(e)) }
 
-// The most that an answer may have.
+// The limits of an answer.
 const (
-	mostBytes = 1 << 20
-	mostWords = 1 << 20
-	mostDepth = 4
+	maxBytes = 1 << 20 // of a string
+	maxWords = 1 << 20 // of an array
+	maxDepth = 4       // of arrays in arrays
 )
 
-// errForm is an answer that is not of the protocol.
-var errForm = errors.New("the answer is not of the Redis protocol")
+// errForm is the error for an answer that can't be parsed.
+var errForm = errors.New("the answer is not in the Redis protocol")
 
 // read reads one value: a string, an int64, nil or a []any of these.
 func read(in *bufio.Reader, depth int) (any, error) {
@@ -175,7 +176,7 @@ func read(in *bufio.Reader, depth int) (any, error) {
 		return nil, err
 	}
 	text := strings.TrimSuffix(string(line), "\r\n")
-	if text == "" || depth > mostDepth {
+	if text == "" || depth > maxDepth {
 		return nil, errForm
 	}
 	kind, text := text[0], text[1:]
@@ -193,11 +194,11 @@ func read(in *bufio.Reader, depth int) (any, error) {
 		return n, nil
 	case n < 0:
 		return nil, nil
-	case kind == '$' && n <= mostBytes:
+	case kind == '$' && n <= maxBytes:
 		b := make([]byte, n+2)
 		_, err := io.ReadFull(in, b)
 		return string(b[:n]), err
-	case kind == '*' && n <= mostWords:
+	case kind == '*' && n <= maxWords:
 		var array []any
 		for range n {
 			v, err := read(in, depth+1)

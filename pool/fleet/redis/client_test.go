@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// peer is a server that answers each command with the next of answers, and hangs up
-// after the last. It returns the words of the commands.
+// peer starts a server that answers each command with the next of answers, and hangs up
+// after the last. It returns its address, and a channel with the words of each command.
 func peer(t *testing.T, answers ...string) (addr string, commands <-chan string) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -68,14 +68,14 @@ func TestTheClientFails(t *testing.T) {
 		"wrong password":        {"-WRONGPASS invalid\x1b[31m\r\n", `AUTH: the server says "WRONGPASS"`},
 		"a server without AUTH": {"-ERR unknown command 'AUTH', with args beginning with: 's3cr3t'\r\n", `AUTH: the server says "ERR"`},
 		"an odd code":           {"-s3cr3t x\r\n", `AUTH: the server says "an error"`},
-		"another protocol":      {"SSH-2.0-OpenSSH\r\n", "not of the Redis protocol"},
-		"an empty line":         {"\r\n", "not of the Redis protocol"},
-		"too long":              {"$9999999999\r\n", "not of the Redis protocol"},
-		"too deep":              {strings.Repeat("*1\r\n", 9), "not of the Redis protocol"},
+		"another protocol":      {"SSH-2.0-OpenSSH\r\n", "not in the Redis protocol"},
+		"an empty line":         {"\r\n", "not in the Redis protocol"},
+		"too long":              {"$9999999999\r\n", "not in the Redis protocol"},
+		"too deep":              {strings.Repeat("*1\r\n", 9), "not in the Redis protocol"},
 		"a line without end":    {strings.Repeat("x", 10_000), "buffer full"},
 		"silence":               {"", "context deadline exceeded"},
 		"half of an answer":     {"$10\r\nabc", "context deadline exceeded"},
-		"a number of letters":   {":x\r\n", "not of the Redis protocol"},
+		"a number of letters":   {":x\r\n", "not in the Redis protocol"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			addr, _ := peer(t, tt.answer, "+OK\r\n")
@@ -91,7 +91,7 @@ func TestTheClientFails(t *testing.T) {
 	}
 }
 
-// done is a connection whose Writes work, whatever its deadline.
+// done is a connection whose Writes succeed, whatever its deadline.
 type done struct{ net.Conn }
 
 func (done) Write(b []byte) (int, error) { return len(b), nil }
@@ -114,7 +114,7 @@ func TestADSNOfAServer(t *testing.T) {
 	assert.Equal(t, "host", c.tls.ServerName)
 	for text, want := range map[string]string{
 		"redis://:s3cr3t@":           "no host",
-		"redis://:s3cr3t@host/x":     "the number of a database",
+		"redis://:s3cr3t@host/x":     "a database number",
 		"redis://:s3cr3t@host?x=1":   "unknown parameter",
 		"redis://:s3cr3t@host:port/": "port",
 	} {
@@ -124,7 +124,7 @@ func TestADSNOfAServer(t *testing.T) {
 	}
 }
 
-// FuzzRead reads what a peer may send, and must end with a value or an error.
+// FuzzRead checks that read ends with a value or an error, whatever the peer sends.
 func FuzzRead(f *testing.F) {
 	for _, seed := range []string{"+OK\r\n", "-ERR x\r\n", ":1\r\n", "$-1\r\n", "$3\r\nabc\r\n", "*2\r\n$1\r\na\r\n:2\r\n"} {
 		f.Add(seed)

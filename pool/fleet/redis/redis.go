@@ -1,30 +1,30 @@
-// Package redis is a store of budgets in Redis, or in a server that speaks as Redis
-// does, such as Valkey.
+// Package redis stores the budgets of package fleet in Redis, or in a compatible server
+// such as Valkey.
 //
 //	store := redis.New(func(ctx context.Context, script string, keys, args []string) (any, error) {
 //		return client.Eval(ctx, script, keys, args).Result() // github.com/redis/go-redis/v9
 //	})
 //	gate, err := fleet.New(store, fleet.Config{Budget: "gmail-ada", Limit: 15})
 //
-// Importing it also lets DSNs name budgets:
+// After its import, DSNs can also name budgets:
 //
 //	imaps://ada:pw@mail.example?pool_budget=redis%3A%2F%2F10.0.0.5%2Fgmail-ada%3Flimit%3D15
 //
-// which is redis://10.0.0.5/gmail-ada?limit=15, percent-encoded. Such a DSN may have
-// user, password and, before the budget, the number of a database:
-// redis://user:pw@host:6379/2/gmail-ada. With rediss:// it is TLS. Package fleet has
-// the parameters. It uses a small client of this package.
+// The value is redis://10.0.0.5/gmail-ada?limit=15, percent-encoded. Such a DSN can have
+// a user, a password and, before the budget, a database number:
+// redis://user:pw@host:6379/2/gmail-ada. The scheme rediss uses TLS. Package fleet has
+// the parameters. Such stores use a small client in this package.
 //
-// A budget is one hash, hotline:fleet:NAME, of some 90 bytes for each process. It
-// stays when nobody uses it: a budget that is gone would have to be learned.
+// A budget is one hash, hotline:fleet:NAME, with about 90 bytes for each process. It
+// stays when no process uses it, because a budget that is gone has to be learned again.
 //
 // # When Redis loses data
 //
-// Redis may forget what it has acknowledged: at a restart, at a failover to a replica,
-// at a flush, by eviction. The ledger has the run_id of the server that it was written
-// on; on another, or without a ledger, the budget counts as lost, and package fleet
-// learns it. Where scripts may not call INFO, only a ledger that is gone is noticed:
-// then keep the data on disk (appendonly yes), and use no replica for failover. Let all
+// Redis may lose acknowledged writes: at a restart, at a failover to a replica, at
+// a flush, by eviction. The ledger has the run_id of the server that it was written on.
+// On another server, or without a ledger, the budget counts as lost, and package fleet
+// learns it again. If scripts may not call INFO, only a missing ledger is noticed: then
+// keep the data on disk (appendonly yes), and do not fail over to a replica. Let all
 // processes log in as users with the same rights.
 package redis
 
@@ -42,19 +42,20 @@ import (
 	"github.com/hotline-go/hotline/pool/fleet"
 )
 
-// Eval makes the server run a Lua script, and returns its answer: an int64, or an array as
-// a []any of string, []byte and arrays. Any client library can do that. It is called from
-// one goroutine per gate.
+// Eval runs a Lua script on the server and returns its answer: an int64, or an array as
+// a []any of string, []byte and arrays. Any client library can do that. Each gate calls
+// it from one goroutine at a time.
 type Eval func(ctx context.Context, script string, keys, args []string) (any, error)
 
 // Store is a [fleet.Store].
 type Store struct{ eval Eval }
 
-// New returns a store that reaches the server by eval.
+// New returns a store that calls the server through eval.
 func New(eval Eval) *Store { return &Store{eval} }
 
-// common begins both scripts: the server's clock in milliseconds, and whether it is the
-// one that the ledger was written on. Where a script may not ask, nobody knows.
+// common begins both scripts. It reads the server's clock, in milliseconds, and checks
+// whether the ledger was written on another server. If scripts may not call INFO, that
+// can't be checked.
 const common = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -65,18 +66,17 @@ local version = old[1] or ''
 local lost = version == '' or life ~= '' and old[2] ~= '' and old[2] ~= life
 `
 
-// readScript returns version, lost, learning, the time, and all fields and values. Those
-// of rows are row:OWNER and "version may held want till". To parse them here would cost
-// the server ten times as much.
+// readScript returns version, lost, learning, the time, and all fields and values. A row
+// is the field row:OWNER with the value "version may held want till". Parsing the rows
+// here would cost the server ten times as much.
 const readScript = common + `
 local learning = tonumber(old[3] or '0') > now and '1' or '0'
 return {version, lost and '1' or '0', learning, string.format('%.0f', now), redis.call('HGETALL', KEYS[1])}
 `
 
-// writeScript has the arguments version, new version, owner, may, held, want, left,
-// learn, these two in milliseconds, whether the row grows, and the row's version. The
-// new version is that of the row too. A Write that makes a row removes those whose time
-// has passed.
+// writeScript has the arguments version, new version, owner, may, held, want, left and
+// learn in milliseconds, whether the row grows, and the row's version. The row gets the
+// new version too. A Write that makes a row removes the rows whose time has passed.
 const writeScript = common + `
 local row = 'row:' .. ARGV[3]
 local learn = tonumber(ARGV[8])
@@ -123,13 +123,13 @@ func (s *Store) Read(ctx context.Context, budget string) (fleet.Ledger, error) {
 	}
 	parts, ok := answer.([]any)
 	if !ok || len(parts) != 5 {
-		return fleet.Ledger{}, fmt.Errorf("fleet/redis: Eval returned a %T of an unknown form; want an array of five", answer)
+		return fleet.Ledger{}, fmt.Errorf("fleet/redis: Eval returned a %T; want an array of 5 elements", answer)
 	}
 	head, ok := strs(parts[:4])
 	fields, isArray := parts[4].([]any)
 	words, areStrings := strs(fields)
 	if !ok || !isArray || !areStrings || len(words)%2 != 0 {
-		return fleet.Ledger{}, errors.New("fleet/redis: Eval returned an array of an unknown form; want four strings and an array of pairs of strings")
+		return fleet.Ledger{}, errors.New("fleet/redis: Eval returned an unexpected array; want 4 strings and an array of pairs of strings")
 	}
 	l := fleet.Ledger{Version: head[0], Lost: head[1] == "1", Learning: head[2] == "1"}
 	now, err := strconv.ParseInt(head[3], 10, 64)
@@ -168,7 +168,7 @@ func (s *Store) Write(ctx context.Context, budget, version string, e fleet.Entry
 	return n == 1, nil
 }
 
-// run makes one call, unless ctx has ended: not every client looks.
+// run makes one call, unless ctx has ended: not every client checks that.
 func (s *Store) run(ctx context.Context, script, budget string, args ...string) (any, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -180,7 +180,7 @@ func (s *Store) run(ctx context.Context, script, budget string, args ...string) 
 	return answer, nil
 }
 
-// millis rounds up: a row lives no shorter than it was promised.
+// millis returns d in milliseconds, rounded up, so that a row does not end early.
 func millis(d time.Duration) string {
 	return strconv.FormatInt(max(int64((d+time.Millisecond-1)/time.Millisecond), 0), 10)
 }
@@ -200,7 +200,7 @@ func strs(array []any) (words []string, ok bool) {
 	return words, true
 }
 
-// own is a store with a client of its own.
+// own is a store that closes its client.
 type own struct {
 	*Store
 	io.Closer
@@ -221,5 +221,5 @@ func init() {
 // errEmpty is a DSN that names no server.
 var errEmpty = errors.New("no host; want one as in redis://127.0.0.1:6379/budget?limit=15")
 
-// isNumber reports whether s is one of a database.
+// isNumber reports whether s is a database number.
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
