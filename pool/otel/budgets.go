@@ -27,9 +27,9 @@ var budgetValues = []value{
 		func(b *pool.BudgetStats) int64 { return int64(b.Limit) }),
 	ofBudget("granted", "{connection}", "Connections that this process may have.", false,
 		func(b *pool.BudgetStats) int64 { return int64(b.Granted) }),
-	ofBudget("target", "{connection}", "Connections that this process should come down to, because others lack them.", false,
+	ofBudget("target", "{connection}", "Connections that this process should come down to, because other processes need them.", false,
 		func(b *pool.BudgetStats) int64 { return int64(b.Target) }),
-	ofBudget("used", "{connection}", "Permits of this process that are out, including those of connections closed a moment ago.", false,
+	ofBudget("used", "{connection}", "Permits in use by this process, including those of connections closed a moment ago.", false,
 		func(b *pool.BudgetStats) int64 { return int64(b.Used) }),
 	ofBudget("pending_connects", "{connect}", "Connects of this process that wait for a permit.", false,
 		func(b *pool.BudgetStats) int64 { return int64(b.Waiting) }),
@@ -41,11 +41,11 @@ var budgetValues = []value{
 		func(b *pool.BudgetStats) int64 { return b.Failures }),
 	ofBudget("conflicts", "{call}", "Calls of the store that were repeated, because another process wrote in between.", true,
 		func(b *pool.BudgetStats) int64 { return b.Conflicts }),
-	ofBudget("ended", "{grant}", "Grants that were over before the store renewed them.", true,
+	ofBudget("ended", "{grant}", "Grants that ended before the store renewed them.", true,
 		func(b *pool.BudgetStats) int64 { return b.Ended }),
 }
 
-// ofBudget returns a value without attributes of its own.
+// ofBudget returns a value that has no attribute except the budget's name.
 func ofBudget(name, unit, help string, counts bool, read func(*pool.BudgetStats) int64) value {
 	return value{name, unit, help, counts, "", func(s *pool.Snapshot, add func(int64, string)) { add(read(s.Budget), "") }}
 }
@@ -77,7 +77,7 @@ func (t *Telemetry) makeBudgetInstruments(m metric.Meter) error {
 		return i
 	}
 	t.budgets.renewalAge = seconds("renewal_age", "Time since the last renewal of the grant.")
-	t.budgets.left = seconds("left", "Time until the grant is over unless it is renewed; 0 if it is over.")
+	t.budgets.left = seconds("left", "Time until the grant ends unless it is renewed; 0 if it has ended.")
 	return errors.Join(errs...)
 }
 

@@ -40,18 +40,18 @@
 //	suspects          leases older than Config.LeakAfter
 //	closed{reason}    bad, invalid, idle, lifetime, uses, reset, yielded, shutdown
 //
-// A budget of package pool/fleet that pools of this process use has the attribute
-// budget.name instead of pool.name, and once for all these pools:
+// Each budget of package pool/fleet that pools of this process use has these metrics, once
+// for all these pools, with the attribute budget.name instead of pool.name:
 //
 //	budget.state{budget.state}  1 for the current state: none, held, learning, static or over; else 0
 //	budget.limit                of all processes together
-//	budget.granted              what this process may have
-//	budget.target               what it comes down to, because others lack them
-//	budget.used                 permits that are out
+//	budget.granted              connections that this process may have
+//	budget.target               connections it should come down to, because other processes need them
+//	budget.used                 permits in use
 //	budget.pending_connects     Connects that wait for a permit
 //	budget.processes            processes that have a part of the budget
 //	budget.renewal_age          time since the last renewal; absent if there was none
-//	budget.left                 time until the grant is over
+//	budget.left                 time until the grant ends
 //	budget.renewals, budget.failures, budget.conflicts, budget.ended
 //
 // Without a limit, max, limit and idle.max are absent. Every metric has the attribute
@@ -64,6 +64,6 @@
 // If the caller of Acquire or Do has a span, a wait in the queue is a child span,
 // hotline.wait. A Connect or a check for this caller is a child of that one:
 // hotline.connect or hotline.ping. Both continue if the caller leaves, so they may end
-// after their parent. A failed span has the text of the error, quoted and cut at 1,000
+// after their parent. A failed span has the error text, quoted and cut off at 1,000
 // bytes. Background work of the pool, such as keepalives, has no span.
 package otel

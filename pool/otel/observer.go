@@ -121,7 +121,7 @@ func (o *Observer) record(ctx context.Context, h metric.Float64Histogram, took t
 	h.Record(ctx, took.Seconds(), attributes)
 }
 
-// end ends span, with a bounded text of err.
+// end ends span, with the quoted and bounded text of err.
 func (o *Observer) end(span trace.Span, err error) {
 	if p := o.pool.Load(); p != nil {
 		span.SetAttributes(p.name)

@@ -25,9 +25,9 @@ type Options struct {
 	// db.client.connection.
 	Prefix string
 
-	// UseEvery measures use_time for one lease in this many, chosen at random. It
+	// UseEvery measures use_time for one in this many leases, chosen at random. It
 	// takes every Acquire and Release off the fast path, which costs about 0.15 µs;
-	// a measured lease costs 1 µs. Zero means none.
+	// a measured lease costs 1 µs. Zero measures none.
 	UseEvery int
 }
 
@@ -47,7 +47,8 @@ type Telemetry struct {
 // Source is a [pool.Pool], or a keyed.Pool, which appears as the sum of its keys.
 type Source interface{ Snapshot() pool.Snapshot }
 
-// New returns a Telemetry with its instruments. Its errors come from the MeterProvider.
+// New makes the instruments and returns a Telemetry. Its errors come from the
+// MeterProvider.
 func New(o Options) (*Telemetry, error) {
 	if o.MeterProvider == nil {
 		o.MeterProvider = otel.GetMeterProvider()
@@ -65,8 +66,8 @@ func New(o Options) (*Telemetry, error) {
 	return t, nil
 }
 
-// Unregister ends the metrics that are read from the pools, for all pools, including
-// those observed later.
+// Unregister ends the metrics that are read from the pools, for all pools, including the
+// ones observed later. Histograms and spans go on.
 func (t *Telemetry) Unregister() error { return t.registration.Unregister() }
 
 // key returns an attribute key with the prefix.

@@ -202,7 +202,7 @@ func TestTimesAreThoseOfQueuedCallersConnectsAndLeases(t *testing.T) {
 		for range 100 {
 			require.NoError(t, p.Do(t.Context(), func(context.Context, *conn) error { return nil }))
 		}
-		assert.LessOrEqual(t, s.values()["wait_time{pool.name=p}"], 2.0, "an idle connection is no wait")
+		assert.LessOrEqual(t, s.values()["wait_time{pool.name=p}"], 2.0, "a caller that gets an idle connection does not wait")
 	})
 }
 
@@ -300,7 +300,7 @@ func TestPoolsComeAndGo(t *testing.T) {
 		end := s.Observer().Observe(fixed{Pool: "q"})
 		got := s.values()
 		assert.EqualValues(t, 1, got["max{pool.name=p}"])
-		assert.EqualValues(t, 2, got["max{pool.name=p#2}"], "the second of one name")
+		assert.EqualValues(t, 2, got["max{pool.name=p#2}"], "the second with this name")
 		assert.Contains(t, got, "max{pool.name=q}")
 		end()
 		require.NoError(t, first.Close())
@@ -340,7 +340,7 @@ func TestWhatHasEndedIsFreed(t *testing.T) {
 	runtime.GC()
 	runtime.GC()
 	assert.Nil(t, telemetry.Value())
-	assert.Empty(t, s.values(), "the provider goes on")
+	assert.Empty(t, s.values(), "the provider still works")
 }
 
 func TestAWrongPrefixIsAnError(t *testing.T) {
@@ -385,7 +385,7 @@ func TestKeysAndSecretsAreInNoAttribute(t *testing.T) {
 	})
 }
 
-// BenchmarkLease measures what UseEvery costs a lease of an idle connection.
+// BenchmarkLease measures the cost of UseEvery for a lease of an idle connection.
 func BenchmarkLease(b *testing.B) {
 	for _, every := range []int{0, 1000, 1} {
 		b.Run(fmt.Sprintf("UseEvery=%d", every), func(b *testing.B) {
