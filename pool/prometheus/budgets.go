@@ -17,15 +17,15 @@ var budgetMetrics = []metric{
 			}
 		}},
 	one("strict", gauge, func(s *pool.Snapshot) float64 { return flag(s.Budget.Strict) },
-		"1 if connections in use are closed when the grant is over, 0 if they stay until they are released."),
+		"1 if connections in use are closed when the grant ends, 0 if they stay until they are released."),
 	one("limit_connections", gauge, func(s *pool.Snapshot) float64 { return float64(s.Budget.Limit) },
 		"Limit of connections of all processes together."),
 	one("granted_connections", gauge, func(s *pool.Snapshot) float64 { return float64(s.Budget.Granted) },
 		"Connections that this process may have."),
 	one("target_connections", gauge, func(s *pool.Snapshot) float64 { return float64(s.Budget.Target) },
-		"Connections that this process should come down to, because others lack them."),
+		"Connections that this process should come down to, because other processes need them."),
 	one("used_connections", gauge, func(s *pool.Snapshot) float64 { return float64(s.Budget.Used) },
-		"Permits of this process that are out, including those of connections closed a moment ago."),
+		"Permits in use by this process, including those of connections closed a moment ago."),
 	one("waiting_connects", gauge, func(s *pool.Snapshot) float64 { return float64(s.Budget.Waiting) },
 		"Connects of this process that wait for a permit."),
 	one("processes", gauge, func(s *pool.Snapshot) float64 { return float64(len(s.Budget.Owners)) },
@@ -33,7 +33,7 @@ var budgetMetrics = []metric{
 	one("renewal_age_seconds", gauge, func(s *pool.Snapshot) float64 { return s.Budget.Renewed.Seconds() },
 		"Time since the last renewal of the grant; 0 if there was none."),
 	one("left_seconds", gauge, func(s *pool.Snapshot) float64 { return s.Budget.Left.Seconds() },
-		"Time until the grant is over unless it is renewed; 0 if it is over."),
+		"Time until the grant ends unless it is renewed; 0 if it has ended."),
 	one("renewals_total", counter, func(s *pool.Snapshot) float64 { return float64(s.Budget.Renewals) },
 		"Calls of the store that succeeded."),
 	one("store_failures_total", counter, func(s *pool.Snapshot) float64 { return float64(s.Budget.Failures) },
@@ -41,7 +41,7 @@ var budgetMetrics = []metric{
 	one("conflicts_total", counter, func(s *pool.Snapshot) float64 { return float64(s.Budget.Conflicts) },
 		"Calls of the store that were repeated, because another process wrote in between."),
 	one("ended_grants_total", counter, func(s *pool.Snapshot) float64 { return float64(s.Budget.Ended) },
-		"Grants that were over before the store renewed them."),
+		"Grants that ended before the store renewed them."),
 }
 
 // budgets has the descriptions of budgetMetrics, in their order.

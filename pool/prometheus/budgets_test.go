@@ -13,7 +13,7 @@ import (
 	"github.com/hotline-go/hotline/pool/prometheus"
 )
 
-// shared is a pool with a budget of that owner.
+// shared returns a pool with a budget of owner.
 func shared(name, owner string) fixed {
 	return fixed{Pool: name, Budget: &pool.BudgetStats{
 		Budget: "depot", Owner: owner, State: "static", Strict: true,
@@ -29,7 +29,7 @@ func TestABudgetIsShownOnceForAllItsPools(t *testing.T) {
 		if name, ok := strings.CutPrefix(id, "hotline_budget_"); ok && strings.Contains(id, "budget=depot,") || strings.Contains(id, "budget=depot}") {
 			got[name] = v
 		} else if ok {
-			assert.Contains(t, id, "budget=depot#2", "another gate of that budget")
+			assert.Contains(t, id, "budget=depot#2", "another gate of the same budget")
 		}
 	}
 	assert.Equal(t, map[string]float64{

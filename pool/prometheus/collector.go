@@ -48,10 +48,10 @@ func (c *Collector) Add(s Source) (remove func()) {
 	return func() { c.roster.Remove(m) }
 }
 
-// AddKeys is Add for a keyed.Pool, and also exports metrics of single keys: at most limit
-// keys at a time, until they are forgotten. The label key is the name of the key in
-// errors, from Config.Name of the keyed.Pool. Prometheus stores it, so the name should not
-// be personal data.
+// AddKeys is Add for a keyed.Pool that also exports the metrics of single keys. It shows
+// at most limit keys at a time, and each of them until it is forgotten. The label key is
+// the name of the key in errors, from Config.Name of the keyed.Pool. Prometheus stores
+// it, so the name should not be personal data.
 func (c *Collector) AddKeys(k Keyed, limit int) (remove func()) {
 	return c.Add(&keys{Keyed: k, limit: limit, shown: make(map[uint64]string)})
 }
@@ -106,7 +106,7 @@ func (k *keys) each(show func(key string, s *pool.Snapshot)) {
 	k.shown = present
 }
 
-// free reports whether no key has the label.
+// free reports whether no shown key has the label.
 func (k *keys) free(label string) bool {
 	return !slices.Contains(slices.Collect(maps.Values(k.shown)), label)
 }

@@ -39,23 +39,23 @@
 //	closed_connections_total{reason} bad, invalid, idle, lifetime, uses, reset, yielded, shutdown
 //	hijacked_connections_total
 //
-// A budget of package pool/fleet that pools of this process use has the label budget,
-// its name, and once for all these pools:
+// Each budget of package pool/fleet that pools of this process use has these metrics, once
+// for all these pools, with the label budget, its name:
 //
 //	hotline_budget_state{state}               1 for the current state: none, held, learning, static or over; else 0
-//	hotline_budget_strict                     1 if connections in use are closed when the grant is over
+//	hotline_budget_strict                     1 if connections in use are closed when the grant ends
 //	hotline_budget_limit_connections          of all processes together
-//	hotline_budget_granted_connections        what this process may have
-//	hotline_budget_target_connections         what it comes down to, because others lack them
-//	hotline_budget_used_connections           permits that are out
+//	hotline_budget_granted_connections        connections that this process may have
+//	hotline_budget_target_connections         connections it should come down to, because other processes need them
+//	hotline_budget_used_connections           permits in use
 //	hotline_budget_waiting_connects           Connects that wait for a permit
 //	hotline_budget_processes                  processes that have a part of the budget
 //	hotline_budget_renewal_age_seconds        time since the last renewal; 0 if there was none
-//	hotline_budget_left_seconds               time until the grant is over
+//	hotline_budget_left_seconds               time until the grant ends
 //	hotline_budget_renewals_total             calls of the store that succeeded
 //	hotline_budget_store_failures_total       calls of the store that failed
 //	hotline_budget_conflicts_total            calls that were repeated
-//	hotline_budget_ended_grants_total         grants that were over before they were renewed
+//	hotline_budget_ended_grants_total         grants that ended before they were renewed
 //
 // +Inf means no limit. [Collector.AddKeys] adds the same metrics for single keys of
 // keyed pools; they start with hotline_key_ and have the label key.

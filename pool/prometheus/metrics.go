@@ -99,7 +99,7 @@ func one(name string, kind prometheus.ValueType, value func(*pool.Snapshot) floa
 	return metric{name, help, kind, "", func(s *pool.Snapshot, add func(float64, ...string)) { add(value(s)) }}
 }
 
-// limit is n, or +Inf if that means no limit.
+// limit returns n, or +Inf if n means no limit.
 func limit(n int) float64 {
 	if n == math.MaxInt {
 		return math.Inf(1)

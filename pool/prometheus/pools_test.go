@@ -53,18 +53,18 @@ func TestKeysAreFewAndKeepTheirLabels(t *testing.T) {
 	remove := c.AddKeys(all, 3)
 	first := keys(t, c)
 	assert.Equal(t, 2, len(first))
-	assert.EqualValues(t, 3, first["a"]+first["a#2"], "two keys of one name")
+	assert.EqualValues(t, 3, first["a"]+first["a#2"], "two keys with the same name")
 	for id := range uint64(10) {
 		all[fmt.Sprint(id+3)] = pool.Snapshot{Pool: fmt.Sprint("b", id), ID: id + 3, MinIdle: int(id) + 3}
 	}
 	second := keys(t, c)
 	assert.Len(t, second, 3)
 	for range 3 {
-		assert.Equal(t, second, keys(t, c), "pools that are shown stay")
+		assert.Equal(t, second, keys(t, c), "the keys that are shown stay")
 	}
 	delete(all, "1")
 	assert.Len(t, keys(t, c), 2)
-	assert.Len(t, keys(t, c), 3, "the next one has its place")
+	assert.Len(t, keys(t, c), 3, "another key takes the place")
 	remove()
 	assert.Empty(t, gather(t, c))
 }
@@ -113,7 +113,7 @@ func TestScrapesUnderStressAreTrue(t *testing.T) {
 		})
 	}
 	for range 4 {
-		workers.Go(func() { // pools of one name
+		workers.Go(func() { // pools with the same name
 			for ctx.Err() == nil {
 				p, err := pool.New[*conn](f, pool.Config{Name: "short"})
 				require.NoError(t, err)
