@@ -13,11 +13,11 @@ type benchCommand struct {
 	pageFlag
 	DSN      string        `arg:"" name:"DSN" help:"Server to connect to. Parameters that begin with pool_ configure the pool, such as pool_max_open=20."`
 	Workers  int           `short:"c" name:"workers" default:"64" help:"Number of workers. Each sends its next request when the last one is answered."`
-	Duration time.Duration `short:"d" default:"10s" help:"How long to measure the pool, and then the connect per request."`
+	Duration time.Duration `short:"d" default:"10s" help:"How long to measure each way: first the pool, then a connect per request."`
 	Timeout  time.Duration `short:"t" default:"5s" help:"Time limit for the first connect and ping, and for requests in progress at the end."`
 	Keys     int           `help:"Spread the requests over this many keys. Each key has its own pool; pool_max_open limits all of them together."`
-	Zipf     float64       `default:"1" help:"How unevenly to spread them: key n gets requests in proportion to 1/n to this power."`
-	PoolOnly bool          `help:"Don't measure a connect per request, which burdens servers with a costly login."`
+	Zipf     float64       `default:"1" help:"How unevenly to spread the requests: key n gets a share proportional to 1/n to this power. 0 means evenly."`
+	PoolOnly bool          `help:"Measure only the pool. A connect per request is hard on servers with a costly login."`
 	JSON     bool          `name:"json" help:"Print JSON instead of tables. Times are in nanoseconds."`
 }
 
@@ -86,8 +86,8 @@ func (c *benchCommand) try(ctx context.Context, t *target) error {
 	return err
 }
 
-// show serves a page of p until end is called, if there is to be one. Its address
-// is no part of the JSON.
+// show serves a page of p until end is called, if --listen is set. With --json, it prints
+// the address on standard error.
 func (c *benchCommand) show(p *benchPool, con console) (end func(), err error) {
 	w := con.out
 	if c.JSON {
@@ -114,7 +114,7 @@ func (c *benchCommand) measure(ctx context.Context, con console, t *target, p *b
 	pooled := load{viaPool(p.acquire, pingOnce), c.Workers, c.Timeout}
 	r.pool = pooled.run(ctx, c.Duration)
 	r.stats = p.stats()
-	_ = p.close() // its connections must not add to the next pool's
+	_ = p.close() // its connections must not add to those of the other way
 	if c.PoolOnly || ctx.Err() != nil {
 		return r
 	}

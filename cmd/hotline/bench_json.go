@@ -17,7 +17,7 @@ type jsonReport struct {
 	// Interrupted means that less than Duration was measured, or only one way.
 	Interrupted bool `json:"interrupted,omitempty"`
 
-	Limit   int      `json:"limit"`   // MaxOpen, or less if the server was full at the end of the pool's time
+	Limit   int      `json:"limit"`   // MaxOpen, or less if the server was full at the end of the pool's measurement
 	Useless int64    `json:"useless"` // connections of the pool that failed at their first use
 	Pool    *jsonWay `json:"pool"`
 	Connect *jsonWay `json:"connect_per_request,omitempty"`

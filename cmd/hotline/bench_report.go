@@ -27,7 +27,7 @@ type benchResult struct {
 // planned returns how long the measurement takes unless it is interrupted.
 func (r *benchResult) planned() time.Duration { return time.Duration(r.ways) * r.duration }
 
-// span says how long was measured.
+// span says how long the measurement took.
 func (r *benchResult) span() string {
 	switch {
 	case r.interrupted:
@@ -49,7 +49,7 @@ func (r *benchResult) err() error {
 		*tally
 	}{{"pool", r.pool}, {"connect per request", r.connect}} {
 		if t := way.tally; t != nil && t.errors > 0 {
-			return fmt.Errorf("%s: %d of %s failed; the first: %w", way.name, t.errors, count(t.errors+t.requests(), "request"), t.first)
+			return fmt.Errorf("%s: %d of %s failed; first error: %w", way.name, t.errors, count(t.errors+t.requests(), "request"), t.first)
 		}
 	}
 	return nil
@@ -111,13 +111,13 @@ func quantile(h *hdrhistogram.Histogram, q float64) string {
 	return cell(time.Duration(h.ValueAtQuantile(q)))
 }
 
-// remarks says what besides the figures a user should know of a pool.
+// remarks returns what the figures do not show about a pool.
 func remarks(s pool.Stats) (all []string) {
 	if s.Limit < s.MaxOpen {
-		all = append(all, fmt.Sprintf("the server was full; at the end it took %d of %s", s.Limit, count(s.MaxOpen, "connection")))
+		all = append(all, fmt.Sprintf("the server was full: at the end it had room for %d of %s", s.Limit, count(s.MaxOpen, "connection")))
 	}
 	if s.Useless > 0 {
-		all = append(all, count(s.Useless, "connection")+" came up but failed before the server had sent anything")
+		all = append(all, count(s.Useless, "connection")+" came up but failed before the server sent anything")
 	}
 	return all
 }

@@ -52,7 +52,7 @@ ping            pool                          connect per request
 `, r.out)
 		counts := fake.Counts()
 		assert.Equal(t, 2, counts.Peak, "connections at once, both ways")
-		assert.Equal(t, 1+2+42, counts.Connects, "the first test, the pool's, and one per request")
+		assert.Equal(t, 1+2+42, counts.Connects, "the first try, the pool's, and one per request")
 		assert.Zero(t, counts.Open)
 	})
 }
@@ -60,10 +60,10 @@ ping            pool                          connect per request
 func TestBenchJSON(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := slowFake(t)
-		fake.Next(drivertest.Ping, 3, drivertest.Delay(10*time.Millisecond)) // the first test's and two more
+		fake.Next(drivertest.Ping, 3, drivertest.Delay(10*time.Millisecond)) // of the first try, and two more
 		fake.Next(drivertest.Ping, 1, drivertest.Fail(errors.New("no pong")))
 		r := hotline(t.Context(), "bench", "fake://host", "-c", "1", "-d", "150ms", "--json")
-		r.wantFailure(t, exitFailed, "pool: 1 of 7 requests failed; the first: no pong\n")
+		r.wantFailure(t, exitFailed, "pool: 1 of 7 requests failed; first error: no pong\n")
 		var got map[string]any
 		require.NoError(t, json.Unmarshal([]byte(r.out), &got))
 		assert.Equal(t, []string{"connect_per_request", "duration_ns", "limit", "max_open", "pool", "target", "useless", "workers"}, keys(got))
@@ -132,14 +132,14 @@ func TestBenchReportsFailuresAndWhatWentWell(t *testing.T) {
 		defer crash.Stop()
 		r := hotline(t.Context(), "bench", "fake://host", "-c", "2", "-d", "2s")
 		r.wantFailure(t, exitFailed, "pool: ")
-		assert.Regexp(t, `^hotline: pool: \d+ of \d+ requests failed; the first: `, r.err)
+		assert.Regexp(t, `^hotline: pool: \d+ of \d+ requests failed; first error: `, r.err)
 		assert.Regexp(t, `(?m)^pool +\d+ +[1-9]\d* +10.0ms `, r.out)
 		assert.Regexp(t, `(?m)^connect per request +0 +400 +- +- `, r.out)
 	})
 }
 
-// interruptedBench runs bench for 10 s each way, and interrupts it after d, at which no
-// request may end.
+// interruptedBench runs bench for 10 s each way, and interrupts it after d. No request may
+// end at that moment.
 func interruptedBench(t *testing.T, d time.Duration, args ...string) result {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -153,7 +153,7 @@ func interruptedBench(t *testing.T, d time.Duration, args ...string) result {
 
 func TestAnInterruptedBenchReportsWhatItMeasured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slowFake(t) // whose first try takes 50 ms
+		slowFake(t) // the first try takes 50 ms
 		r := interruptedBench(t, 5005*time.Millisecond)
 		assert.Contains(t, r.out, "fake: 2 workers on at most 10 connections, interrupted after 4.96s of 20s\n")
 		assert.Regexp(t, `(?m)^pool +198 +0 +10.0ms `, r.out)
@@ -171,7 +171,7 @@ func TestAnInterruptedBenchReportsWhatItMeasured(t *testing.T) {
 		var got jsonReport
 		require.NoError(t, json.Unmarshal([]byte(r.out), &got))
 		assert.True(t, got.Interrupted)
-		assert.EqualValues(t, 982, got.Pool.Requests, "none of those in progress")
+		assert.EqualValues(t, 982, got.Pool.Requests, "requests in progress do not count")
 		assert.Zero(t, got.Pool.Failed)
 	})
 	synctest.Test(t, func(t *testing.T) {
@@ -185,7 +185,7 @@ func TestBenchSaysThatTheServerIsFull(t *testing.T) {
 		slowFake(t).Room(3, 0)
 		r := hotline(t.Context(), "bench", "fake://host?pool_max_open=4", "-c", "8", "-d", "1s", "--pool-only")
 		assert.Contains(t, r.out, "on at most 4 connections, for 1s\n")
-		assert.Contains(t, r.out, "\npool: the server was full; at the end it took 3 of 4 connections\n")
+		assert.Contains(t, r.out, "\npool: the server was full: at the end it had room for 3 of 4 connections\n")
 		r = hotline(t.Context(), "bench", "fake://host?pool_max_open=4", "-c", "8", "-d", "1s", "--pool-only", "--json")
 		var got jsonReport
 		require.NoError(t, json.Unmarshal([]byte(r.out), &got))
@@ -200,7 +200,7 @@ func TestBenchCountsConnectionsThatWereUseless(t *testing.T) {
 		fake.Next(drivertest.Ping, 1, drivertest.Fail(io.EOF))
 		r := hotline(t.Context(), "bench", "fake://host", "-c", "1", "-d", "1s", "--pool-only")
 		r.wantFailure(t, exitFailed, "pool: 1 of ")
-		assert.Contains(t, r.out, "\npool: 1 connection came up but failed before the server had sent anything\n")
+		assert.Contains(t, r.out, "\npool: 1 connection came up but failed before the server sent anything\n")
 		assert.NotContains(t, r.out, "full")
 	})
 }

@@ -34,15 +34,15 @@ type commandLine struct {
 	Demo  demoCommand  `cmd:"" help:"Show how a pool handles a server crash. Takes 15 seconds and uses only this machine."`
 	Ping  pingCommand  `cmd:"" help:"Connect, describe the server, and make round trips."`
 	Bench benchCommand `cmd:"" help:"Compare the pool with a connect per request."`
-	Serve serveCommand `cmd:"" help:"Run a server to try the other commands with."`
-	Fleet fleetCommand `cmd:"" help:"Show which processes have the connections of a shared budget."`
+	Serve serveCommand `cmd:"" help:"Run a test server for the other commands."`
+	Fleet fleetCommand `cmd:"" help:"Show how processes share the connections of a budget."`
 }
 
 // console has the outputs of a command.
 type console struct {
 	out  io.Writer // results
-	err  io.Writer // what is not a result
-	bar  io.Writer // where progress is drawn, if it is a terminal
+	err  io.Writer // everything else
+	bar  io.Writer // progress, if it is a terminal
 	log  logr.Logger
 	page *status.Page // shows the pools; nil without --listen
 }
@@ -50,8 +50,8 @@ type console struct {
 // usageError is an error in the command line or in the DSN.
 type usageError struct{ error }
 
-// run runs the command with args and returns the exit code. The end of ctx interrupts
-// it.
+// run runs the command with args and returns the exit code. The end of ctx interrupts the
+// command.
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	err := parseAndRun(ctx, args, out, errOut)
 	if err == nil {
@@ -98,7 +98,7 @@ func parseAndRun(ctx context.Context, args []string, out, errOut io.Writer) erro
 	return withHelp(parsed, parsed.Run(con))
 }
 
-// withHelp adds to a usageError which help to read: that of the command in parsed.
+// withHelp adds to a usageError how to get the help for the command in parsed.
 func withHelp(parsed *kong.Context, err error) error {
 	if !errors.As(err, new(usageError)) {
 		return err

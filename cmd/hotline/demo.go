@@ -15,8 +15,7 @@ type demoCommand struct {
 	For time.Duration `default:"15s" help:"How long the demo takes."`
 }
 
-// The size of the demo. There are more clients than connections, so that they
-// queue for them.
+// The size of the demo. There are more clients than connections, so the clients queue.
 const (
 	demoClients = 16
 	demoMaxOpen = 8
@@ -38,7 +37,7 @@ func (c *demoCommand) Validate() error {
 // Run plays the scenes and prints the results. If the pool did not keep a promise, it
 // returns an error.
 func (c *demoCommand) Run(ctx context.Context, con console) error {
-	over, ca, remove, err := newAuthority()
+	over, ca, remove, err := newCA()
 	if err != nil {
 		return err
 	}

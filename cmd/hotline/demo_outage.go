@@ -21,7 +21,7 @@ type outage struct {
 	start    time.Time
 	retries  atomic.Int64
 	returned atomic.Int64 // when the server came back, in ns since start; 0 before that
-	answered atomic.Int64 // when the first request after that was answered, likewise
+	answered atomic.Int64 // when the first request after that was answered, in ns since start; 0 before that
 
 	result outageResult
 }

@@ -69,7 +69,7 @@ func demoErr(results []*sceneResult) error {
 	for _, r := range results {
 		for _, t := range []*tally{r.connect, r.pool, r.outage.load} {
 			if t.errors > 0 {
-				errs = append(errs, fmt.Errorf("demo of %s: %s failed; the first: %w", r.name, count(t.errors, "request"), t.first))
+				errs = append(errs, fmt.Errorf("demo of %s: %s failed; first error: %w", r.name, count(t.errors, "request"), t.first))
 			}
 		}
 		if r.most > demoMaxOpen {

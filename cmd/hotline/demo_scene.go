@@ -20,8 +20,8 @@ type scene struct {
 	request   request                                    // the request of the clients
 }
 
-// scenes returns the scenes of the demo. over is the TLS configuration of the servers,
-// and ca a file with its authority.
+// scenes returns the scenes of the demo. over is the TLS configuration of the servers, and
+// ca the file with the certificate of their CA.
 func scenes(over *tls.Config, ca string) ([]scene, error) {
 	ping := &testserver.Ping{User: demoUser, Password: demoPassword, Delay: demoDelay, LoginDelay: demoLogin}
 	mail, err := newMail(demoPassword)

@@ -7,8 +7,8 @@ import (
 )
 
 // sockets dials the connections of a pool, and counts them from before the dial until
-// after the close. A server would count one too many until it notices that a connection
-// has ended, which may be after the next one has begun.
+// after the close. A server would count a closed connection until it notices the end,
+// which may be after the next one has begun.
 type sockets struct {
 	mu   sync.Mutex // guards the fields below
 	open int

@@ -54,9 +54,9 @@ func TestDemoSaysWhichPromiseWasNotKept(t *testing.T) {
 		spoil func(*sceneResult)
 		want  string
 	}{
-		{"without pool", func(r *sceneResult) { r.connect.failed(time.Now(), io.EOF) }, "demo of tcp: 1 request failed; the first: EOF"},
-		{"with pool", func(r *sceneResult) { r.pool.failed(time.Now(), io.EOF) }, "demo of tcp: 1 request failed; the first: EOF"},
-		{"in the outage", func(r *sceneResult) { r.outage.load.failed(time.Now(), io.EOF) }, "demo of tcp: 1 request failed; the first: EOF"},
+		{"without pool", func(r *sceneResult) { r.connect.failed(time.Now(), io.EOF) }, "demo of tcp: 1 request failed; first error: EOF"},
+		{"with pool", func(r *sceneResult) { r.pool.failed(time.Now(), io.EOF) }, "demo of tcp: 1 request failed; first error: EOF"},
+		{"in the outage", func(r *sceneResult) { r.outage.load.failed(time.Now(), io.EOF) }, "demo of tcp: 1 request failed; first error: EOF"},
 		{"too many connections", func(r *sceneResult) { r.most++ }, "demo of tcp: a pool with MaxOpen 8 had 9 connections"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -103,7 +103,8 @@ func TestEachWayMakesTheRequestOfTheScene(t *testing.T) {
 	assert.Equal(t, demoMaxOpen, r.most)
 }
 
-// A server sees the end of a connection when it reads it, so it may count one too many.
+// A server notices the end of a connection only when it reads, so it may count one too
+// many.
 func TestSocketsCountFromBeforeTheDialUntilAfterTheClose(t *testing.T) {
 	server, _ := serve(t, silent)
 	var s sockets

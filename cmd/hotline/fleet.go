@@ -12,21 +12,21 @@ import (
 	_ "github.com/hotline-go/hotline/pool/fleet/redis"
 )
 
-// stores are the schemes of the stores that are imported. Those of PostgreSQL and etcd need
-// a client library, which this module does without.
+// stores are the schemes of the stores in this command. The stores for PostgreSQL and etcd
+// need client libraries, which this module does not import.
 var stores = []string{"redis", "rediss"}
 
 // fleetCommand is hotline fleet.
 type fleetCommand struct {
-	DSN     string        `arg:"" name:"DSN" help:"The budget, as in redis://10.0.0.5/gmail-ada?limit=15"`
-	Watch   bool          `short:"w" help:"Print it again every second, until interrupted."`
-	Timeout time.Duration `short:"t" default:"5s" help:"Bounds each call of the store."`
+	DSN     string        `arg:"" name:"DSN" help:"Budget to show, such as redis://10.0.0.5/gmail-ada?limit=15"`
+	Watch   bool          `short:"w" help:"Print the budget again every second, until interrupted."`
+	Timeout time.Duration `short:"t" default:"5s" help:"Time limit for each store call."`
 }
 
 // Validate is called by kong.
 func (c *fleetCommand) Validate() error { return checkTimeout(c.Timeout) }
 
-// Run prints who has what. It changes nothing.
+// Run prints how the processes share the budget. It changes nothing.
 func (c *fleetCommand) Run(ctx context.Context, con console) error {
 	store, cfg, err := fleet.OpenStore(c.DSN)
 	if err != nil {
@@ -39,7 +39,7 @@ func (c *fleetCommand) Run(ctx context.Context, con console) error {
 	for {
 		err := c.show(ctx, con.out, store, cfg)
 		if c.Watch && ctx.Err() != nil {
-			return nil // the usual end
+			return nil // the user has ended it
 		}
 		if err != nil || !c.Watch {
 			return err

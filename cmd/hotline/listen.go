@@ -15,7 +15,7 @@ import (
 
 // pageFlag is the flag of commands that can show their pool on a page.
 type pageFlag struct {
-	Listen string `placeholder:"HOST:PORT" help:"Serve a live page of the pool there, as long as the command runs; port 0 is any that is free."`
+	Listen string `placeholder:"HOST:PORT" help:"Serve a live page of the pool at this address while the command runs. Port 0 means any free port."`
 }
 
 // check reports what is wrong with the flag.
@@ -26,8 +26,8 @@ func (f pageFlag) check() error {
 	return checkAddress("--listen", f.Listen)
 }
 
-// checkAddress reports whether the value of flag can be listened on. It does not
-// repeat the value: a DSN that was given by mistake holds a password.
+// checkAddress returns an error if addr, the value of flag, is not a host and a port. The
+// error does not repeat addr: it may be a DSN with a password, given by mistake.
 func checkAddress(flag, addr string) error {
 	if _, _, err := net.SplitHostPort(addr); err != nil || strings.ContainsAny(addr, "/@") {
 		return errors.New(flag + ": want host:port, as in 127.0.0.1:2485")
@@ -49,7 +49,7 @@ func (f pageFlag) serve(w io.Writer) (page *status.Page, end func(), err error) 
 	server := &http.Server{
 		Handler:           page,
 		ReadHeaderTimeout: 5 * time.Second,
-		ErrorLog:          log.New(io.Discard, "", 0), // what a browser does wrong is no news
+		ErrorLog:          log.New(io.Discard, "", 0), // errors of browsers are of no interest
 	}
 	served := make(chan struct{})
 	go func() { // ends with the server

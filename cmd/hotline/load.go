@@ -74,8 +74,8 @@ type load struct {
 // refuses everything.
 const afterFailure = 10 * time.Millisecond
 
-// run runs the workers for d, and waits for the requests in progress then. If ctx is
-// canceled it ends at once, and does not count the requests in progress.
+// run runs the workers for d, and then waits for the requests in progress. If ctx is
+// canceled, it ends at once and does not count the requests in progress.
 func (l *load) run(ctx context.Context, d time.Duration) *tally {
 	began := time.Now()
 	end := began.Add(d)

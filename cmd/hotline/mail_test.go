@@ -99,7 +99,7 @@ func TestPingPrintsJSON(t *testing.T) {
 	r.wantFailure(t, exitFailed, "round trip 3 of 5: EOF\n")
 	got = jsonPing{}
 	require.NoError(t, json.Unmarshal([]byte(r.out), &got))
-	assert.Len(t, got.RoundTrips, 2, "those before the failure")
+	assert.Len(t, got.RoundTrips, 2, "the round trips before the failure")
 	assert.Nil(t, got.TLS)
 }
 
@@ -140,7 +140,7 @@ func TestBenchMeasuresAMailServer(t *testing.T) {
 	assert.Positive(t, got.Pool.Requests)
 	assert.Positive(t, got.Connect.Requests)
 	assert.Zero(t, got.Pool.Failed+got.Connect.Failed)
-	pooled := int64(mail.Logins()) - 1 - got.Connect.Requests // one of the others was the first test
+	pooled := int64(mail.Logins()) - 1 - got.Connect.Requests // the first try logged in too
 	assert.True(t, 1 <= pooled && pooled <= 4, "the pool has logged in %d times", pooled)
 }
 

@@ -1,4 +1,4 @@
-// Command hotline tests servers, and demonstrates and measures the pool with them.
+// Command hotline tests servers, and shows and measures how a pool works with them.
 //
 //	hotline demo [--for 15s] [--listen HOST:PORT]
 //	                               Show how a pool handles a server crash.
@@ -7,9 +7,9 @@
 //	hotline bench DSN [-c 64] [-d 10s] [--json] [--pool-only] [--listen HOST:PORT]
 //	                               Compare the pool with a connect per request.
 //	hotline serve tcp|tls|imap [--addr 127.0.0.1:0]
-//	                               Run a server to try the others with.
-//	hotline fleet DSN [--watch]    Show which processes have the connections of a budget.
-//	hotline help [COMMAND]         Print how to use it.
+//	                               Run a test server for the other commands.
+//	hotline fleet DSN [--watch]    Show how processes share a budget.
+//	hotline help [COMMAND]         Print the usage.
 //	hotline --version              Print the version.
 //
 // The scheme of the DSN is the name of the driver. Parameters of the DSN that begin with

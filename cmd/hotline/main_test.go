@@ -29,8 +29,8 @@ func hotline(ctx context.Context, args ...string) result {
 	return result{code, out.String(), err.String()}
 }
 
-// wantFailure fails unless r has the exit code and one line that begins with
-// message.
+// wantFailure fails the test unless r has the exit code, and one line on standard error
+// that begins with message.
 func (r result) wantFailure(t *testing.T, code int, message string) {
 	t.Helper()
 	assert.Equal(t, code, r.code)
@@ -39,15 +39,14 @@ func (r result) wantFailure(t *testing.T, code int, message string) {
 	assert.True(t, strings.HasSuffix(r.err, "\n"), "standard error ends in %q", r.err)
 }
 
-// wantSuccess fails unless r has exit code 0 and nothing on standard error.
+// wantSuccess fails the test unless r has exit code 0 and nothing on standard error.
 func (r result) wantSuccess(t *testing.T) {
 	t.Helper()
 	require.Equal(t, exitOK, r.code, r.err)
 	require.Empty(t, r.err)
 }
 
-// serve starts a PING server, which the end of the test closes, and returns it and a DSN
-// for it.
+// serve starts a server, and returns it and a DSN for it. The end of the test closes it.
 func serve(t *testing.T, protocol func(net.Listener)) (server *testserver.Server, dsn string) {
 	t.Helper()
 	server, err := testserver.Start(testserver.TCP, "127.0.0.1:0", protocol)

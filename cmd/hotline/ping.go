@@ -36,7 +36,7 @@ func checkTimeout(d time.Duration) error {
 
 // Run connects and makes the round trips, one after the other on one connection, until
 // one fails. Over TLS it then connects again, to see whether the server resumes
-// sessions. Its JSON, which it also prints after a failure, has what was found until then.
+// sessions. It prints JSON even after a failure, with the results so far.
 func (c *pingCommand) Run(ctx context.Context, con console) (err error) {
 	t, err := openTarget(c.DSN)
 	if err != nil {
@@ -89,7 +89,7 @@ func (c *pingCommand) connect(ctx context.Context, con console, t *target) (ping
 	return conn, took, err
 }
 
-// describe prints what is known of conn and its server.
+// describe prints what is known about conn and its server.
 func describe(w io.Writer, conn pinger) {
 	if state, ok := stateOf(conn); ok {
 		describeTLS(w, state)

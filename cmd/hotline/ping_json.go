@@ -25,10 +25,10 @@ type jsonPing struct {
 type jsonTLS struct {
 	Version string    `json:"version"`
 	Cipher  string    `json:"cipher"`
-	Expires time.Time `json:"certificate_expires"` // the first of the server's to expire
+	Expires time.Time `json:"certificate_expires"` // when the first of the server's certificates expires
 }
 
-// jsonIMAP is what is known of a mail server.
+// jsonIMAP describes a mail server.
 type jsonIMAP struct {
 	Mechanism    string       `json:"mechanism"`
 	Capabilities []goimap.Cap `json:"capabilities"` // sorted
@@ -40,7 +40,7 @@ type jsonAgain struct {
 	Resumed bool          `json:"session_resumed"`
 }
 
-// add adds what is known of conn, which took so long to connect.
+// add adds what is known about conn. took is how long its connect took.
 func (p *jsonPing) add(conn pinger, took time.Duration) {
 	p.Connect = took
 	if state, ok := stateOf(conn); ok {

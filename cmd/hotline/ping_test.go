@@ -83,7 +83,7 @@ func TestPingOfSeveralHostsReachesOneThatIsUp(t *testing.T) {
 	r := hotline(t.Context(), "ping", "tcp://"+hosts+pinging)
 	r.wantSuccess(t)
 	assert.Contains(t, r.out, "tcp "+hosts+": connected in ")
-	assert.EqualValues(t, 5, ping.Requests(), "none by Connect")
+	assert.EqualValues(t, 5, ping.Requests(), "Connect makes no ping")
 	r = hotline(t.Context(), "ping", "tcp://"+hosts)
 	assert.Contains(t, r.out, "add ping= and pong= to the DSN")
 }

@@ -33,7 +33,7 @@ func expiry(state tls.ConnectionState) time.Time {
 	return slices.MinFunc(state.PeerCertificates, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) }).NotAfter
 }
 
-// reconnect connects to t again and prints whether that was cheaper.
+// reconnect connects to t again and prints whether that resumed the TLS session.
 func (c *pingCommand) reconnect(ctx context.Context, con console, t *target, found *jsonPing) error {
 	conn, took, err := c.connect(ctx, con, t)
 	if err != nil {

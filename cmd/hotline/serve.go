@@ -47,10 +47,10 @@ type serveTLSCommand struct {
 	listening
 }
 
-// Run serves until ctx ends, and then returns nil. Until then there is a file with the
-// authority of the server's certificate.
+// Run serves until ctx ends, and then returns nil. Meanwhile, a file has the certificate
+// of the server's CA.
 func (c *serveTLSCommand) Run(ctx context.Context, con console) error {
-	config, ca, remove, err := newAuthority()
+	config, ca, remove, err := newCA()
 	if err != nil {
 		return err
 	}
@@ -65,11 +65,11 @@ type serveIMAPCommand struct {
 	listening
 }
 
-// Run serves until ctx ends, and then returns nil. Until then there is a file with the
-// authority of the server's certificate. It prints a DSN with the password, which is
-// valid only for this run.
+// Run serves until ctx ends, and then returns nil. Meanwhile, a file has the certificate
+// of the server's CA. Run prints a DSN with the password, which is valid only for this
+// run.
 func (c *serveIMAPCommand) Run(ctx context.Context, con console) error {
-	config, ca, remove, err := newAuthority()
+	config, ca, remove, err := newCA()
 	if err != nil {
 		return err
 	}
@@ -96,9 +96,9 @@ func requestsOf(ping *testserver.Ping) func() string {
 	return func() string { return count(ping.Requests(), "request") }
 }
 
-// newAuthority makes a TLS configuration for a server on loopback, and a file with the
-// authority of its certificate.
-func newAuthority() (config *tls.Config, file string, remove func(), err error) {
+// newCA makes a CA. It returns a TLS configuration for a server on loopback, and a file
+// with the certificate of the CA. remove removes the file.
+func newCA() (config *tls.Config, file string, remove func(), err error) {
 	dir, err := os.MkdirTemp("", "hotline")
 	if err != nil {
 		return nil, "", nil, err
@@ -115,15 +115,15 @@ func newAuthority() (config *tls.Config, file string, remove func(), err error) 
 // pinging has the DSN parameters that make Ping a round trip.
 const pinging = "?ping=PING%0A&pong=PONG%0A"
 
-// offer is a server of hotline serve.
+// offer is a server to run with hotline serve.
 type offer struct {
 	protocol func(net.Listener)
 	dsn      func(addr string) string
-	served   func() string // what was served so far, such as "3 requests"
+	served   func() string // the number of requests or logins so far, such as "3 requests"
 }
 
-// serve serves until ctx ends. It first prints the DSN, in quotes for a shell, and at the
-// end what was served. A DSN has no quotes itself: it is escaped.
+// serve serves until ctx ends. At the start it prints the DSN, quoted for a shell, and at
+// the end how much was served. The DSN contains no quotes, because it is escaped.
 func (o offer) serve(ctx context.Context, con console, addr string) error {
 	server, err := testserver.Start(testserver.TCP, addr, o.protocol)
 	if err != nil {

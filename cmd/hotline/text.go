@@ -18,8 +18,8 @@ func short(d time.Duration) string {
 	return d.Round(unit).String()
 }
 
-// cell prints d with one decimal and a unit of two letters, so that the points of a column
-// are in line.
+// cell prints d with one decimal and a unit of two letters, so that the decimal points of
+// a column line up.
 func cell(d time.Duration) string {
 	unit, names := time.Nanosecond, []string{"ns", "µs", "ms", " s"}
 	for d >= 1000*unit && len(names) > 1 {
