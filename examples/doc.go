@@ -2,17 +2,17 @@
 // driver/adapt in at most 45 lines and tested against the real server.
 //
 //	redis      github.com/gomodule/redigo
-//	memcached  its own client of thirty lines
+//	memcached  a small client of its own
 //	smtp       net/smtp
 //	ldap       github.com/go-ldap/ldap/v3
 //	ssh        golang.org/x/crypto/ssh
 //	ftp        github.com/jlaffaye/ftp
 //	postgres   github.com/jackc/pgx/v5, and any driver of database/sql
 //
-// The folder program of most of them has a whole program, which reads lines and does
-// something with each; with its driver, it has at most 100 lines. Two more programs stand
-// alone: lines has a driver for a protocol of lines in the same file, and mailworker works
-// for many mail accounts with package keyed.
+// Most of them have a whole program in their folder program. It reads lines and does
+// something with each. Program and driver together have at most 100 lines. Two more
+// programs stand alone: lines has a driver for a line-based protocol in the same file, and
+// mailworker handles many mail accounts with package keyed.
 //
 //	cd examples
 //	echo to be or not to be | DSN=redis://127.0.0.1 go run ./redis/program

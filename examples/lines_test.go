@@ -26,7 +26,7 @@ func TestDriversAreShort(t *testing.T) {
 }
 
 func TestProgramsAreShort(t *testing.T) {
-	drivers := map[string][]string{ // that are not in the program itself
+	drivers := map[string][]string{ // the files of the driver, if it is not in the program itself
 		"fleet/show":          nil, // has no driver
 		"ldap/program":        {"ldap/driver.go"},
 		"lines":               nil,

@@ -25,10 +25,10 @@ const (
 	ttl     = 1500 * time.Millisecond
 	grace   = time.Second
 	idle    = 700 * time.Millisecond // of the server; less than grace
-	late    = 100 * time.Millisecond // the server notices an end
+	late    = 100 * time.Millisecond // until the server notices the end of a connection
 )
 
-// budget is the DSN of a worker's gate.
+// budget returns the DSN of a worker's budget.
 func (e engine) budget(addr string) string {
 	return e.dsn(addr) + fmt.Sprintf("?limit=%d&ttl=%v&grace=%v&strict=true", limit, ttl, grace)
 }
@@ -44,8 +44,8 @@ func chaosTime(t *testing.T) time.Duration {
 	return d
 }
 
-// Eight processes want 80 connections, and may have 15. They are killed, stopped, and
-// cut off from the store, which is killed, flushed and slow.
+// Eight processes want 80 connections, and may have 15. They are killed, stopped, and cut
+// off from the store. The store is killed, flushed and slowed down.
 func TestProcessesKeepTheLimitInChaos(t *testing.T) {
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestProcessesKeepTheLimitInChaos(t *testing.T) {
 	}
 }
 
-// The server is PostgreSQL, which turns the 16th away.
+// The server is PostgreSQL, which refuses the 16th connection.
 func TestPostgreSQLTurnsNobodyAwayInChaos(t *testing.T) {
 	s := engines[1].start(t)
 	execute(t, s.Addr, fmt.Sprintf("CREATE ROLE worker LOGIN CONNECTION LIMIT %d; ALTER ROLE worker SET idle_session_timeout = %d", limit, idle.Milliseconds()))
@@ -85,7 +85,7 @@ type chaos struct {
 	workers []*worker
 }
 
-// newChaos starts the store and the workers, which use the server with that DSN.
+// newChaos starts the store and the workers. server is the DSN of their server.
 func newChaos(t *testing.T, e engine, server string, opened func() int) *chaos {
 	c := &chaos{T: t, engine: e, store: e.start(t), opened: opened}
 	for i := range workers {
@@ -108,7 +108,7 @@ func (c *chaos) until(what string, most time.Duration, ok func() bool) time.Dura
 	return time.Since(began)
 }
 
-// full reports whether the limit is used up, but for one.
+// full reports whether at most one connection is left of the limit.
 func (c *chaos) full() bool { return c.opened() >= limit-1 }
 
 // calm waits until the limit is used up, and logs the throughput.
@@ -120,7 +120,7 @@ func (c *chaos) calm(when string, answers *atomic.Int64) {
 		float64(answers.Load()-before)/time.Since(began).Seconds())
 }
 
-// rage makes trouble, most of it at the same time, and ends it.
+// rage makes trouble for a while, often several kinds at a time, and then ends it.
 func (c *chaos) rage(length time.Duration) {
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(17, seed))
@@ -144,7 +144,7 @@ func (c *chaos) rage(length time.Duration) {
 		select {
 		case busy[i] <- struct{}{}:
 		default:
-			continue // it has enough
+			continue // it is in trouble already
 		}
 		happened[name]++
 		trouble.Go(func() {
@@ -163,7 +163,7 @@ func (c *chaos) storeTrouble(kind int, pause time.Duration) (name string, act fu
 			c.store.Kill()
 			time.Sleep(pause)
 			c.store.Start()
-			time.Sleep(2 * ttl) // or it would never be there
+			time.Sleep(2 * ttl) // otherwise it would hardly ever be up
 		}
 	}
 	return "store flushed", func() {
@@ -210,7 +210,7 @@ func (c *chaos) measure(server *counter) {
 		c.until("the limit is used up", 4*ttl, c.full)
 		w.end(by)
 		c.until("the server notices", 2*late+time.Second, func() bool { return server.of(w.id()) == 0 })
-		took := c.until("others have the room of one that ended by "+name, ttl+grace+2*ttl, c.full)
-		c.Logf("others have what a worker had %v after %s", took.Round(time.Millisecond), name)
+		took := c.until("others have the connections of a worker that ended by "+name, ttl+grace+2*ttl, c.full)
+		c.Logf("others have the connections of a worker %v after %s", took.Round(time.Millisecond), name)
 	}
 }

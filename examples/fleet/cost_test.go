@@ -18,7 +18,7 @@ import (
 	"github.com/hotline-go/hotline/pool/fleet"
 )
 
-// BenchmarkGrant is a renewal: a Read and a Write that nobody disturbs.
+// BenchmarkGrant measures a renewal: a Read and a Write, while no other process writes.
 func BenchmarkGrant(b *testing.B) {
 	for _, e := range engines {
 		b.Run("engine="+e.name, func(b *testing.B) {
@@ -39,8 +39,8 @@ func BenchmarkGrant(b *testing.B) {
 	}
 }
 
-// BenchmarkFleet is what many processes cost one Redis, each of which wants more than
-// it gets: the worst that they can ask for. An iteration is a second.
+// BenchmarkFleet measures the cost of many processes for one Redis. Each process wants
+// more than it gets, which is the worst case. An iteration takes a second.
 func BenchmarkFleet(b *testing.B) {
 	for _, at := range []struct{ processes, budgets int }{{100, 1}, {1000, 1}, {1000, 100}} {
 		b.Run(fmt.Sprintf("processes=%d/budgets=%d", at.processes, at.budgets), func(b *testing.B) {
@@ -61,7 +61,7 @@ func BenchmarkFleet(b *testing.B) {
 					})
 				}
 			}
-			time.Sleep(25 * time.Second) // until the store has learned, and all have what they get
+			time.Sleep(25 * time.Second) // until the store has learned, and all have their shares
 			cpu, before := used(b, s.Addr), total(gates)
 			for b.Loop() {
 				time.Sleep(time.Second)
@@ -80,7 +80,7 @@ func BenchmarkFleet(b *testing.B) {
 	}
 }
 
-// nobody is a member without pool.
+// nobody is a member without a pool.
 type nobody struct{}
 
 func (nobody) Yield(int) int  { return 0 }
@@ -106,7 +106,7 @@ func used(b *testing.B, addr string) float64 {
 	return number(text, "used_cpu_sys") + number(text, "used_cpu_user")
 }
 
-// number returns the number behind name: in text.
+// number returns the number after name in text.
 func number(text, name string) (v float64) {
 	_, after, _ := strings.Cut(text, "\n"+name+":")
 	_, _ = fmt.Sscan(after, &v)

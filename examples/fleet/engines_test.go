@@ -214,7 +214,8 @@ func begin(t *testing.T, store fleet.Store, budget string, first fleet.Entry) (v
 	return l.Version
 }
 
-// A replica that takes over, and a server that comes back, may be behind what was read.
+// A replica that takes over, or a server that comes back, may have older data than was
+// read before.
 func TestAWriteForWhatWasReadBeforeARestartChangesNothing(t *testing.T) {
 	for _, e := range engines[:2] { // etcd forgets nothing
 		t.Run(e.name, func(t *testing.T) {
@@ -320,7 +321,7 @@ func TestPostgreSQLLetsOnlyOneOfALateRenewalAndAGrowthSucceed(t *testing.T) {
 		return l
 	}
 	late := renew(version)
-	assert.NotEqual(t, version, late.Version, "what others write for the version before fails")
+	assert.NotEqual(t, version, late.Version, "a Write for the version before must fail")
 	assert.Equal(t, late.Version, renew(late.Version).Version, "in time")
 }
 

@@ -16,7 +16,8 @@ import (
 	"github.com/hotline-go/hotline/pool/fleet/redis"
 )
 
-// One of as many processes as you like: the server never has more than 15 connections.
+// Run as many processes with this pool as you like: the server never has more than 15
+// connections.
 func Example() {
 	p, err := pool.Open[net.Conn]("tcp", "tcp://10.0.0.7:2485?pool_budget=redis%3A%2F%2F10.0.0.5%2Fdepot%3Flimit%3D15", pool.Config{})
 	if err != nil {
@@ -25,7 +26,7 @@ func Example() {
 	defer p.Close()
 }
 
-// The store in Redis, by github.com/redis/go-redis/v9.
+// The store is in Redis. The client library is github.com/redis/go-redis/v9.
 func Example_goRedis() {
 	client := goredis.NewClient(&goredis.Options{Addr: "10.0.0.5:6379", ContextTimeoutEnabled: true})
 	defer client.Close()
@@ -35,7 +36,7 @@ func Example_goRedis() {
 	serve(store)
 }
 
-// The store in Redis, by github.com/redis/rueidis.
+// The store is in Redis. The client library is github.com/redis/rueidis.
 func Example_rueidis() {
 	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{"10.0.0.5:6379"}})
 	if err != nil {
@@ -51,7 +52,7 @@ func rueidisStore(client rueidis.Client) fleet.Store {
 	})
 }
 
-// The store in etcd.
+// The store is in etcd.
 func Example_etcd() {
 	client, err := clientv3.New(clientv3.Config{Endpoints: []string{"10.0.0.5:2379"}, DialTimeout: 5 * time.Second})
 	if err != nil {
@@ -61,7 +62,7 @@ func Example_etcd() {
 	serve(etcd.New(client))
 }
 
-// serve works until its context ends.
+// serve opens a pool whose gate uses store.
 func serve(store fleet.Store) {
 	gate, err := fleet.New(store, fleet.Config{Budget: "depot", Limit: 15})
 	if err != nil {

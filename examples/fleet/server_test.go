@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// counter is a server that counts its connections. It answers each line, and hangs up
-// on a client that says nothing for idle. It notices late that a connection has ended.
+// counter is a server that counts its connections. It answers each line, and hangs up on
+// a client that sends nothing for idle. It notices the end of a connection late.
 type counter struct {
 	addr       string
 	idle, late time.Duration
@@ -25,7 +25,7 @@ type counter struct {
 	answers    atomic.Int64
 
 	mu      sync.Mutex
-	workers map[string]int // open connections, by the word that the client says first
+	workers map[string]int // open connections, by the name of the worker
 }
 
 func startCounter(t testing.TB, idle, late time.Duration) *counter {
@@ -78,7 +78,7 @@ func (s *counter) talk(c net.Conn) {
 	}
 }
 
-// dsn is that of the server.
+// dsn returns the DSN of the server.
 func (s *counter) dsn() string { return "tcp://" + s.addr + "?ping=PING%0A&pong=PONG%0A" }
 
 func (s *counter) opened() int { return int(s.open.Load()) }
@@ -89,7 +89,7 @@ func (s *counter) count(worker string, n int) {
 	s.workers[worker] += n
 }
 
-// of returns how many connections a worker has used that are open.
+// of returns how many open connections a worker has used.
 func (s *counter) of(worker string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -30,11 +30,11 @@ import (
 	"github.com/hotline-go/hotline/pool/fleet"
 )
 
-// The environment of a worker, which is this test's binary.
+// The environment variables of a worker, which is another process of this test binary.
 const (
-	workerName   = "HOTLINE_FLEET_WORKER" // and it is one
-	workerBudget = "HOTLINE_FLEET_BUDGET" // a DSN
-	workerServer = "HOTLINE_FLEET_SERVER" // another
+	workerName   = "HOTLINE_FLEET_WORKER" // set only in a worker
+	workerBudget = "HOTLINE_FLEET_BUDGET" // the DSN of its budget
+	workerServer = "HOTLINE_FLEET_SERVER" // the DSN of its server
 )
 
 // wanted is how many connections each worker wants.
@@ -109,14 +109,14 @@ func request(c net.Conn, name string) error {
 	return nil
 }
 
-// worker is a process that works, or has ended.
+// worker is a process that works or has ended.
 type worker struct {
 	t       *testing.T
 	name    string
 	starts  int
 	env     []string
-	link    *toxiproxy.Proxy // its way to the store
-	command *exec.Cmd        // nil = none
+	link    *toxiproxy.Proxy // its connection to the store
+	command *exec.Cmd        // nil = it has ended
 }
 
 // newWorker starts a worker. budget makes the DSN for an address of the store.
@@ -132,7 +132,7 @@ func newWorker(t *testing.T, name, store, server string, budget func(addr string
 	return w
 }
 
-// start starts a worker that has ended. Each has a name of its own.
+// start starts the process of a worker. Each process has a name of its own.
 func (w *worker) start() {
 	w.starts++
 	w.command = exec.Command(os.Args[0])
@@ -161,8 +161,8 @@ func (w *worker) end(by syscall.Signal) {
 
 func (w *worker) signal(s syscall.Signal) { _ = w.command.Process.Signal(s) }
 
-// spoil puts a toxic into the way to the store, both ways, and returns what takes it
-// out.
+// spoil adds a toxic to the connection to the store, in both directions, and returns
+// a function that removes it.
 func (w *worker) spoil(kind, attributes string) (heal func()) {
 	for _, stream := range []string{"upstream", "downstream"} {
 		_, err := w.link.Toxics.AddToxicJson(strings.NewReader(fmt.Sprintf(`{"name": %q, "type": %q, "stream": %q, "attributes": %s}`, stream, kind, stream, attributes)))

@@ -1,5 +1,4 @@
-// Package ldap is a driver for directories, whose connections are those of
-// github.com/go-ldap/ldap:
+// Package ldap pools the connections of github.com/go-ldap/ldap, for directories:
 //
 //	dsn := "ldap://cn%3Dreader%2Cdc%3Dexample%2Cdc%3Dorg:password@ldap.example"
 //	p, err := pool.Open[*ldap.Conn]("ldap", dsn, pool.Config{})

@@ -77,7 +77,7 @@ func exchange(c *ldap.Conn, n int) error {
 	return storm.Check(got, fmt.Sprint("of p", n%people))
 }
 
-// request returns the request for that attribute.
+// request returns the search that exchange makes.
 func request(n int) *ldap.SearchRequest {
 	return ldap.NewSearchRequest(fmt.Sprintf("cn=p%d,dc=example,dc=org", n%people), ldap.ScopeBaseObject,
 		ldap.NeverDerefAliases, 1, 0, false, "(objectClass=*)", []string{"description"}, nil)

@@ -1,5 +1,5 @@
-// Program lines has a driver for a protocol of lines in the same file, as you would write
-// it for a server of your own. It speaks a part of the text protocol of memcached: it
+// Program lines has a driver for a line-based protocol in the same file, as you would write
+// it for a server of your own. It speaks a part of the text protocol of memcached. It
 // counts the words of its input there, and prints each word with its count so far:
 //
 //	echo to be or not to be | DSN=counter://127.0.0.1:11211 go run ./lines
@@ -78,7 +78,7 @@ func (c *counter) add(word string) (count string, err error) {
 	if answer, err := c.ask("add %s 0 0 1\r\n1", word); err != nil || answer == "STORED" {
 		return "1", err
 	}
-	return c.ask("incr %s 1", word) // another one has added it
+	return c.ask("incr %s 1", word) // another caller has added it
 }
 
 func main() {

@@ -1,7 +1,7 @@
-// Program mailworker does work for many mail accounts: for each account that a line of its
-// input names, it prints the subjects of the unread mail and marks it as read. It works
-// for 100 accounts at a time, on at most 50 connections in all and 2 per account. ACCOUNTS
-// is a file with a DSN for each account:
+// Program mailworker handles many mail accounts. Each line of its input names an account;
+// the program prints the subjects of the unread mail there and marks it as read. It
+// handles 100 accounts at a time, on at most 50 connections in total and 2 per account.
+// ACCOUNTS is a file with a DSN for each account:
 //
 //	echo 'imaps://ada%40example.org:secret@mail.example.org/INBOX' >accounts
 //	echo ada@example.org | ACCOUNTS=accounts go run ./mailworker
@@ -40,7 +40,7 @@ func main() {
 	}
 	defer mail.Close()
 	var working sync.WaitGroup
-	places := make(chan struct{}, 100) // one for each account that is being worked for
+	places := make(chan struct{}, 100) // one for each account in progress
 	for input := bufio.NewScanner(os.Stdin); input.Scan(); {
 		account := input.Text()
 		places <- struct{}{}
@@ -70,8 +70,8 @@ func read(file string) (accounts, error) {
 	return all, err
 }
 
-// connector returns the connector of an account. It is called when the account is first used, and
-// again if it was forgotten since.
+// connector returns the connector of an account. It is called when the account is first
+// used, and again if it was forgotten since.
 func (a accounts) connector(account string) (driver.Connector, error) {
 	dsn, ok := a[account]
 	if !ok {

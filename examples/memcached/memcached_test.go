@@ -116,7 +116,7 @@ func ask(t testing.TB, nc net.Conn, command string) string {
 
 func TestStorm(t *testing.T) {
 	const maxOpen = 12
-	s := start(t, maxOpen+1) // one is for refused
+	s := start(t, maxOpen+1) // refused needs one
 	storm.Storm[*memcached.Client]{
 		Server:  s,
 		MaxOpen: maxOpen,

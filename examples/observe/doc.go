@@ -1,3 +1,3 @@
 // Package observe shows a pool in every way at once: on a page, in Prometheus, in
-// OpenTelemetry and in slog. Its example is the one of the README.
+// OpenTelemetry and in slog. docs/observe.md shows its code.
 package observe

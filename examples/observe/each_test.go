@@ -23,8 +23,7 @@ import (
 	"github.com/hotline-go/hotline/pool/status"
 )
 
-// The functions of this file are those of docs/observe.md, one for each way to see
-// a pool.
+// The functions of this file are shown in docs/observe.md, one for each way to see a pool.
 
 // guard asks for the password in the environment.
 func guard(h http.Handler) http.Handler {

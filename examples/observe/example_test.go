@@ -22,7 +22,7 @@ import (
 	"github.com/hotline-go/hotline/pool/status"
 )
 
-// open opens a pool that everybody sees.
+// open opens a pool and shows it in every way.
 func open(dsn string, mux *http.ServeMux) (*pool.Pool[net.Conn], error) {
 	telemetry, err := hotlineotel.New(hotlineotel.Options{}) // once for all pools
 	if err != nil {
@@ -55,7 +55,7 @@ func show(mux *http.ServeMux, path, prefix string) {
 	}
 }
 
-// nobody returns an address where nobody listens any more.
+// nobody returns an address where nothing listens any more.
 func nobody() string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -35,8 +35,8 @@ func IsPrimary(ctx context.Context, c driver.Conn) error {
 	return nil
 }
 
-// IsReadOnly reports whether err is the refusal of a write by a replica. It did
-// nothing and may be made again on the primary.
+// IsReadOnly reports whether err says that a replica refused a write. The write did
+// nothing, and may be made again on the primary.
 func IsReadOnly(err error) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && e.Code == "25006"
@@ -49,7 +49,7 @@ func At[C any](c C) func(C) bool {
 	return func(c C) bool { return client(c).PgConn().Conn().RemoteAddr().String() == server }
 }
 
-// client returns the connection of pgx that c is or stands for.
+// client returns the pgx connection that c is or wraps.
 func client(c any) *pgx.Conn {
 	if a, ok := c.(driver.Adapter); ok {
 		c = a.Client()

@@ -49,7 +49,7 @@ func openWriters(t testing.TB, open func(dsn string) (driver.Connector, error), 
 	return w
 }
 
-// insert inserts row n, and repeats what is known to have done nothing.
+// insert inserts row n. It repeats attempts that are known to have done nothing.
 func (w *writers) insert(ctx context.Context, n int64) error {
 	again := retry.Policy{MaxAttempts: -1, MaxInterval: 100 * time.Millisecond, RetryIf: func(err error) bool {
 		return retry.Safe(err) || postgres.IsReadOnly(err)
@@ -66,7 +66,7 @@ func (w *writers) insert(ctx context.Context, n int64) error {
 	})
 }
 
-// start has 8 callers insert rows until stop.
+// start starts 8 callers that insert rows until stop.
 func (w *writers) start(ctx context.Context) {
 	for range 8 {
 		w.all.Go(func() {
@@ -74,7 +74,7 @@ func (w *writers) start(ctx context.Context) {
 				if err := w.insert(ctx, w.next.Add(1)); err == nil {
 					w.done.Add(1)
 				} else {
-					w.unknown.Add(1) // the server went away with the answer
+					w.unknown.Add(1) // the server went away before it answered
 				}
 			}
 		})
@@ -86,15 +86,15 @@ func (w *writers) stop() {
 	w.all.Wait()
 }
 
-// awaitWrite returns how long it takes until a write succeeds that began after now.
+// awaitWrite waits until another write succeeds, and returns how long that took.
 func (w *writers) awaitWrite(t testing.TB) time.Duration {
 	began, before := time.Now(), w.done.Load()
 	require.Eventually(t, func() bool { return w.done.Load() > before }, 15*time.Second, time.Millisecond)
 	return time.Since(began)
 }
 
-// One server streams to the other. The primary dies and the replica is promoted.
-// The old one comes back as it was, and is turned read-only under its connections.
+// One server streams to the other. The primary dies and the replica is promoted. Then the
+// new primary is turned read-only under its connections, and takes writes again.
 func TestWritesFollowThePrimary(t *testing.T) {
 	for _, d := range drivers {
 		t.Run(d.name, func(t *testing.T) {
@@ -115,7 +115,7 @@ func TestWritesFollowThePrimary(t *testing.T) {
 			second.Run("pg_ctl", "postgresql", "promote", "-D", "data")
 			promoted := time.Since(killed)
 			served := w.awaitWrite(t)
-			assert.LessOrEqual(t, w.unknown.Load(), int64(8), "those under way when it died")
+			assert.LessOrEqual(t, w.unknown.Load(), int64(8), "the writes in progress when it died")
 
 			admin(t, second, "alter system set default_transaction_read_only = on", "select pg_reload_conf()")
 			require.Eventually(t, func() bool { return w.refused.Load() > 0 }, 5*time.Second, time.Millisecond)
@@ -129,7 +129,7 @@ func TestWritesFollowThePrimary(t *testing.T) {
 
 			n := count(t, second)
 			assert.GreaterOrEqual(t, n, w.done.Load(), "nothing written is lost")
-			assert.LessOrEqual(t, n, w.done.Load()+w.unknown.Load(), "and nothing is written twice")
+			assert.LessOrEqual(t, n, w.done.Load()+w.unknown.Load(), "nothing is written twice")
 			t.Logf("promoted after %v, first good write %v later; %d refused, first good write %v after the end of read-only; %d written, of %d unknown",
 				promoted.Round(time.Millisecond), served.Round(time.Millisecond), refused, back.Round(time.Millisecond), w.done.Load(), w.unknown.Load())
 		})

@@ -25,8 +25,9 @@ func SQL(text string) (driver.Connector, error) {
 	return adapt.SQL(stdlib.GetConnector(*cfg), with)
 }
 
-// sqlClient adds what pgx's driver for database/sql lacks. Its connections check
-// themselves only for an open transaction, and, after a second, for life.
+// sqlClient adds what pgx's driver for database/sql lacks. Before the next use, that
+// driver only checks that no transaction is open and, after a second without use, that the
+// server answers.
 func sqlClient() adapt.Client[sqldriver.Conn] {
 	return adapt.Client[sqldriver.Conn]{
 		Close:  func(c sqldriver.Conn) error { return end(under(c)) },

@@ -134,8 +134,8 @@ func work(t *testing.T, n int, do func(context.Context)) {
 	})
 }
 
-// start runs a Prometheus that scrapes target and has the alert rules, whose
-// patience is a second here.
+// start runs a Prometheus that scrapes target and has the alert rules. Here, alerts fire
+// after a second.
 func start(t *testing.T, target string) *realserver.Server {
 	rules, err := os.ReadFile(filepath.Join(folder, "alerts.yaml"))
 	require.NoError(t, err)
@@ -159,7 +159,7 @@ scrape_configs:
 	})
 }
 
-// ask returns what the API of the server answers.
+// ask returns the answer of the server's API.
 func ask[A any](t require.TestingT, s *realserver.Server, path string) (answer A) {
 	response, err := http.Get("http://" + s.Addr + "/api/v1/" + path)
 	require.NoError(t, err)

@@ -1,5 +1,4 @@
-// Package redis is a driver for Redis, whose connections are those of
-// github.com/gomodule/redigo:
+// Package redis pools the connections of github.com/gomodule/redigo:
 //
 //	p, err := pool.Open[redis.Conn]("redis", "redis://:password@127.0.0.1/2", pool.Config{})
 //	if err != nil {

@@ -97,7 +97,7 @@ func do(c driver.Conn, want, command string, args ...any) error {
 
 func TestStorm(t *testing.T) {
 	const maxOpen = 12
-	s := start(t, maxOpen+1) // one is for refused
+	s := start(t, maxOpen+1) // refused needs one
 	storm.Storm[redis.Conn]{
 		Server:    s,
 		MaxOpen:   maxOpen,

@@ -1,5 +1,4 @@
-// Package smtp is a driver for mail submission, whose connections are those of
-// net/smtp:
+// Package smtp pools the connections of net/smtp, for mail submission:
 //
 //	p, err := pool.Open[*smtp.Client]("smtp", "smtp://ada:password@mail.example", pool.Config{MaxUses: 100})
 //	if err != nil {

@@ -90,7 +90,7 @@ func start(t testing.TB, limit int) *realserver.Server {
 func TestConformance(t *testing.T) {
 	roots := t.TempDir() + "/roots.pem"
 	require.NoError(t, os.WriteFile(roots, ca.PEM(), 0o600))
-	t.Setenv("SSL_CERT_FILE", roots) // the driver trusts the system's authorities
+	t.Setenv("SSL_CERT_FILE", roots) // the driver trusts the system's CAs
 	s := start(t, 20)
 	for _, tls := range []bool{true, false} {
 		t.Run(fmt.Sprint("tls=", tls), func(t *testing.T) {

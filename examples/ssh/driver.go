@@ -8,15 +8,15 @@
 //		if err != nil {
 //			return err
 //		}
-//		defer s.Close() // otherwise the next holder has one session less
+//		defer s.Close() // otherwise the next holder has one session fewer
 //		return s.Run("make")
 //	})
 //
 // key is the file with the private key, and the password of the DSN is its passphrase.
 // host_key is the server's public key, as in a known_hosts file.
 //
-// One connection carries several sessions, ten by default. A pool, which lends it to one
-// holder at a time, is for commands that must not fail together.
+// One connection can carry several sessions, ten by default. A pool lends it to one holder
+// at a time, so that the commands of several holders do not fail together.
 package ssh
 
 import (

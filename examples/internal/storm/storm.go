@@ -66,7 +66,8 @@ const (
 	pause = 4 * time.Millisecond
 )
 
-// settings are those of the pool. A storm is short, so backoff and timeouts are short.
+// settings are the settings of the pool. A storm is short, so backoff and timeouts are
+// short.
 var settings = pool.Config{
 	ConnectTimeout: 2 * time.Second,
 	PingTimeout:    500 * time.Millisecond,

@@ -1,6 +1,6 @@
-// Program postgres is a queue in a table: it adds a job for each line of its input, while
-// 8 workers, here or in other processes, take the jobs and do them. A job whose worker
-// fails stays in the table:
+// Program postgres is a queue in a table. It adds a job for each line of its input. Then 8
+// workers take the jobs and do them, together with those in other processes. A job whose
+// worker fails stays in the table:
 //
 //	seq 100 | DSN=postgres://app:password@127.0.0.1/shop go run ./postgres/program
 package main

@@ -1,5 +1,5 @@
 // Program sqlprogram runs each line of its input as a query, 4 at a time, and prints the
-// first column of the first row. Its connections are those of a database/sql driver:
+// first column of the first row. It uses the connections of a database/sql driver:
 //
 //	echo 'select count(*) from orders' | DSN='host=127.0.0.1 dbname=shop user=app password=secret' go run ./postgres/sqlprogram
 package main

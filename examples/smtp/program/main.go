@@ -1,5 +1,5 @@
 // Program smtp sends a mail to each address of its input, over 3 connections, and prints
-// what became of each:
+// whether the server accepted it:
 //
 //	DSN=smtp://ada:password@mail.example go run ./smtp/program <addresses
 package main
@@ -41,8 +41,8 @@ func main() {
 	sending.Wait()
 }
 
-// send returns an error that names the recipient's refusal. The driver resets the session
-// before its next use, so nothing is left of a mail that was refused.
+// send sends a mail. Its error has the answer of a server that refuses it. The driver
+// resets the session before its next use, so nothing is left of a refused mail.
 func send(c *smtp.Client, recipient string) error {
 	err := c.Mail(sender)
 	if err == nil {
