@@ -12,7 +12,7 @@ import (
 	"github.com/hotline-go/hotline/pool/status"
 )
 
-// benchPool is what bench measures: one pool, or one for each key.
+// benchPool is the pool that bench measures, or the pools of all keys.
 type benchPool struct {
 	acquire func(context.Context) (pool.Lease[pinger], error)
 	close   func() error

@@ -49,7 +49,7 @@ func (f pageFlag) serve(w io.Writer) (page *status.Page, end func(), err error) 
 	server := &http.Server{
 		Handler:           page,
 		ReadHeaderTimeout: 5 * time.Second,
-		ErrorLog:          log.New(io.Discard, "", 0), // errors of browsers are of no interest
+		ErrorLog:          log.New(io.Discard, "", 0), // errors of browsers do not matter
 	}
 	served := make(chan struct{})
 	go func() { // ends with the server

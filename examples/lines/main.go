@@ -1,6 +1,6 @@
-// Program lines has a driver for a line-based protocol in the same file, as you would write
-// it for a server of your own. It speaks a part of the text protocol of memcached. It
-// counts the words of its input there, and prints each word with its count so far:
+// Program lines has a driver for a line-based protocol in the same file, as you would
+// write it for a server of your own. It speaks a part of the text protocol of memcached.
+// It counts the words of its input there, and prints each word with its count so far:
 //
 //	echo to be or not to be | DSN=counter://127.0.0.1:11211 go run ./lines
 package main

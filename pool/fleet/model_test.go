@@ -205,7 +205,7 @@ func (m *machine) Cut(t *rapid.T) {
 	p.link.cut.Store(!p.link.cut.Load())
 }
 
-// Slow makes the store calls of a process slow, some of them slower than TTL, or ends that.
+// Slow makes the store calls of a process slow, sometimes slower than TTL, or ends that.
 func (m *machine) Slow(t *rapid.T) {
 	_, p := m.draw(t)
 	p.link.slow.Store(int64(rapid.SampledFrom([]time.Duration{0, 0, time.Second, 4 * time.Second, 20 * time.Second}).Draw(t, "slow")))

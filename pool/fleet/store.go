@@ -41,7 +41,7 @@ type Ledger struct {
 	Rows     []Row  // the rows whose time has not passed, in any order
 }
 
-// Row is what an owner, which is a Gate of a process, has.
+// Row is the grant of an owner, which is the Gate of a process, and what it reports.
 type Row struct {
 	Owner   string
 	Version string        // changes with each Write of the row
