@@ -75,8 +75,8 @@
 //     wanted, it counts at least Limit-1, except for those in their Grace. Both require
 //     that the store keeps its data or notices a loss, that Grace is long enough, and
 //     that no process stops for longer than TTL.
-//   - The connections of a killed process are free for others after TTL + Grace. After
-//     Close, they are free at once; those that were still open, after Grace.
+//   - The connections of a killed process are free for others after TTL + Grace. Close
+//     frees them at once. Those that are still open at that moment are free after Grace.
 //   - While the store is down, slow or unreachable, connections stay and none is added.
 //     At the deadline, all but Floor of them are closed: idle ones at once, those in use
 //     when they are released, or under their holders if Strict is set.
