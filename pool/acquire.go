@@ -2,18 +2,18 @@ package pool
 
 import "context"
 
-// Acquire returns a lease of a live connection. It takes an idle one, preferring
-// the last one used if that is free. Otherwise it joins the queue, which is served
-// in order of arrival, and gets the first connection to become available: one that
-// is released, one that passed its check, or a new one. It discards the dead
-// connections it finds and tries the next.
+// Acquire returns a lease of a live connection. It takes an idle connection if there
+// is one, preferably the one released last. Otherwise it joins the queue, which is
+// served in order of arrival, and gets the first connection that becomes available:
+// one that is released, one that passed its check, or a new one. If the connection
+// turns out to be dead, Acquire discards it and tries the next one.
 //
-// It blocks until then, or until ctx ends, AcquireTimeout passes, or connecting
-// fails and no connection of the pool may serve the caller; the package doc has
-// the details. ctx bounds only the wait: a Connect in progress continues, for the
-// next caller. All errors are [*AcquireError].
+// Acquire blocks until it has a connection, ctx ends, AcquireTimeout passes, or
+// connecting fails and no connection of the pool may serve the caller; see "When
+// connecting fails" in the package doc. ctx bounds only the wait: a Connect in
+// progress continues, for the next caller. All errors are [*AcquireError].
 //
-// The lease must be ended by Release, End, Discard or Hijack.
+// The caller must end the lease with Release, End, Discard or Hijack.
 func (p *Pool[C]) Acquire(ctx context.Context) (Lease[C], error) {
 	if p.gate.Load() != 0 || ctx.Err() != nil {
 		return p.acquire(ctx, Lease[C]{})
@@ -26,11 +26,11 @@ func (p *Pool[C]) Acquire(ctx context.Context) (Lease[C], error) {
 }
 
 // TryAcquire is Acquire without the wait. If no connection is idle and known to
-// be alive, it starts the check or the Connect that Acquire would start, so that
-// a later call may succeed, and returns [ErrNoneIdle], not wrapped. Other errors
-// are [*AcquireError]: the pool is closed or suspended, OnAcquire failed, or
-// connecting failed and Acquire would return that error at once. TryAcquire
-// blocks only as long as ResetSession and OnAcquire do.
+// be alive, it returns [ErrNoneIdle], not wrapped. It also starts the check or the
+// Connect that Acquire would start, so that a later call may succeed. All other
+// errors are [*AcquireError]: the pool is closed or suspended, OnAcquire failed, or
+// connecting failed and Acquire would return that error at once. TryAcquire blocks
+// only while ResetSession and OnAcquire run.
 func (p *Pool[C]) TryAcquire() (Lease[C], error) {
 	for p.gate.Load() == 0 {
 		l := p.claim()
@@ -55,10 +55,10 @@ func (p *Pool[C]) TryAcquire() (Lease[C], error) {
 	return Lease[C]{}, ErrNoneIdle
 }
 
-// claim takes an idle connection without a lock. It returns a zero lease if it sees
-// none. It first tries the one last released on this CPU, which is warm and
-// probably not contended, and then the lowest slots, so that surplus connections
-// stay unused until MaxIdleTime.
+// claim leases an idle connection without a lock. It returns the zero Lease if it sees
+// none. It first tries the connection last released on this CPU, which is warm and
+// probably not contended. Then it tries the slots from the lowest up, so that surplus
+// connections stay unused until MaxIdleTime.
 func (p *Pool[C]) claim() Lease[C] {
 	if s, ok := p.hint.Get().(*slot[C]); ok {
 		if w, ok := s.claim(); ok {
@@ -75,7 +75,8 @@ func (p *Pool[C]) claim() Lease[C] {
 	return Lease[C]{}
 }
 
-// acquire is the slow path of Acquire. l is a connection already claimed, or zero.
+// acquire is the slow path of Acquire. l is the lease of a connection already claimed,
+// or zero.
 func (p *Pool[C]) acquire(ctx context.Context, l Lease[C]) (Lease[C], error) {
 	began := p.now()
 	for again := false; ; again = true {
@@ -108,7 +109,7 @@ func (p *Pool[C]) prompt() error {
 		return ErrClosed
 	case p.max == 0:
 		return ErrSuspended
-	case p.outage.err != nil && s == nil && !p.hopeLocked() && p.refusesLocked():
+	case p.outage.err != nil && s == nil && !p.mayStillServeLocked() && p.refusesLocked():
 		return connectFailure{p.outage.err}
 	case s != nil && !w.is(idle) && p.asked == 0:
 		p.startCheckLocked(s, w)

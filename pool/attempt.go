@@ -17,17 +17,17 @@ const (
 	// pool stops waiting for it.
 	grace = 100 * time.Millisecond
 
-	// leastHang is the least time after which a Connect may count as hanging. For
-	// quick Connects, taking twice as long means nothing.
+	// leastHang is the shortest time after which a Connect may count as hanging. For
+	// a quick Connect, taking twice as long means nothing.
 	leastHang = 50 * time.Millisecond
 )
 
-// attempt is one Connect in progress, or one that waits at the gate. It is in
+// attempt is one Connect that is in progress or waits at the gate. It is in
 // Pool.attempts. Guarded by Pool.mu.
 type attempt[C any] struct {
 	slot   *slot[C]
 	cancel context.CancelFunc // ends it
-	epoch  uint64             // Pool.epoch when it was made
+	epoch  uint64             // Pool.epoch when it started
 
 	// At the gate.
 	gated     bool
@@ -38,24 +38,24 @@ type attempt[C any] struct {
 	pass  *pass // nil without a gate
 	began time.Duration
 	seq   uint64 // Pool.started, including this one
-	order uint64 // the last waiter that joined before it began; if it fails, waiters up to this one may fail
-	probe bool   // it probes whether a full server has room again
+	order uint64 // of the last waiter that joined before it began; if it fails, the waiters up to this one may fail
+	probe bool   // it probes a full server for room
 	late  bool   // it overran ConnectTimeout and grace, and was reported as failed
 	peer  string // of the connection; set by connect
 
-	// The connection that this one replaces, by slot and birth, or nil.
-	old     *slot[C]
-	oldBorn uint64
+	// The connection that the new one replaces, if any.
+	old     *slot[C] // nil if it replaces none
+	oldBorn uint64   // slot.born of that connection
 }
 
 // success is the last Connect that succeeded.
 type success struct {
 	took    time.Duration
-	started uint64 // Pool.started at its end
+	started uint64 // Pool.started when it ended
 }
 
-// hangsAt is when a counts as hanging, so that another may start in its place:
-// after a quarter of ConnectTimeout, or twice the time of a Connect that has
+// hangsAt returns when a counts as hanging, so that another may start in its place:
+// after a quarter of ConnectTimeout, or after twice the time of a Connect that has
 // succeeded since a began.
 func (p *Pool[C]) hangsAt(a *attempt[C]) time.Duration {
 	if a.gated {
@@ -71,8 +71,8 @@ func (p *Pool[C]) hangsAt(a *attempt[C]) time.Duration {
 // hangs reports whether a hangs at the time now.
 func (p *Pool[C]) hangs(a *attempt[C], now time.Duration) bool { return now >= p.hangsAt(a) }
 
-// startConnectLocked starts a Connect. old is the slot of the connection that
-// the new one replaces, or nil.
+// startConnectLocked starts an attempt. old is the slot of the connection that the new
+// one replaces, or nil.
 func (p *Pool[C]) startConnectLocked(old *slot[C]) {
 	a := &attempt[C]{slot: p.takeFreeLocked(), epoch: p.epoch, old: old}
 	if old != nil {
@@ -105,8 +105,9 @@ func (p *Pool[C]) beginLocked(a *attempt[C]) {
 }
 
 // contextLocked returns the context of one attempt or check, which ends with parent.
-// If it is for a waiter, it has the values of that caller's context, and says when the
-// caller gives up: the one just joining the queue, otherwise the oldest.
+// If it is for a waiter, the context has the values of that caller's context and the
+// time when the caller gives up. That waiter is the one just joining the queue, or else
+// the oldest.
 func (p *Pool[C]) contextLocked(parent context.Context, forWaiter bool) (context.Context, context.CancelFunc) {
 	w := p.joining
 	if w == nil || !w.queued {
@@ -123,8 +124,8 @@ func (p *Pool[C]) contextLocked(parent context.Context, forWaiter bool) (context
 	return ctx, func() { stop(); cancel() }
 }
 
-// stepBeyondLocked follows the start of an attempt: it steps the pace of Connects
-// beyond MaxConnecting, or resets it if this one is within the limit.
+// stepBeyondLocked is called at the start of an attempt. It steps the pace of Connects
+// beyond MaxConnecting, or resets that pace if this attempt is within the limit.
 func (p *Pool[C]) stepBeyondLocked(now time.Duration) {
 	if coming, hanging := p.connectingLocked(); coming+hanging < p.cfg.MaxConnecting {
 		p.beyond = pace{}
@@ -137,7 +138,7 @@ func (p *Pool[C]) stepBeyondLocked(now time.Duration) {
 func (p *Pool[C]) takeFreeLocked() *slot[C] {
 	var s *slot[C]
 	i := len(p.free) - 1
-	for i >= 0 && p.free[i].load().has(cut) { // its holder may be reading it
+	for i >= 0 && p.free[i].load().has(cut) { // its holder may be reading the slot
 		i--
 	}
 	if i >= 0 {
@@ -146,7 +147,7 @@ func (p *Pool[C]) takeFreeLocked() *slot[C] {
 	} else {
 		all := *p.slots.Load()
 		s = &slot[C]{pool: p, index: int32(len(all))}
-		all = append(all, s) // beyond the length that readers have
+		all = append(all, s) // readers of the old slice do not see beyond its length
 		p.slots.Store(&all)
 		p.list.grow(len(all))
 	}
@@ -156,7 +157,7 @@ func (p *Pool[C]) takeFreeLocked() *slot[C] {
 
 // freeLocked frees s, which the caller owns.
 func (p *Pool[C]) freeLocked(s *slot[C]) {
-	if !s.load().has(cut) { // else endCut does
+	if !s.load().has(cut) { // otherwise endCut empties it
 		s.empty()
 	}
 	s.settle(free)
@@ -164,8 +165,8 @@ func (p *Pool[C]) freeLocked(s *slot[C]) {
 	p.free = append(p.free, s)
 }
 
-// connect runs one attempt, in its own goroutine. It ends when Connect and
-// OnConnect do, which is soon after ConnectTimeout or the end of ctx.
+// connect runs one attempt, in its own goroutine. It ends when Connect and OnConnect
+// return, which is soon after ConnectTimeout or the end of ctx.
 func (p *Pool[C]) connect(ctx context.Context, a *attempt[C]) {
 	timeout := p.cfg.ConnectTimeout
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -214,10 +215,10 @@ func checkType[C any](sample driver.Conn) error {
 	return nil
 }
 
-// wrongTypeError says that the driver's connections are not of the pool's type.
+// wrongTypeError says that the driver's connections are not of the pool's type C.
 type wrongTypeError struct{ error }
 
-// failureOf says what err, an error of an attempt, is about.
+// failureOf returns a message for err, an error of an attempt.
 func failureOf(err error) string {
 	if errors.As(err, new(wrongTypeError)) {
 		return "wrong type of connection"
@@ -225,7 +226,7 @@ func failureOf(err error) string {
 	return "connect failed"
 }
 
-// as returns raw as a C.
+// as returns raw as a C, or a permanent error.
 func as[C any](raw driver.Conn) (C, error) {
 	c, ok := driver.As[C](raw)
 	if raw == nil {
@@ -236,15 +237,15 @@ func as[C any](raw driver.Conn) (C, error) {
 		if a, ok := raw.(driver.Adapter); ok {
 			client = a.Client()
 		}
-		return c, driver.Permanent(wrongTypeError{fmt.Errorf("the driver's connection is a %T, not a %v: %s", client, reflect.TypeFor[C](), mend[C](client))})
+		return c, driver.Permanent(wrongTypeError{fmt.Errorf("the driver's connection is a %T, not a %v: %s", client, reflect.TypeFor[C](), howToFix[C](client))})
 	}
 	return c, nil
 }
 
-// mend says what to do about client, which is not a C. It takes the missing method
+// howToFix returns advice about client, which is not a C. It takes the missing method
 // from the text of the runtime's panic: looking up methods with package reflect would
 // make the linker keep every method of the program.
-func mend[C any](client any) (advice string) {
+func howToFix[C any](client any) (advice string) {
 	defer func() {
 		if _, method, found := strings.Cut(fmt.Sprint(recover()), ": missing method "); found {
 			advice = "method " + method + " is missing or has another type"
@@ -255,8 +256,8 @@ func mend[C any](client any) (advice string) {
 	return advice
 }
 
-// connectOverdue reports the failure of an attempt whose driver does not obey
-// its context. Its slot stays taken, because the server may count the connection.
+// connectOverdue reports an attempt as failed if its driver ignores the end of the
+// context. The slot stays taken, because the server may count the connection.
 func (p *Pool[C]) connectOverdue(a *attempt[C]) {
 	failed := classify(fmt.Errorf("the driver has not returned from Connect %v after the ConnectTimeout of %v: %w",
 		grace, p.cfg.ConnectTimeout, context.DeadlineExceeded))
@@ -278,7 +279,7 @@ func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 	took := p.now() - a.began
 	failed := classify(err)
 	err = failed.err
-	if raw == nil { // before another attempt needs the permit
+	if raw == nil { // now, before another attempt needs the permit
 		p.leaveGate(a.pass)
 		a.pass = nil
 	}
@@ -286,7 +287,7 @@ func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 	p.total.connects.add(took)
 	a.slot.pass = a.pass
 	p.replacedLocked(a, err)
-	called := p.closed || a.epoch != p.epoch // off, by the pool
+	calledOff := p.closed || a.epoch != p.epoch
 	limit := p.outage.atMost(p.max)
 	if err != nil && !p.closed && !a.late {
 		p.connectFailedLocked(a, failed)
@@ -305,9 +306,9 @@ func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 	case err == nil:
 		p.log.V(1).Info("connected", "took", took)
 		if changed != limit {
-			p.log.Info("the server takes more connections again", "limit", changed)
+			p.log.Info("the server has room again", "limit", changed)
 		}
-	case called:
+	case calledOff:
 	case !failed.full:
 		p.log.Error(err, failureOf(err), append(stack(err), "took", took)...)
 	case changed != limit:
@@ -315,18 +316,18 @@ func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 	}
 }
 
-// replacedLocked retires the connection that a replaces, or keeps it longer if
-// a failed.
+// replacedLocked is called at the end of a with its error. It retires the connection
+// that a replaces, or keeps it longer if a failed.
 func (p *Pool[C]) replacedLocked(a *attempt[C], err error) {
 	old := a.old
 	if old == nil || old.born != a.oldBorn {
 		return
 	}
 	if err == nil {
-		p.expireLocked(old) // before the new one is idle, or MaxIdle might close that
+		p.expireLocked(old) // before the new one is idle: otherwise MaxIdle might close the new one
 		return
 	}
-	old.expires.Store(int64(p.now())) // expired, but open until another attempt succeeds
+	old.expires.Store(int64(p.now())) // it has expired, but stays open until another attempt succeeds
 	p.wakeKeeperLocked()
 }
 
@@ -335,11 +336,11 @@ func (p *Pool[C]) replacedLocked(a *attempt[C], err error) {
 func (p *Pool[C]) connectFailedLocked(a *attempt[C], f failure) {
 	p.total.connectFailures++
 	if a.epoch != p.epoch {
-		return // from before a Reset, so it says nothing about the server now
+		return // it began before a Reset, so it says nothing about the server now
 	}
 	p.journal.connectFailed(f)
 	p.outage.failed(p.now(), a.order, f, p.openLocked()+p.closing)
-	p.simplifyLocked() // the server was down, so no connection was useless
+	p.simplifyLocked() // outage.useless may have changed
 }
 
 // abandonLocked frees the slot of a failed attempt, after closing its connection if
@@ -384,7 +385,7 @@ func (p *Pool[C]) openedLocked(a *attempt[C], raw driver.Conn, c C) {
 		why = permitLost
 	}
 	if why == 0 && p.outage.useless > 1 && w.has(pings) && !p.closed {
-		p.checkLocked(s, p.queue.len > 0, fromPool) // before anyone gets it
+		p.checkLocked(s, p.queue.len > 0, fromPool) // before a caller gets it
 	} else {
 		p.putBackLocked(s, because(why), fromPool)
 	}
@@ -397,8 +398,8 @@ func (p *Pool[C]) openedLocked(a *attempt[C], raw driver.Conn, c C) {
 	}
 }
 
-// succeededLocked records in the outage that a succeeded, and has a sweep look for
-// attempts that now count as hanging.
+// succeededLocked records in the outage that a succeeded. It schedules sweeps for the
+// times when other attempts count as hanging, which may be sooner now.
 func (p *Pool[C]) succeededLocked(a *attempt[C], now time.Duration) {
 	p.outage.succeeded(now, p.openLocked(), p.max, a.probe)
 	p.suspicion.doubt = false
@@ -408,6 +409,6 @@ func (p *Pool[C]) succeededLocked(a *attempt[C], now time.Duration) {
 	p.lastSuccess = success{now - a.began, p.started}
 	p.beyond = pace{}
 	for _, b := range p.attempts {
-		p.sweepAtLocked(p.hangsAt(b)) // the sweep starts others in their place
+		p.sweepAtLocked(p.hangsAt(b)) // the sweep starts another in its place
 	}
 }

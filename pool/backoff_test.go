@@ -15,7 +15,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// down starts an outage: Connect fails at once, as on a closed port.
+// down starts an outage: from now on, Connect fails at once, as on a closed port.
 func down(f *drivertest.Fake) { f.Down(errScripted) }
 
 // gaps returns the times between connect attempts, starting with the attempt at the
@@ -38,7 +38,7 @@ func wantGaps(t *testing.T, got []time.Duration, want ...time.Duration) {
 	}
 }
 
-// Slots and callers share one backoff, and a success starts it over.
+// All callers and MinIdle share one backoff, and a success resets it.
 func TestConnectsInAnOutageFollowOneBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := drivertest.NewFake(t)
@@ -63,7 +63,7 @@ func TestConnectsInAnOutageFollowOneBackoff(t *testing.T) {
 	})
 }
 
-// Pools that lose the same server must not reconnect to it in step.
+// Pools that lose the same server must not reconnect to it in lockstep.
 func TestBackoffOfEachPoolIsJittered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		firstGaps := map[time.Duration]bool{}
@@ -110,7 +110,7 @@ func TestThrottledPauseOutlivesASuccess(t *testing.T) {
 		defer cancel()
 		_, err := p.Acquire(ctx)
 		assert.ErrorIs(t, err, context.DeadlineExceeded, "not turned away")
-		assert.ErrorIs(t, err, errScripted, "why there is no second connection")
+		assert.ErrorIs(t, err, errScripted, "explains why there is no second connection")
 		l.Release()
 
 		advance(21 * time.Second)
@@ -156,7 +156,7 @@ func TestFailFastLetsCallersWaitForAConnectAndForARelease(t *testing.T) {
 }
 
 // Callers must see the permanent error, which explains the long pause, even after
-// a probe has failed for another reason.
+// an attempt has failed for another reason.
 func TestPassingErrorDoesNotHideThePermanentOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxConnecting: 1})
@@ -164,7 +164,7 @@ func TestPassingErrorDoesNotHideThePermanentOne(t *testing.T) {
 		f.Always(drivertest.Connect, drivertest.Fail(errors.New("refused")))
 		start(t.Context(), p).wantError(t, errScripted)
 		advance(time.Minute)
-		for range 2 { // the probe, and a caller before the next probe is due
+		for range 2 { // one caller that connects, and one before the next attempt is due
 			e := start(t.Context(), p).wantError(t, errScripted)
 			assert.True(t, driver.IsPermanent(e))
 			advance(59 * time.Second)

@@ -45,8 +45,8 @@ func TestCallersAllocateNothing(t *testing.T) {
 			defer l.Release()
 			return err == nil && l.Info().Uses >= 0
 		},
-		"Do":                          func() bool { return p.Do(ctx, fn) == nil },
-		"TryAcquire of a pool in use": func() bool { _, err := full.TryAcquire(); return err == pool.ErrNoneIdle },
+		"Do":                           func() bool { return p.Do(ctx, fn) == nil },
+		"TryAcquire if all are in use": func() bool { _, err := full.TryAcquire(); return err == pool.ErrNoneIdle },
 	} {
 		t.Run(name, func(t *testing.T) {
 			assertNoAllocs(t, testing.AllocsPerRun(1000, func() {
@@ -79,7 +79,7 @@ func TestWaitAllocatesNothing(t *testing.T) {
 			t.Error(err)
 		}
 		ask <- struct{}{}
-		for p.Stats().Waiting == 0 { // until the other is in the queue
+		for p.Stats().Waiting == 0 { // until the other caller is in the queue
 			runtime.Gosched()
 		}
 		l.Release()
@@ -88,8 +88,8 @@ func TestWaitAllocatesNothing(t *testing.T) {
 	assertNoAllocs(t, allocs)
 }
 
-// assertNoAllocs fails t if there were any. The race detector makes sync.Pool drop
-// values at random, so the figures mean nothing under it.
+// assertNoAllocs fails t unless allocs is zero. It does nothing under the race detector,
+// which makes sync.Pool drop values at random.
 func assertNoAllocs(t *testing.T, allocs float64) {
 	if raceEnabled {
 		t.Skip("sync.Pool drops at random under the race detector")
@@ -133,7 +133,7 @@ func BenchmarkAcquire(b *testing.B) {
 	}
 }
 
-// BenchmarkSeeing measures what stacks and Trace.Use cost when they are on.
+// BenchmarkSeeing measures the cost of stacks and of Trace.Use.
 func BenchmarkSeeing(b *testing.B) {
 	use := pool.Trace{Use: func(pool.UseInfo) {}}
 	sampled := use
@@ -155,7 +155,7 @@ func BenchmarkSeeing(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if armed {
-					p.Arm(true) // no sweep does this here
+					p.Arm(true) // because no sweep does it here
 				}
 				if do {
 					err = p.Do(ctx, fn)

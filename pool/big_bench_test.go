@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// BenchmarkBig measures what TestCostDoesNotGrowWithThePool compares. The time
-// is of the operation alone.
+// BenchmarkBig measures the operations that TestCostDoesNotGrowWithThePool compares,
+// without setup and cleanup.
 func BenchmarkBig(b *testing.B) {
 	for _, op := range bigOps {
 		for _, size := range []int{op.small, op.big} {

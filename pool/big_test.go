@@ -20,8 +20,8 @@ import (
 const bigBatch = 64
 
 // bigOps are operations whose cost must not depend on the size of the pool.
-// open returns a function that does bigBatch of them and returns how long they took,
-// without setup and cleanup.
+// open returns a function that does bigBatch of them. That function returns how long
+// they took, without setup and cleanup.
 var bigOps = []struct {
 	name       string
 	open       func(tb testing.TB, size int) (batch func() time.Duration)
@@ -46,7 +46,7 @@ func openLeased(tb testing.TB, cfg pool.Config, n int) (*pool.Pool[*plainConn], 
 	return p, leases
 }
 
-// takeAll fills leases with Acquire.
+// takeAll fills leases by calling Acquire.
 func takeAll(tb testing.TB, p *pool.Pool[*plainConn], leases []pool.Lease[*plainConn]) {
 	ctx := context.Background()
 	for i := range leases {
@@ -57,14 +57,14 @@ func takeAll(tb testing.TB, p *pool.Pool[*plainConn], leases []pool.Lease[*plain
 	}
 }
 
-// await waits for background work of the pool.
+// await blocks until background work of the pool has made ok return true.
 func await(p *pool.Pool[*plainConn], ok func(pool.Stats) bool) {
 	for !ok(p.Stats()) {
 		runtime.Gosched()
 	}
 }
 
-// allInUse is for a call that fails because all connections are in use.
+// allInUse measures a call that fails because all connections are in use.
 func allInUse(cfg pool.Config, call func(*pool.Pool[*plainConn]) error) func(testing.TB, int) func() time.Duration {
 	return func(tb testing.TB, size int) func() time.Duration {
 		cfg.MaxOpen = size
@@ -88,8 +88,8 @@ func acquireBig(p *pool.Pool[*plainConn]) error {
 	return err
 }
 
-// openContended is for Acquire and Release by two callers that want the same
-// connection, so that each waits for the other. All others are in use.
+// openContended measures Acquire and Release by two callers that want the same
+// connection, so that each waits for the other. All other connections are in use.
 func openContended(tb testing.TB, size int) func() time.Duration {
 	p, leases := openLeased(tb, pool.Config{MaxOpen: size}, size)
 	leases[size-1].Release()
@@ -111,7 +111,7 @@ func openContended(tb testing.TB, size int) func() time.Duration {
 	}
 }
 
-// openGrowing is for Acquire when all connections are in use but MaxOpen is not
+// openGrowing measures Acquire when all connections are in use but MaxOpen is not
 // reached.
 func openGrowing(tb testing.TB, size int) func() time.Duration {
 	p, _ := openLeased(tb, pool.Config{MaxOpen: size + bigBatch}, size)
@@ -128,7 +128,7 @@ func openGrowing(tb testing.TB, size int) func() time.Duration {
 	}
 }
 
-// openHandover is for Release while callers wait, until they are served.
+// openHandover measures Release while callers wait, until they are served.
 func openHandover(tb testing.TB, size int) func() time.Duration {
 	p, leases := openLeased(tb, pool.Config{MaxOpen: size}, size)
 	return func() time.Duration {
@@ -139,7 +139,7 @@ func openHandover(tb testing.TB, size int) func() time.Duration {
 		}
 		await(p, func(s pool.Stats) bool { return s.Waiting == bigBatch })
 		began := time.Now()
-		for i := range got { // not the first connections, which the pool finds first
+		for i := range got { // skips the first connections, which the pool finds first
 			leases[size-1-i].Release()
 		}
 		callers.Wait()
@@ -149,7 +149,7 @@ func openHandover(tb testing.TB, size int) func() time.Duration {
 	}
 }
 
-// openAfterPeak is for Acquire and Release after MaxIdle has closed most connections
+// openAfterPeak measures Acquire and Release after MaxIdle has closed most connections
 // of a peak.
 func openAfterPeak(tb testing.TB, peak int) func() time.Duration {
 	p, leases := openLeased(tb, pool.Config{MaxOpen: 10_000, MaxIdle: 2}, peak)
@@ -176,11 +176,11 @@ type checkableConnector struct{}
 func (checkableConnector) Connect(context.Context) (driver.Conn, error) { return &checkableConn{}, nil }
 
 // closed is how many connections a batch of openClosing closes, in one pool or in many.
-// Their number is the same at each size, so that other work on the machine and the
-// garbage collector slow down all sizes alike.
+// It is the same at each size, so that the garbage collector and other work on the
+// machine slow down all sizes equally.
 const closed = 10_000
 
-// openClosing is for Close. It measures the share of bigBatch connections.
+// openClosing measures Close, scaled to bigBatch connections.
 func openClosing(tb testing.TB, size int) func() time.Duration {
 	return func() time.Duration {
 		pools := make([]*pool.Pool[*checkableConn], closed/size)
@@ -195,7 +195,7 @@ func openClosing(tb testing.TB, size int) func() time.Duration {
 	}
 }
 
-// openDoubtful returns a pool whose connections are idle and due for a check because
+// openDoubtful returns a pool whose connections are idle and need a check because
 // one has died.
 func openDoubtful(tb testing.TB, size int) *pool.Pool[*checkableConn] {
 	p, err := pool.New[*checkableConn](checkableConnector{}, pool.Config{MaxOpen: size})
@@ -207,8 +207,8 @@ func openDoubtful(tb testing.TB, size int) *pool.Pool[*checkableConn] {
 	return p
 }
 
-// An operation costs the same however many connections the pool has. Three times as
-// much is allowed, because more memory means more cache misses.
+// An operation costs the same however many connections the pool has. A big pool may
+// cost up to three times as much, because more memory means more cache misses.
 func TestCostDoesNotGrowWithThePool(t *testing.T) {
 	if testing.Short() || raceEnabled {
 		t.Skip("measures time")
@@ -216,8 +216,8 @@ func TestCostDoesNotGrowWithThePool(t *testing.T) {
 	for _, op := range bigOps {
 		t.Run(op.name, func(t *testing.T) {
 			small, big := op.open(t, op.small), op.open(t, op.big)
-			// Other work on the machine slows down some turns, but not the best
-			// of many short ones.
+			// Other work on the machine slows down some runs, but not the best of
+			// many short ones.
 			best := func(batch func() time.Duration, d *time.Duration) { *d = min(*d, batch()) }
 			short, long := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
 			for round := 0; round < 8 || float64(long) > 3*float64(short) && round < 60; round++ {

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// boundedContext ends with its parent or after limit, like a context of
+// boundedContext ends with its parent or after limit, like a context from
 // context.WithTimeout. But it makes that context only when its deadline or its Done
-// channel is first used. Most calls of ResetSession do no I/O and use neither, and
+// channel is first used. Most calls to ResetSession do no I/O and use neither, and
 // a timer for each would cost more than the call itself.
 type boundedContext struct {
 	context.Context // the parent
@@ -19,14 +19,14 @@ type boundedContext struct {
 	cancel context.CancelFunc
 }
 
-// made returns the inner context, or nil before the first use.
+// made returns the inner context, or nil before make was called.
 func (b *boundedContext) made() context.Context {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.inner
 }
 
-// make returns the inner context. Its time starts at the first call.
+// make returns the inner context. The limit runs from the first call.
 func (b *boundedContext) make() context.Context {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -46,8 +46,8 @@ func (b *boundedContext) Err() error {
 	return b.Context.Err()
 }
 
-// Value asks the inner context if there is one. That way package context finds one
-// of its own contexts and needs no goroutine to watch this one.
+// Value asks the inner context if there is one. That way, package context finds a
+// context of its own types and needs no goroutine to watch this one.
 func (b *boundedContext) Value(key any) any {
 	if c := b.made(); c != nil {
 		return c.Value(key)
@@ -55,7 +55,7 @@ func (b *boundedContext) Value(key any) any {
 	return b.Context.Value(key)
 }
 
-// release frees the timer. It ends the context, in case someone kept it.
+// release frees the timer. It ends the context, in case the driver kept it.
 func (b *boundedContext) release() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

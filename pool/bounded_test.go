@@ -20,11 +20,11 @@ func TestBoundedContextEndsAfterItsLimit(t *testing.T) {
 		assert.NoError(t, b.Err())
 		assert.Equal(t, "v", b.Value(ctxKey{}))
 		<-time.After(time.Minute)
-		assert.NoError(t, b.Err(), "nobody has asked for its end: no timer, no end")
+		assert.NoError(t, b.Err(), "without a use of Done or Deadline, it has no timer and does not end")
 
 		deadline, ok := b.Deadline()
 		assert.True(t, ok)
-		assert.Equal(t, time.Second, time.Until(deadline), "the time starts with the first question")
+		assert.Equal(t, time.Second, time.Until(deadline), "the limit runs from the first use")
 		assert.Equal(t, "v", b.Value(ctxKey{}))
 		<-b.Done()
 		assert.Zero(t, time.Until(deadline))
@@ -40,7 +40,7 @@ func TestBoundedContextEndsWithItsParent(t *testing.T) {
 		b := &boundedContext{Context: parent, limit: time.Hour}
 		defer b.release()
 		deadline, _ := b.Deadline()
-		assert.Equal(t, time.Minute, time.Until(deadline), "the parent's comes first")
+		assert.Equal(t, time.Minute, time.Until(deadline), "the deadline of the parent comes first")
 		cancel()
 		<-b.Done()
 		assert.Equal(t, context.Canceled, b.Err())
@@ -61,7 +61,7 @@ func TestReleaseEndsABoundedContextThatWasKept(t *testing.T) {
 	})
 }
 
-// What a driver usually does with a context: derive its own.
+// A driver usually derives its own context.
 func TestBoundedContextIsWatchedByNoGoroutine(t *testing.T) {
 	b := &boundedContext{Context: context.Background(), limit: time.Hour}
 	defer b.release()

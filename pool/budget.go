@@ -13,18 +13,18 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// budgets holds what RegisterBudget was given, and the gates made by it.
+// budgets holds the functions passed to RegisterBudget, and the gates in use.
 var budgets = struct {
-	mu    sync.Mutex // guards the fields below
-	open  map[string]func(dsn string) (Gate, error)
-	gates map[string]*budget // by DSN
+	mu    sync.Mutex                                // guards the fields below
+	open  map[string]func(dsn string) (Gate, error) // by scheme
+	gates map[string]*budget                        // by DSN
 }{open: map[string]func(string) (Gate, error){}, gates: map[string]*budget{}}
 
-// RegisterBudget makes gates available to the DSN parameter pool_budget, whose value
-// is itself a DSN, percent-encoded. open makes the gate for one with the given
-// scheme. It does not block. The pools of a process with the same DSN share the gate.
-// A gate that is an [io.Closer] is closed when the last of them is, and open is called
-// again for the next one. RegisterBudget panics if the scheme is taken.
+// RegisterBudget registers a kind of gate for the DSN parameter pool_budget. The value
+// of that parameter is itself a DSN, percent-encoded. If it has the given scheme, open
+// makes the gate; open must not block. Pools of a process with the same value share the
+// gate. If the gate is an [io.Closer], it is closed when the last of these pools is, and
+// open is called again for the next one. RegisterBudget panics if the scheme is taken.
 func RegisterBudget(scheme string, open func(dsn string) (Gate, error)) {
 	budgets.mu.Lock()
 	defer budgets.mu.Unlock()
@@ -61,26 +61,26 @@ func openBudget(text string) (Gate, error) {
 		}
 		return gate, nil
 	}}
-	if err := b.openLocked(); err != nil { // finds what is wrong with text
+	if err := b.openLocked(); err != nil { // reports now whether text is valid
 		return nil, err
 	}
 	budgets.gates[text] = b
 	return b, nil
 }
 
-// budget is the Gate of pools with one pool_budget. It closes the gate of the store when
-// the last of these pools is closed and the last permit is back, and opens it again for
-// the next pool.
+// budget is the Gate of the pools that have the same pool_budget. It closes the
+// registered gate when the last of these pools is closed and the last permit is back,
+// and opens it again for the next pool.
 type budget struct {
 	open func() (Gate, error) // a func, so that fmt can't print the DSN's secrets
 
-	mu    sync.Mutex   // guards the fields below; held while the gate is opened, and not while it is closed
+	mu    sync.Mutex   // guards the fields below; held during open, but not during Close
 	gate  Gate         // nil = closed
-	check func() error // of gate, if it is strict
-	users int          // pools, and permits that are out
+	check func() error // from Strict of gate; nil if it is not strict
+	users int          // pools, and permits not yet given back
 }
 
-// join returns the gate, which stays open until leave.
+// join returns the gate, opening it if needed. The gate stays open until leave.
 func (b *budget) join() (Gate, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -105,7 +105,7 @@ func (b *budget) openLocked() (err error) {
 	return nil
 }
 
-// leave ends what join began. It returns the gate if the caller is to close it, else nil.
+// leave undoes join. If it returns a gate, the caller must close it.
 func (b *budget) leave() (unused io.Closer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -118,8 +118,8 @@ func (b *budget) leave() (unused io.Closer) {
 }
 
 // leaveSoon is leave for callers that must not block. The goroutine ends with Close of
-// the gate, which is bounded; its error says that others get the room later, and nobody
-// is left to hear that.
+// the gate, which is bounded. It ignores the error, which only means that other
+// processes get the room later: no caller is left to return it to.
 func (b *budget) leaveSoon() {
 	if unused := b.leave(); unused != nil {
 		go unused.Close()
@@ -137,8 +137,8 @@ func (c *Config) dropBudget() {
 	}
 }
 
-// now returns the gate, or nil if it is closed.
-func (b *budget) now() Gate {
+// current returns the gate, or nil if it is closed.
+func (b *budget) current() Gate {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.gate
@@ -184,8 +184,9 @@ func (p budgetPermit) Leave() {
 	p.budget.leaveSoon()
 }
 
-// Strict implements StrictGate. The function asks the gate that is open when it is
-// called: the permit of the connection keeps that open, also where no pool does.
+// Strict implements StrictGate. The function that it returns asks the gate that is open
+// at the time of the call. The permit of the connection keeps that gate open, even if
+// no pool does.
 func (b *budget) Strict() func() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -200,7 +201,7 @@ func (b *budget) Strict() func() error {
 	}
 }
 
-// checkNow returns the function that Strict of the gate has returned, or nil.
+// checkNow returns the result of the current gate's Strict, or nil.
 func (b *budget) checkNow() func() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -209,14 +210,14 @@ func (b *budget) checkNow() func() error {
 
 // Stats implements BudgetGate.
 func (b *budget) Stats() (s BudgetStats) {
-	if gate, ok := b.now().(BudgetGate); ok {
+	if gate, ok := b.current().(BudgetGate); ok {
 		s = gate.Stats()
 	}
 	return s
 }
 
 func (b *budget) String() string {
-	switch gate := b.now().(type) {
+	switch gate := b.current().(type) {
 	case nil:
 		return "the budget is not in use"
 	case fmt.Stringer:
@@ -225,7 +226,8 @@ func (b *budget) String() string {
 	return "at the gate"
 }
 
-// joinBudget makes p a user of its pool_budget until Close.
+// joinBudget makes p a user of its pool_budget, if it has one, until leaveBudget is
+// called.
 func (p *Pool[C]) joinBudget() error {
 	b, ok := p.cfg.Gate.(*budget)
 	if !ok {

@@ -63,7 +63,7 @@ func (g closingGate) Close() error {
 
 func TestTheLastPoolOfABudgetClosesItsGate(t *testing.T) {
 	opened, closed := 0, 0
-	scheme := fmt.Sprint("closing", rand.Int()) // none of an earlier run
+	scheme := fmt.Sprint("closing", rand.Int()) // not registered by an earlier run
 	RegisterBudget(scheme, func(string) (Gate, error) {
 		opened++
 		return closingGate{NewGate(1), &closed}, nil
@@ -108,7 +108,7 @@ func TestALeaseKeepsTheGateOfABudgetOpen(t *testing.T) {
 		l.Release()
 		synctest.Wait()
 		assert.Equal(t, 1, closed)
-		permit, ok := b.TryEnter(p) // a gate that wraps this one may do that
+		permit, ok := b.TryEnter(p) // a gate that wraps this one may still call it
 		assert.True(t, ok)
 		permit.Leave()
 		synctest.Wait()
@@ -135,7 +135,7 @@ func TestTheStrictnessOfABudgetIsThatOfItsOpenGate(t *testing.T) {
 			closed = append(closed, new(int))
 			return strictClosingGate{closingGate{NewGate(1), closed[len(closed)-1]}}, nil
 		}}
-		check := b.Strict() // as the pool of a gate that wraps this one, and does not keep it open
+		check := b.Strict() // as for a gate that wraps this one and does not keep it open
 		require.NotNil(t, check)
 		f := drivertest.NewFake(t)
 		p, err := New[*drivertest.FakeConn](f, Config{Gate: wrapped{b}})
@@ -157,7 +157,7 @@ type wrapped struct{ *budget }
 
 func TestAPoolThatFailsToOpenClosesTheGateOfItsBudget(t *testing.T) {
 	opened, closed := 0, make(chan struct{}, 3)
-	scheme := fmt.Sprint("failing", rand.Int()) // none of an earlier run
+	scheme := fmt.Sprint("failing", rand.Int()) // not registered by an earlier run
 	RegisterBudget(scheme, func(string) (Gate, error) {
 		opened++
 		return signalingGate{NewGate(1), closed}, nil

@@ -3,53 +3,54 @@ package pool
 import "time"
 
 // BudgetGate is a Gate for a budget: one limit on the connections of several processes.
-// A pool behind one has it in its Snapshot. Those of package pool/fleet are BudgetGates.
+// The Snapshot of a pool with a BudgetGate includes its Stats. The gates of package
+// pool/fleet are BudgetGates.
 type BudgetGate interface {
 	Gate
 
-	// Stats returns what this process knows of the budget. It does not block.
+	// Stats returns what this process knows about the budget. It must not block.
 	Stats() BudgetStats
 }
 
-// BudgetStats is what a process knows of a budget that it shares with others. It is a
-// copy, and has no secret.
+// BudgetStats is what a process knows about a budget that it shares with others. It is a
+// copy, and contains no secrets.
 type BudgetStats struct {
-	Budget string `json:"budget"` // its name in the store; empty = no budget
-	Owner  string `json:"owner"`  // this process, as one of Owners
+	Budget string `json:"budget"` // its name in the store; empty means no budget
+	Owner  string `json:"owner"`  // the name of this process in Owners
 	State  string `json:"state"`  // of the grant: none, held, learning, static or over; see package pool/fleet
-	Strict bool   `json:"strict"` // connections in use are closed when the grant is over; else they stay until they are released
+	Strict bool   `json:"strict"` // whether connections in use are closed when the grant is over; otherwise they stay until they are released
 
-	Limit   int `json:"limit"`   // of all processes together
+	Limit   int `json:"limit"`   // connections of all processes together
 	Granted int `json:"granted"` // connections that this process may have
-	Target  int `json:"target"`  // how many it should come down to, because others lack them; at most Granted
-	Used    int `json:"used"`    // permits that are out; those of connections closed a moment ago count
-	Waiting int `json:"waiting"` // Connects that wait
+	Target  int `json:"target"`  // connections that it should come down to, because others need them; at most Granted
+	Used    int `json:"used"`    // permits in use, including those of connections closed a moment ago
+	Waiting int `json:"waiting"` // Connects waiting for a permit
 
-	Renewed time.Duration `json:"renewed_ns"` // since the last renewal was sent; zero if there was none
-	Left    time.Duration `json:"left_ns"`    // until the grant is over; zero = no grant
+	Renewed time.Duration `json:"renewed_ns"` // since the last renewal was sent; zero if none was
+	Left    time.Duration `json:"left_ns"`    // until the grant is over; zero means no grant
 
-	Renewals  int64 `json:"renewals"`  // calls of the store that succeeded
-	Failures  int64 `json:"failures"`  // calls of the store that failed
-	Conflicts int64 `json:"conflicts"` // calls that were repeated, because another process wrote in between
-	Ended     int64 `json:"ended"`     // grants that were over before the store renewed them
+	Renewals  int64 `json:"renewals"`  // calls to the store that succeeded
+	Failures  int64 `json:"failures"`  // calls to the store that failed
+	Conflicts int64 `json:"conflicts"` // calls repeated because another process wrote at the same time
+	Ended     int64 `json:"ended"`     // grants that ended before the store renewed them
 
-	Error string `json:"error"` // of the last call of the store, quoted and bounded; empty if it succeeded
+	Error string `json:"error"` // of the last call to the store, quoted and truncated; empty if it succeeded
 
-	Owners []BudgetOwner `json:"owners"` // as of the last renewal, by name
+	Owners []BudgetOwner `json:"owners"` // as of the last renewal, sorted by name
 }
 
-// BudgetOwner is a process that has a part of a budget.
+// BudgetOwner is a process that shares a budget.
 type BudgetOwner struct {
-	Owner   string        `json:"owner"`
+	Owner   string        `json:"owner"`   // its name
 	Granted int           `json:"granted"` // connections that it may have
-	Held    int           `json:"held"`    // connections that it has or is about to make
+	Held    int           `json:"held"`    // connections that it has or is about to open
 	Want    int           `json:"want"`    // connections that it wants
 	Share   int           `json:"share"`   // its fair share of the limit
-	Left    time.Duration `json:"left_ns"` // until the store forgets it unless it renews, as of the last renewal
+	Left    time.Duration `json:"left_ns"` // as of the last renewal: until the store forgets it, unless it renews
 }
 
-// budgetStats returns what the gate knows of its budget, or nil if it has none. It is
-// not called under mu, and survives a Stats that panics.
+// budgetStats returns the Stats of the gate's budget, or nil if it has none. It must not
+// be called under mu. If Stats panics, it returns nil.
 func (c *Config) budgetStats() (stats *BudgetStats) {
 	defer func() {
 		if recover() != nil {

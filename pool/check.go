@@ -9,22 +9,23 @@ import (
 )
 
 const (
-	// suspicionPause is the shortest time between two suspicions raised by
-	// discarded connections. Without it, a peer that drops one connection after
-	// another would keep the pool pinging all the others.
+	// suspicionPause is the shortest time between two calls of suspectLocked that mark
+	// connections. Without it, a peer that drops one connection after another would
+	// keep the pool pinging all the others.
 	suspicionPause = time.Second
 
 	// maxSuspects limits the checks that one failed check starts at once.
 	maxSuspects = 64
 )
 
-// suspicion is what dead connections say about the others. Guarded by Pool.mu.
+// suspicion records that dead connections have cast doubt on the others. Guarded by
+// Pool.mu.
 type suspicion struct {
-	doubt bool          // a check failed, and nothing has succeeded since
-	last  time.Duration // when a discarded connection last raised it; 0 = never
+	doubt bool          // a check failed, and no check or Connect has succeeded since
+	last  time.Duration // when suspectLocked last marked connections; 0 = never
 }
 
-// due reports whether a connection discarded now may raise suspicion again.
+// due reports whether suspectLocked may mark connections again.
 func (s *suspicion) due(now time.Duration) bool { return s.last == 0 || now-s.last >= suspicionPause }
 
 // startCheckLocked checks an idle connection for the waiters.
@@ -35,7 +36,7 @@ func (p *Pool[C]) startCheckLocked(s *slot[C], w word) {
 }
 
 // checkLocked pings the connection of s, which is held, in the background. asked
-// says that a waiter needs it.
+// means that it is for a waiter.
 func (p *Pool[C]) checkLocked(s *slot[C], asked bool, from origin) {
 	p.pinging++
 	if asked {
@@ -79,15 +80,15 @@ func (p *Pool[C]) check(ctx context.Context, c *checkup[C]) {
 // checkup is one check. It is settled when Ping returns or is overdue.
 type checkup[C any] struct {
 	slot    *slot[C]
-	raw     driver.Conn // of slot, which may have another connection after settled
-	birth   *birth      // of raw, if it is not known to have been used successfully; else nil
-	asked   bool
+	raw     driver.Conn // of slot; once the check is settled, the slot may have another connection
+	birth   *birth      // of raw; nil if it is known to have been used successfully
+	asked   bool        // it is for a waiter
 	began   time.Duration
 	settled bool // guarded by Pool.mu
 }
 
 // checked ends a check. If the check failed, it closes the connection, which
-// unblocks a Ping that does not obey its context.
+// unblocks a Ping that ignores the end of its context.
 func (p *Pool[C]) checked(c *checkup[C], err error) {
 	why := reason{cause: bad, err: &checkError{err}}
 	why.useless = err != nil && c.birth != nil && p.looksUseless(c.raw, c.birth, true)
@@ -120,7 +121,7 @@ func (p *Pool[C]) checked(c *checkup[C], err error) {
 		if c.birth != nil {
 			p.provedLocked(s)
 		}
-		p.putBackLocked(s, reason{}, fromPool) // closes it if it was retired meanwhile
+		p.putBackLocked(s, reason{}, fromPool) // closes it if it was retired during the check
 		p.wakeKeeperLocked()
 	}
 	p.mu.Unlock()
@@ -147,7 +148,8 @@ func (e *checkError) Unwrap() error { return e.err }
 
 // doubtLocked reacts to a failed check that began at the time since. Whatever
 // killed that connection has probably killed others, so it checks the idle ones that
-// have shown no sign of life since then. Meanwhile, the pool connects for its waiters.
+// have neither been connected nor passed a check since then. In the meantime, the pool
+// connects for its waiters.
 func (p *Pool[C]) doubtLocked(since time.Duration) {
 	if p.suspicion.doubt {
 		return
@@ -184,10 +186,10 @@ func (p *Pool[C]) suspectLocked() {
 }
 
 // Ping acquires a connection and pings its peer, if the connection is
-// a driver.Pinger. A dead connection that is not new says nothing about the server:
-// Ping discards it and tries the next one. Ping blocks as Acquire does, and then for
-// at most PingTimeout per connection. It returns an [*AcquireError] or the error of
-// the driver.
+// a driver.Pinger. If the connection is dead but not new, that says nothing about the
+// server: Ping discards it and tries the next one. Ping blocks as Acquire does, and
+// then for at most PingTimeout per connection. It returns an [*AcquireError] or the
+// error of the driver, wrapped.
 func (p *Pool[C]) Ping(ctx context.Context) error {
 	for {
 		l, err := p.Acquire(ctx)

@@ -82,7 +82,8 @@ func TestConnectionThatIsInvalidAfterItsPingIsNotHandedOut(t *testing.T) {
 }
 
 // One dead connection makes the pool check all others, and each further dead one
-// could do so again. But no connection is pinged twice for that, and no new one is.
+// could do so again. But no connection is pinged twice for that, and new ones are not
+// pinged at all.
 func TestSuspicionPingsNoConnectionTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, forever(pool.Config{MaxOpen: 60, MinIdle: 60}))
@@ -91,7 +92,7 @@ func TestSuspicionPingsNoConnectionTwice(t *testing.T) {
 		advance(10 * time.Second) // all need a check before use
 		var n atomic.Int64
 		pings := logPings(f, func(ctx context.Context, c *conn) error {
-			if n := n.Add(1); n <= 20 { // these are dead, and fail one after the other
+			if n := n.Add(1); n <= 20 { // these connections are dead, and fail one after the other
 				drivertest.Delay(time.Duration(n)*10*time.Millisecond)(ctx, c)
 				return io.EOF
 			}
@@ -103,7 +104,7 @@ func TestSuspicionPingsNoConnectionTwice(t *testing.T) {
 		advance(500 * time.Millisecond)
 		for id, times := range pings.take() {
 			assert.Len(t, times, 1, "connection %d", id)
-			assert.LessOrEqual(t, id, 60, "a new one")
+			assert.LessOrEqual(t, id, 60, "a new connection was pinged")
 		}
 		assert.Equal(t, 60, p.Stats().Idle)
 		assert.Equal(t, 20, f.Counts().Closes)
@@ -119,7 +120,7 @@ func TestChecksOnSuspicionAreBounded(t *testing.T) {
 		f.Always(drivertest.Ping, drivertest.Delay(time.Second/2))
 		acquire(t, p).Release()
 		advance(time.Second)
-		assert.Equal(t, 1+64+1, f.Counts().Pings, "one more is the caller's")
+		assert.Equal(t, 1+64+1, f.Counts().Pings, "the first and the last are for the caller")
 		assert.Equal(t, 200, p.Stats().Idle)
 	})
 }
@@ -133,7 +134,7 @@ func connectFailed(t *testing.T, cfg pool.Config, err error, ago time.Duration) 
 	f.Next(drivertest.Connect, 1, drivertest.Fail(err))
 	c := start(t.Context(), p)
 	if !cfg.FailFast {
-		advance(4 * time.Second) // after that, no waiter counts on l
+		advance(4 * time.Second) // after that, waiters no longer count on l
 	}
 	c.wantError(t, errScripted)
 	l.Release()
@@ -143,7 +144,7 @@ func connectFailed(t *testing.T, cfg pool.Config, err error, ago time.Duration) 
 
 func TestCallerWhoseOnlyConnectionFailsItsCheck(t *testing.T) {
 	wrong := driver.Permanent(errScripted)
-	bubble(t, "gets the attempt that is due instead of an old permanent error", func(t *testing.T) {
+	bubble(t, "gets a new attempt instead of an old permanent error", func(t *testing.T) {
 		f, p := connectFailed(t, pool.Config{}, wrong, 2*time.Minute)
 		require.NoError(t, p.Resize(1)) // so the attempt must follow the check
 		f.KillAll()
@@ -177,7 +178,7 @@ func TestCallerWhoseOnlyConnectionFailsItsCheck(t *testing.T) {
 		p.Reset()
 		second := start(t.Context(), p)
 		first.wantWaiting(t)
-		second.wantWaiting(t) // though its own Connect failed
+		second.wantWaiting(t) // although its own Connect failed
 		advance(300 * time.Millisecond)
 		first.wantError(t, errScripted)
 		second.wantError(t, errScripted)

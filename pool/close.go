@@ -10,14 +10,13 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// closeTimeout is how long a Close of the driver may keep a slot, and how long
-// Close and Shutdown wait for the calls in progress. After that the pool goes on
-// as if they had returned. Saying goodbye to a dead peer takes less.
+// closeTimeout is how long the driver's Close may keep a slot, and how long the pool's
+// Close and Shutdown wait for driver calls in progress. After that the pool goes on
+// as if they had returned. A driver needs less to say goodbye to a dead peer.
 const closeTimeout = 5 * time.Second
 
 // retireLocked closes the connection of s because of why: now if it is idle, else
-// when its lease or its check ends. It reports whether s had a connection and
-// that will be closed.
+// when its lease or its check ends. It reports whether s had a connection to close.
 func (p *Pool[C]) retireLocked(s *slot[C], why cause) bool {
 	for {
 		switch w := s.load(); w.phase() {
@@ -41,7 +40,7 @@ func (p *Pool[C]) retireLocked(s *slot[C], why cause) bool {
 }
 
 // closeLocked closes the connection of s, which the caller owns, in the
-// background. Until that is done, the slot counts against MaxOpen.
+// background. Until the driver's Close returns, the slot counts against MaxOpen.
 func (p *Pool[C]) closeLocked(s *slot[C], why reason) {
 	s.settle(closing)
 	p.closeOwnedLocked(s, why)
@@ -50,7 +49,7 @@ func (p *Pool[C]) closeLocked(s *slot[C], why reason) {
 // closeOwnedLocked is closeLocked for a slot that is already closing.
 func (p *Pool[C]) closeOwnedLocked(s *slot[C], why reason) {
 	p.closing++
-	p.changedLocked() // Shutdown may wait for this one
+	p.changedLocked() // Shutdown may be waiting for this
 	*causes[why.cause].counter(&p.total.closes)++
 	info := CloseInfo{Pool: p.cfg.Name, Cause: why.cause.String(), Reason: why.err}
 	if s.birth != nil {
@@ -60,17 +59,17 @@ func (p *Pool[C]) closeOwnedLocked(s *slot[C], why reason) {
 	p.goLocked(func() { p.close(s, raw, permit, why, info) })
 }
 
-// close closes one connection, in a goroutine of its own. It ends when OnClose
-// and the driver's Close return.
+// close closes one connection, in a goroutine of its own. It ends when OnClose,
+// the driver's Close and Trace.Close have returned.
 func (p *Pool[C]) close(s *slot[C], raw driver.Conn, permit *pass, why reason, info CloseInfo) {
-	var once bool // guarded by mu
+	var freed bool // guarded by mu
 	done := func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if once {
+		if freed {
 			return
 		}
-		once = true
+		freed = true
 		p.closing--
 		p.freeLocked(s)
 		p.serveLocked()
@@ -92,7 +91,7 @@ func (p *Pool[C]) close(s *slot[C], raw driver.Conn, permit *pass, why reason, i
 		} else {
 			p.log.V(1).Info("closed", "reason", fmt.Sprint(why.err))
 		}
-		defer done() // also if the gate exits this goroutine
+		defer done() // deferred, in case the gate exits this goroutine
 		p.ended(raw, why.useless)
 		p.leaveGate(permit)
 	}()
@@ -101,7 +100,7 @@ func (p *Pool[C]) close(s *slot[C], raw driver.Conn, permit *pass, why reason, i
 		info.Took = p.now() - began
 		p.traceClose(info)
 	}()
-	defer func() { err = raw.Close() }() // also if OnClose panics
+	defer func() { err = raw.Close() }() // deferred, in case OnClose panics
 	if p.cfg.OnClose != nil {
 		p.cfg.OnClose(raw, why.err)
 	}
@@ -115,15 +114,15 @@ func (p *Pool[C]) traceClose(info CloseInfo) {
 	}
 }
 
-// Close closes the pool. Callers of Acquire fail with ErrClosed, including those
-// that are waiting. Idle connections are closed now, leased ones when they are
-// released, and Connects in progress are canceled. Close waits for all of that
-// except the leases. It returns an error if the driver keeps it waiting for more
-// than 5 seconds. After the last lease has ended, no goroutine and no connection
-// is left. Closing a closed pool is not an error.
+// Close closes the pool. All callers of Acquire, including those that are waiting,
+// fail with ErrClosed. Close closes idle connections now and leased ones when they are
+// released, and cancels Connects in progress. It waits for all of that except the
+// leases. It returns an error if the driver keeps it waiting for more than 5 seconds.
+// After the last lease has ended, no goroutine and no connection is left. Closing
+// a closed pool is not an error.
 //
-// The last pool with its pool_budget also gives the budget back: Close waits for the
-// store, and returns its error.
+// If this is the last pool with its pool_budget, Close also gives the budget back: it
+// waits for the store, and returns its error.
 func (p *Pool[C]) Close() error {
 	p.beginClose()
 	p.forgetStacks()
@@ -138,10 +137,10 @@ func (p *Pool[C]) Close() error {
 	return p.leaveBudget()
 }
 
-// Shutdown is Close that also waits for the leases. If ctx ends first, it closes
-// their connections while they are in use, so that the holders' I/O fails, and
-// returns an error that wraps that of ctx. Either way, it then waits up to
-// 5 seconds for the driver, as Close does.
+// Shutdown closes the pool as Close does, and also waits for the leases to end. If ctx
+// ends before they do, Shutdown closes their connections while they are in use, so that
+// the holders' I/O fails, and returns an error that wraps the error of ctx. Either way,
+// it then waits up to 5 seconds for the driver, as Close does.
 func (p *Pool[C]) Shutdown(ctx context.Context) error {
 	p.beginClose()
 	err := p.await(ctx, func() bool { return p.openLocked() == 0 })
@@ -149,7 +148,7 @@ func (p *Pool[C]) Shutdown(ctx context.Context) error {
 		return p.Close()
 	}
 	if n := p.sever(); n > 0 {
-		err = fmt.Errorf("pool %q: shutdown closed %s: %w", p.cfg.Name, count(n, "connection under its holder", "connections under their holders"), err)
+		err = fmt.Errorf("pool %q: shutdown closed %s: %w", p.cfg.Name, count(n, "connection in use", "connections in use"), err)
 	} else {
 		err = fmt.Errorf("pool %q: shutdown: %w", p.cfg.Name, err)
 	}
@@ -159,7 +158,7 @@ func (p *Pool[C]) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// stuck returns the error of a pool whose driver does not return.
+// stuck returns the error of a Close whose driver calls have not returned.
 func (p *Pool[C]) stuck() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -167,7 +166,7 @@ func (p *Pool[C]) stuck() error {
 		p.cfg.Name, closeTimeout, len(p.attempts), p.running-len(p.attempts))
 }
 
-// beginClose closes the pool without waiting. It does nothing the second time.
+// beginClose closes the pool without waiting. It does nothing if the pool is closed.
 func (p *Pool[C]) beginClose() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -178,9 +177,9 @@ func (p *Pool[C]) beginClose() {
 	for p.queue.head != nil {
 		p.settleLocked(p.queue.head, Lease[C]{}, ErrClosed)
 	}
-	p.gateLocked()
+	p.setGateLocked()
 	for _, s := range *p.slots.Load() {
-		if w := p.unlistLocked(s); w.phase() == idle { // the others come through putBackLocked
+		if w := p.unlistLocked(s); w.phase() == idle { // putBackLocked closes the others
 			p.retireLocked(s, shutDown)
 		}
 	}
@@ -193,7 +192,7 @@ func (p *Pool[C]) beginClose() {
 	p.changedLocked()
 }
 
-// sever closes the leased connections while they are in use, and returns how many.
+// sever closes the leased connections while they are in use, and returns their number.
 func (p *Pool[C]) sever() (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -205,8 +204,8 @@ func (p *Pool[C]) sever() (n int) {
 	return n
 }
 
-// severLocked closes the connection of s if it is leased, while it is in use, and
-// reports whether it did.
+// severLocked closes the connection of s while it is in use. It reports false if s is not
+// leased.
 func (p *Pool[C]) severLocked(s *slot[C], why cause) bool {
 	for w := s.load(); w.phase() == leased; w = s.load() {
 		if s.move(w, w.to(closing)|cut) {

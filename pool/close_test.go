@@ -17,7 +17,7 @@ import (
 
 // For what Close and Shutdown leave behind, see rules_end_test.go.
 
-// puddle's waiters sleep until a connection comes back, and so does its Close.
+// In puddle, waiters sleep until a connection comes back, and so does Close.
 func TestCloseWakesWaitersAndDoesNotWaitForHolders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 1})
@@ -36,7 +36,7 @@ func TestCloseWakesWaitersAndDoesNotWaitForHolders(t *testing.T) {
 	})
 }
 
-// database/sql returns at once, while connections are in use.
+// In database/sql, Close returns at once while connections are in use.
 func TestShutdownWaitsForTheLastLease(t *testing.T) {
 	bubble(t, "to end", func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 3})
@@ -70,18 +70,18 @@ func TestShutdownWaitsForTheLastLease(t *testing.T) {
 		began := time.Now()
 		err := p.Shutdown(ctx)
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.EqualError(t, err, `pool "depot": shutdown closed 2 connections under their holders: context deadline exceeded`)
+		assert.EqualError(t, err, `pool "depot": shutdown closed 2 connections in use: context deadline exceeded`)
 		assert.Equal(t, time.Minute, time.Since(began))
 		assert.Error(t, <-used, "its I/O fails")
 		assert.Zero(t, f.Counts().Open)
 		why.want(t, 3, pool.ErrClosed)
 
-		// The holders notice by the errors of their I/O, not by a panic.
+		// The holders notice from the errors of their I/O, not from a panic.
 		assert.True(t, leases[1].Conn().IsClosed())
 		leases[0].Discard(nil)
 		assert.True(t, hijack(leases[1]).IsClosed())
 		assert.Panics(t, func() { leases[1].Conn() }, "its lease has ended")
-		assert.Panics(t, func() { leases[2].Conn() }, "this lease had ended before")
+		assert.Panics(t, func() { leases[2].Conn() }, "this lease ended before Shutdown")
 		assert.Equal(t, 3, f.Counts().Closes)
 		assert.Zero(t, p.Stats().Open)
 		assert.NoError(t, p.Shutdown(t.Context()))
@@ -96,7 +96,7 @@ func TestShutdownWaitsForTheLastLease(t *testing.T) {
 		began := time.Now()
 		err := p.Shutdown(ctx)
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.ErrorContains(t, err, "closed 1 connection under its holder: ")
+		assert.ErrorContains(t, err, "closed 1 connection in use: ")
 		assert.ErrorContains(t, err, "still running after 5s: 0 Connect, 1 Ping or Close")
 		assert.Equal(t, 6*time.Second, time.Since(began))
 		l.Release()
@@ -104,7 +104,7 @@ func TestShutdownWaitsForTheLastLease(t *testing.T) {
 	})
 }
 
-// If no lease is in use, its error does not mention any.
+// If there is no lease, the error does not mention one.
 func TestShutdownWaitsForACheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{Name: "depot"})

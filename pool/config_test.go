@@ -25,21 +25,21 @@ var wrong = map[string]struct {
 	"MinIdle":                  {pool.Config{MinIdle: -2}, "pool: MinIdle is -2; want 0 or more"},
 	"MinIdle above MaxOpen":    {pool.Config{MaxOpen: 3, MinIdle: 4}, "pool: MinIdle is 4; want at most MaxOpen, which is 3"},
 	"MinIdle above default":    {pool.Config{MinIdle: 11}, "pool: MinIdle is 11; want at most MaxOpen, which is 10"},
-	"MaxIdle below MinIdle":    {pool.Config{MinIdle: 3, MaxIdle: 2}, "pool: MaxIdle is 2; want at least MinIdle, which is 3 (0 means MaxOpen, negative none)"},
-	"MinIdle, none kept":       {pool.Config{MinIdle: 1, MaxIdle: -1}, "pool: MaxIdle is -1; want at least MinIdle, which is 1 (0 means MaxOpen, negative none)"},
+	"MaxIdle below MinIdle":    {pool.Config{MinIdle: 3, MaxIdle: 2}, "pool: MaxIdle is 2; want at least MinIdle, which is 3 (0 means MaxOpen, negative means none)"},
+	"MinIdle, none kept":       {pool.Config{MinIdle: 1, MaxIdle: -1}, "pool: MaxIdle is -1; want at least MinIdle, which is 1 (0 means MaxOpen, negative means none)"},
 	"ConnectTimeout":           {pool.Config{ConnectTimeout: -time.Second}, "pool: ConnectTimeout is -1s; want more than 0 (0 means 10s)"},
 	"MaxConnecting":            {pool.Config{MaxConnecting: -1}, "pool: MaxConnecting is -1; want 0 or more (0 means 8)"},
 	"PingTimeout":              {pool.Config{PingTimeout: -1}, "pool: PingTimeout is -1ns; want more than 0 (0 means 1s): a check must end"},
-	"LifetimeJitter":           {pool.Config{LifetimeJitter: 1.5}, "pool: LifetimeJitter is 1.5; want a fraction up to 1 (0 means 0.1, negative none)"},
-	"LifetimeJitter, NaN":      {pool.Config{LifetimeJitter: math.NaN()}, "pool: LifetimeJitter is NaN; want a fraction up to 1 (0 means 0.1, negative none)"},
+	"LifetimeJitter":           {pool.Config{LifetimeJitter: 1.5}, "pool: LifetimeJitter is 1.5; want a fraction up to 1 (0 means 0.1, negative means none)"},
+	"LifetimeJitter, NaN":      {pool.Config{LifetimeJitter: math.NaN()}, "pool: LifetimeJitter is NaN; want a fraction up to 1 (0 means 0.1, negative means none)"},
 	"MaxUses":                  {pool.Config{MaxUses: -1}, "pool: MaxUses is -1; want 0 or more (0 means no limit)"},
 	"Trace.UseEvery":           {pool.Config{Trace: pool.Trace{UseEvery: -1}}, "pool: Trace.UseEvery is -1; want 0 or more (0 means every lease)"},
 	"Backoff.Initial":          {pool.Config{Backoff: pool.Backoff{Initial: -1}}, "pool: Backoff.Initial is -1ns; want more than 0 (0 means 100ms)"},
 	"Backoff.Factor":           {pool.Config{Backoff: pool.Backoff{Factor: 0.9}}, "pool: Backoff.Factor is 0.9; want 1 or more (0 means 1.6)"},
 	"Backoff.Factor, NaN":      {pool.Config{Backoff: pool.Backoff{Factor: math.NaN()}}, "pool: Backoff.Factor is NaN; want 1 or more (0 means 1.6)"},
 	"Backoff.Factor, infinite": {pool.Config{Backoff: pool.Backoff{Factor: math.Inf(1)}}, "pool: Backoff.Factor is +Inf; want 1 or more (0 means 1.6)"},
-	"Backoff.Jitter":           {pool.Config{Backoff: pool.Backoff{Jitter: 2}}, "pool: Backoff.Jitter is 2; want a fraction up to 1 (0 means 0.2, negative none)"},
-	"Backoff.Jitter, NaN":      {pool.Config{Backoff: pool.Backoff{Jitter: math.NaN()}}, "pool: Backoff.Jitter is NaN; want a fraction up to 1 (0 means 0.2, negative none)"},
+	"Backoff.Jitter":           {pool.Config{Backoff: pool.Backoff{Jitter: 2}}, "pool: Backoff.Jitter is 2; want a fraction up to 1 (0 means 0.2, negative means none)"},
+	"Backoff.Jitter, NaN":      {pool.Config{Backoff: pool.Backoff{Jitter: math.NaN()}}, "pool: Backoff.Jitter is NaN; want a fraction up to 1 (0 means 0.2, negative means none)"},
 	"Backoff.Max":              {pool.Config{Backoff: pool.Backoff{Initial: time.Minute}}, "pool: Backoff.Max is 5s; want at least Backoff.Initial, which is 1m0s"},
 }
 
@@ -158,7 +158,7 @@ func TestAdviceFillsWhatIsLeftAtZero(t *testing.T) {
 		p := open[*conn](t, f, pool.Config{LifetimeJitter: -1})
 		assert.Equal(t, `pool "depot"`, p.String())
 		assert.Equal(t, 4, p.Stats().MaxOpen)
-		require.NoError(t, p.Resize(1)) // or others would connect as well, since this one is so slow
+		require.NoError(t, p.Resize(1)) // otherwise the pool would start more Connects, because this one is so slow
 		f.Always(drivertest.Connect, drivertest.Delay(19*time.Second))
 		fill(t, p, 1)
 		assert.Zero(t, p.Stats().ConnectFailures, "ConnectTimeout")

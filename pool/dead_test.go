@@ -30,7 +30,7 @@ func TestHalfOpenPeerCostsNoMoreThanPingTimeout(t *testing.T) {
 		"with room for new ones":    {pool.Config{MaxOpen: 2 * size}, drivertest.Hang, false, time.Second},
 		"where each use is checked": {pool.Config{ValidateAfter: 1}, drivertest.Hang, false, time.Second},
 		"in ResetSession":           {pool.Config{ValidateAfter: -1}, drivertest.Hang, true, 2 * time.Second},
-		"of one in ResetSession":    {pool.Config{MaxOpen: 1, PingTimeout: 300 * time.Millisecond}, drivertest.Hang, true, 300 * time.Millisecond},
+		"one, in ResetSession":      {pool.Config{MaxOpen: 1, PingTimeout: 300 * time.Millisecond}, drivertest.Hang, true, 300 * time.Millisecond},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			if tt.cfg.MaxOpen == 0 {

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// serveLocked does what it can for the waiters. It gives them the idle connections,
-// oldest waiter first, checks the connections that need it, fails the waiters that
-// can't be served, and connects for the rest. It is called after every change that
-// adds a waiter, a connection, or room for one.
+// serveLocked serves the waiters as far as possible. It gives them the idle
+// connections, oldest waiter first, checks the connections that need a check, fails the
+// waiters that can't be served, and connects for the rest. It must be called after
+// every change that adds a waiter, a connection, or room for a connection.
 func (p *Pool[C]) serveLocked() {
 	p.assignIdleLocked()
 	p.giveUpLocked()
@@ -21,8 +21,8 @@ func (p *Pool[C]) assignIdleLocked() {
 		s, w := p.findIdleLocked()
 		switch {
 		case s != nil && w.is(idle):
-			p.deliverLocked(s, w) // does nothing if the keeper or a late fast path took it; look again
-		case s != nil && p.queue.len > p.asked: // even if Connects are in progress: a check is faster
+			p.deliverLocked(s, w) // does nothing if the keeper or a fast path has just taken s; then the loop tries again
+		case s != nil && p.queue.len > p.asked: // even if Connects are in progress, because a check is faster
 			p.startCheckLocked(s, w)
 		default:
 			return
@@ -31,8 +31,8 @@ func (p *Pool[C]) assignIdleLocked() {
 }
 
 // findIdleLocked returns the lowest idle slot that needs no check, else the lowest
-// idle slot, else nil. It takes the slots in use that it passes off the list, so
-// their connections come back through putBackLocked if a waiter gets none.
+// idle slot, else nil. On the way, it takes slots in use off the list. So if it finds
+// nothing for a waiter, their connections come back through putBackLocked.
 func (p *Pool[C]) findIdleLocked() (found *slot[C], state word) {
 	slots := *p.slots.Load()
 	for i := p.list.next(0); i >= 0; i = p.list.next(i + 1) {
@@ -102,9 +102,9 @@ func (p *Pool[C]) fill() {
 	p.fillLocked()
 }
 
-// wantedLocked is how many more Connects are needed, for waiters that no check or
-// Connect in progress will serve and for spare connections. After a permanent error
-// only callers count; the outage allows one attempt a minute.
+// wantedLocked returns how many more Connects are needed: for waiters that no check or
+// Connect in progress will serve, and for spare connections. After a permanent error,
+// only callers count, and the outage allows one attempt a minute.
 func (p *Pool[C]) wantedLocked() int {
 	if p.outage.permanent {
 		return p.queue.len + len(p.warm) - p.comingLocked()
@@ -120,23 +120,24 @@ func (p *Pool[C]) wantedLocked() int {
 	return p.queue.len - p.supplyLocked() + missing
 }
 
-// sparesLocked is how many connections MinIdle lacks.
+// sparesLocked returns how many connections are missing for MinIdle.
 func (p *Pool[C]) sparesLocked() int {
 	if p.cfg.MinIdle == 0 {
 		return 0
 	}
 	missing := max(p.keeper.leased+p.cfg.MinIdle-p.openLocked(), 0)
 	if p.maxIdle >= 0 && missing > 0 {
-		// The keeper's count may be old. Ask for no more than are missing now, or
-		// MaxIdle would close each one as soon as it is connected.
+		// The keeper's count may be old. If the pool connected more than are missing
+		// now, MaxIdle would close them as soon as they are connected.
 		missing = min(missing, max(p.cfg.MinIdle-p.countIdle(), 0))
 	}
 	return missing
 }
 
-// supplyLocked is how many waiters the Connects and checks in progress should serve.
-// After a failed check, while in doubt, checks do not count. Keepalives never count,
-// because one may hang, and a later caller should not wait for it.
+// supplyLocked returns how many waiters the Connects and checks in progress should
+// serve. Checks do not count while one has failed and nothing has succeeded since.
+// Keepalives never count, because one may hang, and a later caller should not wait for
+// it.
 func (p *Pool[C]) supplyLocked() int {
 	if p.suspicion.doubt {
 		return p.comingLocked()
@@ -144,7 +145,7 @@ func (p *Pool[C]) supplyLocked() int {
 	return p.comingLocked() + p.asked
 }
 
-// comingLocked is the number of Connects in progress that waiters may count on.
+// comingLocked returns the number of Connects in progress that waiters may count on.
 func (p *Pool[C]) comingLocked() (n int) {
 	if len(p.attempts) == 0 {
 		return 0
@@ -165,7 +166,7 @@ func (p *Pool[C]) mayConnectLocked() bool {
 }
 
 // connectsAtLocked returns when the next Connect may start; 0 means at once. ok is
-// false if none may start until something else changes.
+// false if no Connect may start until something else changes.
 func (p *Pool[C]) connectsAtLocked() (at time.Duration, ok bool) {
 	occupied := p.occupiedLocked()
 	if occupied >= p.max || p.outage.full && occupied >= p.outage.limit && p.probingLocked() {
@@ -182,8 +183,8 @@ func (p *Pool[C]) probingLocked() bool {
 }
 
 // underMaxConnectingLocked reports whether MaxConnecting allows one more Connect,
-// and when. If Connects hang, others may start beyond MaxConnecting, at the pace of
-// the backoff.
+// and from when on. If Connects hang, others may start beyond MaxConnecting, at the
+// pace of the backoff.
 func (p *Pool[C]) underMaxConnectingLocked() (at time.Duration, ok bool) {
 	if len(p.attempts) < p.cfg.MaxConnecting {
 		return 0, true
@@ -195,9 +196,10 @@ func (p *Pool[C]) underMaxConnectingLocked() (at time.Duration, ok bool) {
 	return p.beyond.until, coming < p.cfg.MaxConnecting
 }
 
-// connectingLocked counts the Connects in progress that count against
-// MaxConnecting. Connects from before a Reset do not count, because they are ending,
-// nor do attempts already reported as failed.
+// connectingLocked returns how many of the Connects in progress count against
+// MaxConnecting: those that do not hang (coming) and those that do. Connects from
+// before a Reset do not count, because they are ending, nor do attempts already
+// reported as failed.
 func (p *Pool[C]) connectingLocked() (coming, hanging int) {
 	now := p.now()
 	for _, a := range p.attempts {
@@ -212,22 +214,22 @@ func (p *Pool[C]) connectingLocked() (coming, hanging int) {
 	return coming, hanging
 }
 
-// occupiedLocked is the number of connections that the server may count.
+// occupiedLocked returns the number of connections that the server may count.
 func (p *Pool[C]) occupiedLocked() int { return len(*p.slots.Load()) - len(p.free) }
 
-// openLocked is the number of connections that are idle, leased or held.
+// openLocked returns the number of connections that are idle, leased or held.
 func (p *Pool[C]) openLocked() int { return p.occupiedLocked() - len(p.attempts) - p.closing }
 
 // giveUpLocked fails waiters with the last connect error if no connection of the pool
-// may serve them: the ones that joined before a failed attempt began or, if callers
-// should not wait for the next attempt, all.
+// may serve them. It fails the waiters that joined before a failed attempt began, or
+// all of them if callers should not wait for the next attempt.
 func (p *Pool[C]) giveUpLocked() {
 	o := &p.outage
 	if o.err == nil || p.queue.len == 0 {
 		return
 	}
-	if p.hopeLocked() {
-		p.wakeKeeperLocked() // marks the leases that get old
+	if p.mayStillServeLocked() {
+		p.wakeKeeperLocked() // so that it marks long leases as parked
 		return
 	}
 	order := o.order
@@ -242,7 +244,7 @@ func (p *Pool[C]) giveUpLocked() {
 
 // refusesLocked reports whether callers should fail rather than wait for the next
 // attempt: after a permanent error, with FailFast if MaxOpen has room, or if a full
-// server has asked for a longer pause than the backoff ever makes.
+// server has asked for a pause much longer than the longest delay of the backoff.
 func (p *Pool[C]) refusesLocked() bool {
 	occupied := p.occupiedLocked()
 	pause := p.outage.startsAt(occupied) - p.now()
@@ -252,11 +254,11 @@ func (p *Pool[C]) refusesLocked() bool {
 	return p.outage.permanent || p.cfg.FailFast && occupied < p.max || p.outage.full && pause > 2*p.cfg.Backoff.Max
 }
 
-// hopeLocked reports whether the pool may still serve a waiter without an attempt
-// that may fail as the last one did: a connection is being pinged or on its way back,
-// or has not been leased for long, or a full server has room to replace a lost one.
-// With FailFast, only connections being pinged count.
-func (p *Pool[C]) hopeLocked() bool {
+// mayStillServeLocked reports whether the pool may serve a waiter without another
+// attempt that would probably fail as the last one did: a connection is being pinged or
+// on its way back, a lease is not old yet, or a full server has room to replace a lost
+// connection. With FailFast, only connections being pinged count.
+func (p *Pool[C]) mayStillServeLocked() bool {
 	if p.pinging > 0 || p.cfg.FailFast {
 		return p.pinging > 0
 	}

@@ -163,7 +163,7 @@ func TestDoBindsTheConnectionToItsContext(t *testing.T) {
 		assert.Equal(t, [2]int{3, 3}, [2]int{b.binds, b.unbinds}, "a panic unbinds too")
 	})
 
-	// Use takes no context, so only Bind can end it.
+	// Use has no ctx parameter, so only Bind can end it.
 	bubble(t, "so that its end ends the I/O", func(t *testing.T) {
 		f := drivertest.NewFake(t)
 		f.Wrap = drivertest.Bound
@@ -212,7 +212,7 @@ func TestPingAsksThePeer(t *testing.T) {
 		f := drivertest.NewFake(t)
 		f.Wrap = drivertest.Bare
 		p := open[*drivertest.BareConn](t, f, pool.Config{})
-		assert.NoError(t, p.Ping(t.Context()), "connecting must do")
+		assert.NoError(t, p.Ping(t.Context()), "connecting is enough")
 		assert.Equal(t, 1, p.Stats().Idle)
 	})
 
@@ -270,7 +270,7 @@ func TestBytesSentByHooksDoNotCountAsSentByTheFunction(t *testing.T) {
 	})
 }
 
-// noRoute is the error of another dial, after which this connection is still good.
+// noRoute is the error of a dial elsewhere. After it, this connection is still good.
 type noRoute struct{}
 
 func (noRoute) Error() string     { return "no route" }

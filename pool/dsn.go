@@ -12,12 +12,12 @@ import (
 	"github.com/hotline-go/hotline/driver/dsn"
 )
 
-// prefix is the beginning of the DSN parameters for the pool.
+// prefix begins the name of every DSN parameter for the pool.
 const prefix = "pool_"
 
-// params binds the DSN parameters of the pool to the fields of c, each under
-// the name of its field. It checks only the form of the values; Config.check
-// finds the values that are out of range.
+// params binds the DSN parameters of the pool to the fields of c that they are named
+// for. It checks only the form of the values; Config.check finds values that are out
+// of range.
 func (c *Config) params() *dsn.Params {
 	var p dsn.Params
 	count := func(name string, v *int) { p.Int(prefix+name, v, 0, math.MaxInt) }
@@ -47,9 +47,9 @@ func (c *Config) params() *dsn.Params {
 	return &p
 }
 
-// CutDSN sets the fields of c for which text has parameters (pool_max_open=20),
-// as [Open] does, and returns text without those parameters. It is for programs
-// that make the connector themselves, because it needs more than a DSN can carry:
+// CutDSN sets the fields of c that have a parameter in the DSN text (pool_max_open=20),
+// as [Open] does. It returns text without those parameters. It is for programs that
+// make the connector themselves, because the connector needs more than a DSN can carry:
 //
 //	rest, err := cfg.CutDSN(dsn)
 //	...
@@ -60,8 +60,9 @@ func (c *Config) params() *dsn.Params {
 //	...
 //	p, err := pool.New[*imap.Conn](connector, cfg)
 //
-// Its errors are about unknown pool_ parameters and about values of the wrong
-// form; rest is good even then. [New] finds values that are out of range.
+// CutDSN returns an error for unknown pool_ parameters, for values of the wrong form,
+// and for a pool_budget that can't be opened; rest is valid even then. [New] finds
+// values that are out of range.
 func (c *Config) CutDSN(text string) (rest string, err error) {
 	rest, values, err := dsn.Cut(text, prefix)
 	if err == nil {
@@ -73,8 +74,8 @@ func (c *Config) CutDSN(text string) (rest string, err error) {
 	return rest, err
 }
 
-// setBudget sets Gate if values have pool_budget, and takes it out of them. Unlike
-// those of a table, its errors say why without showing the value.
+// setBudget sets Gate if values has a pool_budget, which it removes from values. Its
+// errors say what is wrong without showing the value.
 func (c *Config) setBudget(values map[string]string) error {
 	const name = prefix + "budget"
 	text, ok := values[name]
@@ -90,8 +91,8 @@ func (c *Config) setBudget(values map[string]string) error {
 	return nil
 }
 
-// nameOf returns the default name of a pool: the driver and the host, or else
-// a number that tells the pools of the process apart.
+// nameOf returns the default name of a pool: the driver and the host or, without
+// a host, the driver and a number that distinguishes the pools of the process.
 func nameOf(driver, text string) string {
 	if host := hostOf(text); host != "" {
 		return driver + " " + host
@@ -99,12 +100,13 @@ func nameOf(driver, text string) string {
 	return fmt.Sprintf("%s #%d", driver, unnamed.Add(1))
 }
 
-// unnamed is how many pools have a number in their name.
+// unnamed counts the pools with a number in their name.
 var unnamed atomic.Uint64
 
-// hostOf returns the host of a DSN, with the port if it has one. It is empty if the
-// DSN is not a URL, or if an @ follows the host: what looks like the host may then be
-// the user, and the port the beginning of a password with an unescaped slash.
+// hostOf returns the host of a DSN, with the port if it has one. It returns nothing if
+// the DSN is not a URL, or if there is an @ behind the host: the apparent host may then
+// be the user, and the apparent port the beginning of a password with an unescaped
+// slash.
 func hostOf(text string) string {
 	u, err := dsn.Parse(text)
 	_, rest, _ := strings.Cut(text, "://")

@@ -15,8 +15,8 @@ import (
 	"github.com/hotline-go/hotline/driver/drivertest"
 )
 
-// parameters has each parameter with a value, and the Config that it makes of
-// an empty one.
+// parameters has, for each parameter, a value and the Config that results from an
+// empty one.
 var parameters = map[string]struct {
 	value string
 	want  Config
@@ -57,7 +57,7 @@ func TestEachParameterSetsItsFieldAndNoOther(t *testing.T) {
 	assert.ElementsMatch(t, slices.Collect(maps.Keys(parameters)), new(Config).params().Names(), "each parameter has its test")
 }
 
-// A field that a text can hold has a parameter.
+// Each field whose value can be written as text has a parameter.
 func TestEachPlainFieldHasAParameter(t *testing.T) {
 	var query []string
 	for name, tt := range parameters {
@@ -92,8 +92,8 @@ func TestParametersWinOverTheConfigAndReachThePool(t *testing.T) {
 	assert.Equal(t, 7, p.cfg.MaxOpen)
 	assert.Equal(t, 7, p.Stats().MaxOpen)
 	assert.Equal(t, 3*time.Second, p.cfg.PingTimeout)
-	assert.Equal(t, 2*time.Minute, p.cfg.KeepAlive, "before the advice as well")
-	assert.Equal(t, 9, p.cfg.MaxWaiters, "what has no parameter stays")
+	assert.Equal(t, 2*time.Minute, p.cfg.KeepAlive, "overrides the advice too")
+	assert.Equal(t, 9, p.cfg.MaxWaiters, "a field without a parameter stays")
 	assert.Equal(t, []string{"fake://db.example/x?user=u&tz=utc"}, f.DSNs(), "the driver does not see them")
 }
 
@@ -118,7 +118,7 @@ func TestWrongParametersAreReportedTogether(t *testing.T) {
 		assert.EqualError(t, err, want)
 		assert.Nil(t, p)
 		for _, dsn := range f.DSNs() {
-			assert.Equal(t, "fake://db.example/x", dsn, "the driver has a DSN to find faults in")
+			assert.Equal(t, "fake://db.example/x", dsn, "the driver checks the DSN too")
 		}
 	}
 }
@@ -140,7 +140,7 @@ func TestOpenReportsADSNThatTheDriverRefuses(t *testing.T) {
 	assert.ErrorContains(t, err, "pool: ")
 }
 
-// Nothing in these is sure to be a host, and some of it may be a password.
+// No part of these DSNs is certain to be a host, and some part may be a password.
 func TestPoolsWithoutAHostAreNumbered(t *testing.T) {
 	names := map[string]bool{}
 	for _, text := range []string{

@@ -47,7 +47,7 @@ func TestConnectLearnsWhenItsCallerGivesUp(t *testing.T) {
 			l, err := p.Acquire(ctx)
 			require.NoError(t, err)
 			defer l.Release()
-			require.NoError(t, p.Warm(ctx, 2)) // for nobody
+			require.NoError(t, p.Warm(ctx, 2)) // for no caller
 			synctest.Wait()
 			assert.Equal(t, []time.Duration{tc.want, 0}, got)
 		})

@@ -19,7 +19,8 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// errUnknown is an error that neither driver nor pool knows. Each library has some.
+// errUnknown is an error that neither the driver nor the pool knows. Each library has
+// such errors.
 var errUnknown = errors.New("library: something went wrong")
 
 // answer is an error that says that the connection is good.
@@ -53,7 +54,7 @@ func hiding(_ context.Context, c requester) error {
 }
 
 // failures returns how many requests fail on connections that have died. Each of n
-// callers makes one every 20 ms, 200 in all.
+// callers makes a request every 20 ms, 200 in all.
 func failures(t *testing.T, n int, wrap func(*conn) driver.Conn, fn func(context.Context, requester) error) int {
 	f := drivertest.NewFake(t)
 	f.Wrap = wrap
@@ -87,11 +88,11 @@ func failures(t *testing.T, n int, wrap func(*conn) driver.Conn, fn func(context
 // Without Lease.End, the pool would lend such a connection forever.
 func TestDeadConnectionWhoseErrorIsHiddenFailsOneRequest(t *testing.T) {
 	for name, wrap := range map[string]func(*conn) driver.Conn{
-		"pinged":                      pinger,
-		"called invalid":              validator,
-		"neither pinged nor asked":    drivertest.Bare,
-		"pinged, and called invalid":  nil,
-		"pinged, whatever it uses up": unmetered,
+		"pinged":                     pinger,
+		"called invalid":             validator,
+		"neither pinged nor asked":   drivertest.Bare,
+		"pinged, and called invalid": nil,
+		"pinged, not counting bytes": unmetered,
 	} {
 		for _, n := range []int{1, 5} {
 			bubble(t, fmt.Sprintf("%s, connections=%d", name, n), func(t *testing.T) {
@@ -202,13 +203,13 @@ func TestAfterAnUnknownErrorTheConnectionIsPingedBeforeItsNextUse(t *testing.T) 
 		assert.EqualValues(t, 1, p.Stats().PingFailures)
 	})
 
-	bubble(t, "which keeps nobody waiting where there is room", func(t *testing.T) {
+	bubble(t, "while a new caller gets another connection", func(t *testing.T) {
 		_, p, gate := unsure(t, 2)
 		assert.Equal(t, 2, acquire(t, p).Conn().ID)
 		close(gate)
 	})
 
-	bubble(t, "and others are doubted if that fails", func(t *testing.T) {
+	bubble(t, "and others are checked if that fails", func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 3})
 		leases := acquireN(t, p, 3)
 		releaseAll(leases[1:])

@@ -10,10 +10,10 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// errNoPermit is the error for a gate that breaks its contract.
+// errNoPermit is the error when a gate breaks its contract.
 var errNoPermit = errors.New("pool: Enter returned neither a permit nor an error")
 
-// obeyStrictGate has a strict gate asked before each use of a connection.
+// obeyStrictGate makes OnAcquire ask the gate first, if the gate is strict.
 func (p *Pool[C]) obeyStrictGate() {
 	gate, ok := p.cfg.Gate.(StrictGate)
 	if !ok {
@@ -31,15 +31,15 @@ func (p *Pool[C]) obeyStrictGate() {
 	}
 }
 
-// enter passes the gate for a, in the goroutine of its Connect, and reports
-// whether the Connect begins. ctx ends when a is called off.
+// enter waits at the gate for a, in the goroutine of its Connect, and reports whether
+// the Connect begins. ctx ends when a is called off.
 func (p *Pool[C]) enter(ctx context.Context, a *attempt[C]) (begins bool) {
 	if p.cfg.Gate == nil {
 		return true
 	}
 	var t *pass
 	err := errExited
-	defer func() { // also if the gate panics, or exits this goroutine
+	defer func() { // deferred, in case the gate panics or exits this goroutine
 		if v := recover(); v != nil {
 			err = &PanicError{v, debug.Stack()}
 		}
@@ -52,14 +52,14 @@ func (p *Pool[C]) enter(ctx context.Context, a *attempt[C]) (begins bool) {
 	if t.lost = t.Lost(); t.lost != nil {
 		t.done = make(chan struct{})
 	}
-	if t.isLost() { // counts as a failure, or attempts would repeat without a pause
+	if t.isLost() { // counts as a failure: otherwise attempts would repeat without a pause
 		err = ErrPermitLost
 	}
 	return false
 }
 
-// askGate returns a permit for a. It returns neither a permit nor an error if a is
-// spare and the gate has no room.
+// askGate returns a permit for a. If a is spare and the gate has no room, it returns
+// neither a permit nor an error.
 func (p *Pool[C]) askGate(ctx context.Context, a *attempt[C]) (*pass, error) {
 	var permit Permit
 	if a.spare {
@@ -80,7 +80,7 @@ func (p *Pool[C]) askGate(ctx context.Context, a *attempt[C]) (*pass, error) {
 }
 
 // entered ends the wait of a at the gate. t is its permit, or nil. err is the error
-// of the gate. entered reports whether a begins to connect.
+// from the gate. entered reports whether a begins to connect.
 func (p *Pool[C]) entered(ctx context.Context, a *attempt[C], t *pass, err error) (begins bool) {
 	p.mu.Lock()
 	calledOff := ctx.Err() != nil || a.calledOff || p.closed
@@ -89,7 +89,7 @@ func (p *Pool[C]) entered(ctx context.Context, a *attempt[C], t *pass, err error
 	if begins {
 		a.pass = t
 	}
-	if begins || failed { // else it counts as being at the gate until drop
+	if begins || failed { // otherwise it counts as waiting at the gate until drop
 		a.gated = false
 		p.beginLocked(a)
 	}
@@ -108,7 +108,7 @@ func (p *Pool[C]) entered(ctx context.Context, a *attempt[C], t *pass, err error
 }
 
 // mayBeginLocked reports whether an attempt that has passed the gate may connect.
-// The server may have refused another one while it waited.
+// While it waited, the server may have refused another one.
 func (p *Pool[C]) mayBeginLocked() bool {
 	others := p.occupiedLocked() - 1
 	return p.outage.startsAt(others) <= p.now() && !(p.outage.full && others >= p.outage.limit && p.probingLocked())
@@ -132,8 +132,8 @@ func (p *Pool[C]) drop(a *attempt[C]) {
 }
 
 // callOffLocked cancels the attempts at the gate that no waiter needs any more, or
-// that exceed MaxOpen after a Resize. MinIdle does not keep them, because it takes
-// nothing away from other pools.
+// that exceed MaxOpen after a Resize. It does not keep them for MinIdle, because
+// MinIdle must take no connection away from another pool.
 func (p *Pool[C]) callOffLocked() {
 	if p.cfg.Gate == nil || len(p.attempts) == 0 {
 		return
@@ -154,12 +154,12 @@ func (p *Pool[C]) callOffLocked() {
 	}
 }
 
-// gatedWait marks, inside the pool, the error of a waiter that ended while attempts
-// waited at the gate.
+// gatedWait marks, inside the pool, the error of a wait that ended while attempts were
+// waiting at the gate.
 type gatedWait struct{ error }
 
-// endOfWaitLocked returns err, the error that ends a wait, with that mark if it
-// applies.
+// endOfWaitLocked returns err, the error that ends a wait, as a gatedWait if attempts
+// are waiting at the gate.
 func (p *Pool[C]) endOfWaitLocked(err error) error {
 	if p.gatedLocked() > 0 {
 		return gatedWait{err}
@@ -167,7 +167,7 @@ func (p *Pool[C]) endOfWaitLocked(err error) error {
 	return err
 }
 
-// gatedLocked is the number of attempts at the gate.
+// gatedLocked returns the number of attempts at the gate.
 func (p *Pool[C]) gatedLocked() (n int) {
 	for _, a := range p.attempts {
 		if a.gated {

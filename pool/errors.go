@@ -12,10 +12,10 @@ import (
 )
 
 // Errors that end a wait in Acquire, in addition to those of the caller's context
-// and of Connect. All of them come inside an [AcquireError].
+// and of Connect. Each is the Cause of an [AcquireError].
 var (
 	// ErrClosed says that the pool was closed. It is permanent: no retry helps.
-	// Connections closed by Close and Shutdown have it as the reason.
+	// It is also the reason for closing a connection in Close and Shutdown.
 	ErrClosed = driver.Permanent(errors.New("pool: closed"))
 
 	// ErrTooManyWaiters says that MaxWaiters callers were already waiting.
@@ -31,7 +31,7 @@ var (
 
 	// ErrNested says that the caller would wait for itself: it is inside Do calls
 	// that hold all MaxOpen connections, and uses their context. It is permanent.
-	// Only pools with a MaxOpen of at most 3 detect this.
+	// Only pools whose MaxOpen is at most 3 detect this.
 	ErrNested = driver.Permanent(errors.New("pool: this caller is inside Do calls that hold all connections: " +
 		"use the connection that Do passed, or raise MaxOpen"))
 )
@@ -46,13 +46,13 @@ var (
 	ErrReset       = errors.New("pool: reset")
 	ErrResized     = errors.New("pool: more connections than MaxOpen after Resize")
 	ErrYielded     = errors.New("pool: given up for another pool behind the gate")
-	ErrPermitLost  = errors.New("pool: the gate's permit has ended")
+	ErrPermitLost  = errors.New("pool: the permit of the gate was lost")
 	ErrInvalid     = errors.New("pool: connection is no longer valid")
-	ErrUnfinished  = errors.New("pool: the holder's function ended by panic or Goexit")
+	ErrUnfinished  = errors.New("pool: the holder's function panicked or called runtime.Goexit")
 )
 
 // errExited is the error for a call that did not return.
-var errExited = errors.New("pool: a call into the driver or a hook ended by panic or runtime.Goexit")
+var errExited = errors.New("pool: the driver or a hook panicked or called runtime.Goexit")
 
 // timeoutError is ErrTimeout.
 type timeoutError struct{}
@@ -72,8 +72,8 @@ func (noneIdleError) Error() string     { return "pool: no idle connection" }
 func (noneIdleError) SafeToRetry() bool { return true }
 func (noneIdleError) BadConn() bool     { return false }
 
-// AcquireError says why Acquire returned no connection. The caller has sent
-// nothing, so it is driver.SafeToRetry. It is not driver.IsBad, because it is not
+// AcquireError says why Acquire returned no connection. It is driver.SafeToRetry,
+// because the caller has sent nothing. It is not driver.IsBad, because it is not
 // about a connection that the caller holds.
 type AcquireError struct {
 	Pool string // Config.Name
@@ -83,19 +83,20 @@ type AcquireError struct {
 	// hook.
 	Cause error
 
-	// Connect is the last connect error, which says why there was no connection. It
-	// is nil if a Connect has succeeded since, unless the server is full or wants a
-	// pause, and after an error of a hook. If connecting failed, it is the Cause.
+	// Connect is the last connect error, which explains why there was no connection.
+	// If a connect error ended the wait, it is also the Cause. It is nil after an
+	// error of a hook. It is also nil if a Connect has succeeded since, unless the
+	// server is full or has asked for a pause.
 	Connect error
 
-	Waited time.Duration
+	Waited time.Duration // from the call until the error
 
-	Gauges // just after the wait
+	Gauges // of the pool, just after the wait
 
 	failed bool          // Cause is Connect; a flag, because == panics on errors that can't be compared
-	next   time.Duration // if failed: until the next attempt
+	next   time.Duration // if failed: time until the next attempt
 	waited bool          // Cause is ErrTimeout or the end of the context
-	gate   string        // gateText, if the pool waited at the gate
+	gate   string        // gateText, if attempts were waiting at the gate
 }
 
 func (e *AcquireError) Error() string {
@@ -111,7 +112,7 @@ func (e *AcquireError) Error() string {
 	case e.Connect != nil:
 		text += fmt.Sprintf("; last connect failed: %v", e.Connect)
 	case e.gate != "":
-		text += "; waits for room: " + e.gate
+		text += "; waiting for room: " + e.gate
 	case e.waited && e.Leased > 0 && e.Leased >= e.MaxOpen:
 		text += "; all connections are in use: raise MaxOpen, or look for a lease that is not released"
 	}
@@ -134,7 +135,7 @@ func (p *Pool[C]) acquireError(ctx context.Context, cause error, began time.Dura
 	e.next = p.outage.startsAt(p.occupiedLocked()) - p.now()
 	pinging := p.pinging
 	p.mu.Unlock()
-	e.setIdle(p.countIdle() + pinging) // without mu: many may fail at a time
+	e.setIdle(p.countIdle() + pinging) // without mu, because many callers may fail at once
 	if failed, ok := cause.(connectFailure); ok {
 		e.Cause, e.Connect, e.failed = failed.error, failed.error, true
 	}
@@ -149,8 +150,8 @@ func (p *Pool[C]) acquireError(ctx context.Context, cause error, began time.Dura
 	return e
 }
 
-// prepareError is acquireError for a connection that could not be prepared. It leaves
-// out the last connect error, which is unrelated.
+// prepareError is acquireError for a connection that could not be prepared. It omits the
+// last connect error, which is unrelated.
 func (p *Pool[C]) prepareError(ctx context.Context, cause error, began time.Duration) *AcquireError {
 	e := p.acquireError(ctx, cause, began)
 	e.Connect = nil
@@ -171,7 +172,8 @@ func (e *AcquireError) SafeToRetry() bool { return true }
 // BadConn is false: the error is not about a connection that the caller holds.
 func (e *AcquireError) BadConn() bool { return false }
 
-// connectFailure marks, inside the pool, a cause that came from Connect.
+// connectFailure marks an error of Connect, inside the pool, as the cause of an
+// AcquireError.
 type connectFailure struct{ error }
 
 // plainCause returns err without the mark of connectFailure or gatedWait.
@@ -185,8 +187,8 @@ func plainCause(err error) error {
 	return err
 }
 
-// withEnd returns err, the error of a function whose ctx has ended, and makes sure
-// that it says so.
+// withEnd returns err, the error of a function whose ctx has ended. It adds the end of
+// ctx if err does not mention it.
 func withEnd(ctx context.Context, err error) error {
 	end, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(err, end) && errors.Is(err, cause) {
@@ -209,8 +211,8 @@ type endedError struct {
 func (e *endedError) Error() string { return fmt.Sprintf("%v (the context ended: %v)", e.error, e.end) }
 func (e *endedError) Unwrap() error { return e.error }
 
-// Is finds the error of the context and its cause. It does not find the errors in
-// the cause that would make e safe to retry.
+// Is also finds the error of the context and its cause. It does not find errors in the
+// cause that would make e safe to retry.
 func (e *endedError) Is(target error) bool {
 	return target != driver.ErrBadConn && target != sqldriver.ErrBadConn && errors.Is(e.end, target)
 }
@@ -218,8 +220,8 @@ func (e *endedError) Is(target error) bool {
 // PanicError is a panic of the driver or of a hook in a goroutine of the pool,
 // where only the pool can recover it.
 type PanicError struct {
-	Value any    // of the panic
-	Stack []byte // where it came from, as debug.Stack prints it
+	Value any    // passed to panic
+	Stack []byte // of the goroutine that panicked, as debug.Stack formats it
 }
 
 func (e *PanicError) Error() string { return fmt.Sprintf("pool: panic: %v", e.Value) }
@@ -230,15 +232,15 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// recovered sets *err to a PanicError if there is a panic. It is deferred.
+// recovered recovers a panic and sets *err to a PanicError. It must be deferred.
 func recovered(err *error) {
 	if v := recover(); v != nil {
 		*err = &PanicError{v, debug.Stack()}
 	}
 }
 
-// stack returns the stack of err as keys and values for the log, if err is
-// a PanicError.
+// stack returns the stack of a PanicError as a key and a value for the log. It returns
+// nil for any other err.
 func stack(err error) []any {
 	if p, ok := err.(*PanicError); ok {
 		return []any{"stack", string(p.Stack)}

@@ -16,8 +16,8 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// The error of a wait that timed out shows the gauges of the pool, and why there was
-// no connection.
+// The error of a wait that timed out shows the gauges of the pool, and says why there
+// was no connection.
 func TestTimeoutErrorNamesTheLastConnectError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{
@@ -108,7 +108,7 @@ func TestCanceledErrorNamesTheCauseOfTheContext(t *testing.T) {
 		assert.NotErrorIs(t, e, pool.ErrTimeout)
 
 		l.Release()
-		start(ctx, p).wantError(t, context.Canceled) // takes no connection
+		start(ctx, p).wantError(t, context.Canceled) // it takes no connection
 		assert.Equal(t, int64(1), p.Stats().Acquires)
 	})
 }
@@ -121,7 +121,7 @@ func TestHookThatFailsIsNotBlamedOnTheLastConnect(t *testing.T) {
 		l := acquire(t, p)
 		f.Always(drivertest.Connect, drivertest.Fail(driver.Permanent(driver.ErrBadConn)))
 		c := start(t.Context(), p)
-		advance(4 * time.Second) // after that, no waiter counts on l
+		advance(4 * time.Second) // after that, waiters no longer count on l
 		c.wantError(t, driver.ErrBadConn)
 		l.Release()
 		fail = errScripted
@@ -130,7 +130,7 @@ func TestHookThatFailsIsNotBlamedOnTheLastConnect(t *testing.T) {
 	})
 }
 
-// errList is an error that can't be compared, as some validators return.
+// errList is an error that can't be compared. Some validators return such errors.
 type errList []error
 
 func (l errList) Error() string { return fmt.Sprint([]error(l)) }
@@ -152,7 +152,7 @@ func TestConnectThatTimesOutNamesTheSetting(t *testing.T) {
 		late      time.Duration
 	}{
 		"as the context's error":       {drivertest.Hang, nil, 0},
-		"as an error of its own":       {func(ctx context.Context, _ *conn) error { <-ctx.Done(); return errScripted }, nil, 0},
+		"as another error":             {func(ctx context.Context, _ *conn) error { <-ctx.Done(); return errScripted }, nil, 0},
 		"if it ignores its context":    {stall(time.Hour), nil, 100 * time.Millisecond},
 		"if it fails much later":       {func(ctx context.Context, c *conn) error { return errors.Join(stall(time.Hour)(ctx, c), errScripted) }, nil, 100 * time.Millisecond},
 		"even if OnConnect takes long": {nil, onConnect, 0},

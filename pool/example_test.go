@@ -14,7 +14,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// A caller that does not want to wait.
+// A caller does not want to wait.
 func ExamplePool_TryAcquire() {
 	p, err := pool.New[*drivertest.FakeConn](&drivertest.Fake{}, pool.Config{MaxOpen: 1})
 	if err != nil {
@@ -42,8 +42,8 @@ func ExamplePool_TryAcquire() {
 	// false true
 }
 
-// Connect before the first callers arrive, without the spare connections that MinIdle
-// would keep.
+// The pool connects before the first callers arrive. Unlike MinIdle, Warm keeps no spare
+// connections later.
 func ExamplePool_Warm() {
 	p, err := pool.New[*drivertest.FakeConn](&drivertest.Fake{}, pool.Config{MaxOpen: 10})
 	if err != nil {
@@ -60,9 +60,9 @@ func ExamplePool_Warm() {
 	// 5 idle
 }
 
-// A check before each lease, like TestOnBorrow of redigo. If it finds the
-// connection dead, the caller gets the next one. For a ping, ValidateAfter is
-// enough and needs no hook.
+// OnAcquire checks a connection before each lease, like TestOnBorrow in redigo. If it
+// finds the connection dead, the caller gets the next one. For a Ping, ValidateAfter is
+// enough, and no hook is needed.
 func ExampleConfig_onAcquire() {
 	check := func(ctx context.Context, c driver.Conn, info pool.Info) error {
 		fmt.Println("leased before:", info.Uses)
@@ -90,7 +90,7 @@ func ExampleConfig_onAcquire() {
 	// leased before: 2
 }
 
-// A server that takes fewer connections than MaxOpen: the callers share them.
+// The server takes fewer connections than MaxOpen, so the callers share them.
 func ExampleStats_limit() {
 	fake := &drivertest.Fake{}
 	fake.Room(2, 0) // Connect fails with driver.Full if two are open
@@ -129,7 +129,7 @@ func ExampleStats_limit() {
 	// third caller: <nil>
 }
 
-// Someone on call asks why callers wait.
+// An engineer on call wants to know why callers wait.
 func ExamplePool_Snapshot() {
 	server := &drivertest.Fake{}
 	p, err := pool.New[*drivertest.FakeConn](server, pool.Config{Name: "depot"})

@@ -17,18 +17,18 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// fewest is the smallest number of open connections that a Fake has ever had. Only
-// a Close reduces the number, so it is checked there.
+// fewest is the smallest number of open connections that a Fake has had. Only a Close
+// reduces the number, so that is where it is checked.
 type fewest struct {
 	mu sync.Mutex
 	n  int
 }
 
-// watchFewest starts from the connections that are open now. Each Close takes d.
+// watchFewest returns the fewest of f from now on. It makes each Close take d.
 func watchFewest(f *drivertest.Fake, d time.Duration) *fewest {
 	w := &fewest{n: len(f.Conns())}
 	f.Always(drivertest.Close, func(context.Context, *conn) error {
-		now := f.Counts() // at one instant: others connect and close meanwhile
+		now := f.Counts() // all counts at once, because others connect and close meanwhile
 		w.mu.Lock()
 		w.n = min(w.n, now.Connected-now.Closes)
 		w.mu.Unlock()
@@ -79,17 +79,17 @@ func oldest(f *drivertest.Fake, n int) (old int) {
 }
 
 // A full pool has no room to connect before it closes. It replaces only a few
-// connections at a time: MaxConnecting, but no more than half.
-func TestFullPoolOfOneAgeIsReplacedBitByBit(t *testing.T) {
+// connections at a time: MaxConnecting, but at most half.
+func TestFullPoolOfOneAgeIsReplacedAFewAtATime(t *testing.T) {
 	const many = 100
 	for name, tt := range map[string]struct {
 		n          int
 		connecting int           // MaxConnecting
-		room       int           // MaxOpen less n
-		users      int           // at that time
-		held       time.Duration // all of them, from the start
-		closeTime  time.Duration
-		least      int
+		room       int           // MaxOpen minus n
+		users      int           // callers during the replacement
+		held       time.Duration // how long all connections are leased, from the start
+		closeTime  time.Duration // how long a Close takes
+		least      int           // connections that must stay open
 	}{
 		"at rest":                   {n: 20, least: 12},
 		"at rest, many at once":     {n: 20, connecting: many, least: 10},
@@ -129,7 +129,7 @@ func TestFullPoolOfOneAgeIsReplacedBitByBit(t *testing.T) {
 
 // The next connections are closed as soon as replacements are open. They do not wait
 // for the usual sweep.
-func TestBigPoolOfOneAgeIsReplacedSwiftly(t *testing.T) {
+func TestBigPoolOfOneAgeIsReplacedQuickly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := sameAge(t, 200, pool.Config{})
 		f.Always(drivertest.Connect, drivertest.Delay(time.Millisecond))
@@ -145,7 +145,7 @@ func TestOldConnectionsStayWhileConnectingFails(t *testing.T) {
 	for name, tt := range map[string]struct {
 		connect drivertest.Step
 		cfg     pool.Config
-		held    time.Duration // all of them, from the start
+		held    time.Duration // how long all connections are leased, from the start
 	}{
 		"refused":             {connect: drivertest.Fail(errScripted)},
 		"refused, MinIdle":    {connect: drivertest.Fail(errScripted), cfg: pool.Config{MinIdle: 20}},
@@ -179,11 +179,11 @@ func TestOldConnectionsStayWhileConnectingFails(t *testing.T) {
 	}
 }
 
-// Callers that come one at a time always find a connection, however few there are.
+// Callers that come one at a time always find an idle connection, even in a small pool.
 func TestSingleCallerNeverWaitsForARotation(t *testing.T) {
 	for name, tt := range map[string]struct {
 		n    int
-		held int // of these, all the time
+		held int // how many of these are leased all the time
 		cfg  pool.Config
 	}{
 		"two":                  {n: 2},
@@ -252,7 +252,7 @@ func TestNoCallerGetsAConnectionThatWasIdleForMaxIdleTime(t *testing.T) {
 				<-time.After(tt.limit * 89 / 100)
 				require.Equal(t, before, connects(), "closed more than a tenth early in round %d", i)
 				<-time.After(tt.limit + 1)
-				require.Equal(t, before+1, connects(), "lent too late in round %d", i)
+				require.Equal(t, before+1, connects(), "lent after MaxIdleTime in round %d", i)
 			}
 		})
 	}

@@ -2,8 +2,8 @@ package pool
 
 import "fmt"
 
-// CheckSlots returns what is wrong with the list of p and the numbers derived from
-// its slots and attempts. No goroutine may be using p.
+// CheckSlots returns an error if the list of p, or a number derived from its slots and
+// attempts, is wrong. No goroutine may be using p.
 func (p *Pool[C]) CheckSlots() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -14,9 +14,9 @@ func (p *Pool[C]) CheckSlots() error {
 		inList := p.list.next(i) == i
 		switch {
 		case w.has(listed) != inList:
-			return fmt.Errorf("slot %d: the flag listed is %v, its bit %v", i, w.has(listed), inList)
+			return fmt.Errorf("slot %d: the flag listed is %v, but its bit in the list is %v", i, w.has(listed), inList)
 		case w.phase() == idle && !inList:
-			return fmt.Errorf("slot %d is idle and not listed", i)
+			return fmt.Errorf("slot %d is idle but not listed", i)
 		case w.phase() != idle && inList && (p.queue.len > 0 || p.closed):
 			return fmt.Errorf("slot %d is %v and listed, so its Release would not serve the %d waiters", i, w.phase(), p.queue.len)
 		}
@@ -27,5 +27,5 @@ func (p *Pool[C]) CheckSlots() error {
 	return nil
 }
 
-// Arm turns the stacks of p on or off, until its next sweep.
+// Arm sets whether Acquire records stacks, until the next sweep of p.
 func (p *Pool[C]) Arm(on bool) { p.arm(on) }

@@ -16,7 +16,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// A server without room for another connection is not broken: the pool uses the
+// A server that has no room for another connection is not broken: the pool uses the
 // connections it has.
 
 // openFull returns a pool of up to 10 connections to a server with room for 4,
@@ -57,7 +57,7 @@ func TestFullServerLeavesCallersToReleases(t *testing.T) {
 			s := p.Stats()
 			assert.Equal(t, []int{10, 4, 4, 4, 0, 3}, []int{s.MaxOpen, s.Limit, s.Open, s.Leased, s.Connecting, s.Waiting},
 				"max, limit, open, leased, connecting, waiting")
-			assert.Equal(t, 5, f.Counts().Connects, "one answer is enough for all")
+			assert.Equal(t, 5, f.Counts().Connects, "one refusal is enough for all callers")
 
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 			defer cancel()
@@ -83,7 +83,7 @@ func TestFullServerLeavesCallersToReleases(t *testing.T) {
 func TestFullServerIsProbedOnceABackoffStep(t *testing.T) {
 	for name, tt := range map[string]struct {
 		hint time.Duration
-		want []time.Duration // between connects
+		want []time.Duration // times between Connects
 	}{
 		"without a hint": {0, []time.Duration{
 			100 * time.Millisecond, 160 * time.Millisecond, 256 * time.Millisecond, 409600 * time.Microsecond, 655360 * time.Microsecond,
@@ -104,7 +104,7 @@ func TestFullServerIsProbedOnceABackoffStep(t *testing.T) {
 
 			probes := f.Counts().Connects
 			advance(time.Hour)
-			assert.Equal(t, probes, f.Counts().Connects, "nobody wants a connection")
+			assert.Equal(t, probes, f.Counts().Connects, "no caller wants a connection")
 		})
 	}
 
@@ -152,7 +152,7 @@ func TestFullServerIsProbedOnceABackoffStep(t *testing.T) {
 	})
 }
 
-// It notices within a backoff step, which grows to 5 seconds.
+// The pool notices within a backoff step, which grows to 5 seconds.
 func TestPoolGrowsWhenAFullServerHasRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logLines
@@ -164,8 +164,8 @@ func TestPoolGrowsWhenAFullServerHasRoom(t *testing.T) {
 			log  []string
 		}{
 			{4, []string{`"limit"=4`}},
-			{6, []string{`more connections again|"limit"=10`, `"limit"=6`}},
-			{10, []string{`more connections again|"limit"=10`}},
+			{6, []string{`has room again|"limit"=10`, `"limit"=6`}},
+			{10, []string{`has room again|"limit"=10`}},
 		} {
 			f.Room(tt.room, 0)
 			advance(5 * time.Second)
@@ -180,8 +180,8 @@ func TestPoolGrowsWhenAFullServerHasRoom(t *testing.T) {
 	})
 }
 
-// A full server has room to replace a connection that was lost, unless another client
-// was faster.
+// A full server has room to replace a lost connection, unless another client was
+// faster.
 func TestLostConnectionToAFullServerIsReplacedAtOnce(t *testing.T) {
 	for name, tt := range map[string]struct{ lost, left int }{
 		"one of one":  {1, 4},
@@ -244,8 +244,8 @@ func TestPoolWithoutAConnectionReportsThatTheServerIsFull(t *testing.T) {
 	}
 }
 
-// The pool itself closes connections, which a full server counts until they are
-// closed. No caller may fail because the server is full then.
+// The pool closes connections itself, and a full server counts them until they are
+// closed. No caller may fail because the server is full until then.
 func TestFullServerFailsNobodyWhenConnectionsAreReplaced(t *testing.T) {
 	for name, tt := range map[string]struct {
 		cfg   pool.Config
@@ -255,7 +255,7 @@ func TestFullServerFailsNobodyWhenConnectionsAreReplaced(t *testing.T) {
 		"used up":                {pool.Config{MaxUses: 10}, 1, 0},
 		"used up, slow to close": {pool.Config{MaxUses: 10}, 2, 50 * time.Millisecond},
 		"old":                    {pool.Config{MaxLifetime: 10 * time.Second}, 1, 0},
-		"old, of four":           {pool.Config{MaxLifetime: 10 * time.Second}, 4, 0},
+		"old, all of 4":          {pool.Config{MaxLifetime: 10 * time.Second}, 4, 0},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			tt.cfg.MaxOpen = 10
@@ -276,7 +276,7 @@ func TestFullServerThatNamesALongPauseKeepsNobodyWaiting(t *testing.T) {
 		f.Room(2, 5*time.Minute)
 		defer releaseAll(acquireN(t, p, 2))
 		advance(time.Minute)
-		for range 2 { // one whose Connect fails, and one that finds the pause
+		for range 2 { // one caller whose Connect fails, and one during the pause
 			assert.True(t, driver.IsFull(start(t.Context(), p).wantError(t, nil)))
 		}
 	})

@@ -15,7 +15,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// behindGate returns n pools of connections to one server behind a gate.
+// behindGate returns n pools of connections to one server, with the same gate.
 func behindGate(t *testing.T, limit, n int, cfg pool.Config) (*drivertest.Fake, []*pool.Pool[*conn]) {
 	f := drivertest.NewFake(t)
 	cfg.Gate = pool.NewGate(limit)
@@ -56,7 +56,7 @@ func TestAnIdleConnectionOfOnePoolDoesNotBlockAnother(t *testing.T) {
 		f, pools := behindGate(t, 2, 2, pool.Config{})
 		a, b := acquire(t, pools[0]), acquire(t, pools[0])
 		a.Release()
-		advance(2 * time.Second) // a is seen idle
+		advance(2 * time.Second) // until the keeper has seen a idle
 		b.Release()
 		advance(2 * time.Second)
 		acquire(t, pools[1]).Release()
@@ -135,7 +135,7 @@ func TestWaitingAtTheGateIsVisibleAndNoFailure(t *testing.T) {
 		l := acquire(t, pools[0])
 		still, leave := context.WithCancel(t.Context())
 		left := make(chan error)
-		go func() { // one that still waits at the gate when the next has timed out
+		go func() { // this caller still waits at the gate after the next one has timed out
 			<-time.After(time.Second)
 			_, err := pools[1].Acquire(still)
 			left <- err
@@ -143,7 +143,7 @@ func TestWaitingAtTheGateIsVisibleAndNoFailure(t *testing.T) {
 		_, err := pools[1].Acquire(t.Context())
 		e := wantAcquireError(t, err, pool.ErrTimeout)
 		assert.Zero(t, e.Connecting)
-		assert.ErrorContains(t, err, "waits for room: gate: 1 of 1 connection, 2 pools, ")
+		assert.ErrorContains(t, err, "waiting for room: gate: 1 of 1 connection, 2 pools, ")
 		leave()
 		assert.ErrorIs(t, <-left, context.Canceled)
 		advance(time.Millisecond)
@@ -155,9 +155,9 @@ func TestWaitingAtTheGateIsVisibleAndNoFailure(t *testing.T) {
 		}()
 		_, err = pools[1].Acquire(ctx)
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.ErrorContains(t, err, "waits for room: gate")
+		assert.ErrorContains(t, err, "waiting for room: gate")
 		advance(time.Millisecond)
-		assert.Zero(t, pools[1].Stats().Gated, "nobody wants it any more")
+		assert.Zero(t, pools[1].Stats().Gated, "no caller wants it any more")
 		assert.Zero(t, pools[1].Stats().ConnectFailures)
 		l.Release()
 		acquire(t, pools[1]).Release()

@@ -2,12 +2,12 @@ package pool
 
 import "fmt"
 
-// GateStats is how full a [LocalGate] is.
+// GateStats describes how full a [LocalGate] is.
 type GateStats struct {
-	Limit   int // may be less than Used for a while after Resize
-	Used    int // permits given and not yet back, including those in their Grace
-	Waiting int // calls of Enter that wait
-	Pools   int // that hold a permit or wait for one
+	Limit   int // can be less than Used for a while after Resize
+	Used    int // permits given out and not yet back, including those in their Grace
+	Waiting int // calls to Enter that are waiting
+	Pools   int // pools that hold a permit or wait for one
 }
 
 // Stats returns how full the gate is.
@@ -17,10 +17,10 @@ func (g *LocalGate) Stats() GateStats {
 	return GateStats{Limit: g.limit, Used: g.used, Waiting: g.waiting.Len(), Pools: g.order.Len()}
 }
 
-// Resize sets the limit to n, which may be zero. If more permits are out, that many
-// are recalled: those of idle connections first, then those of the connections
-// that are released next. Resize does not block and calls no Member: a goroutine
-// that ends by itself asks them. It panics if n is negative.
+// Resize sets the limit to n, which may be zero. If more than n permits are in use, the
+// gate recalls the excess: first from idle connections, then from the connections
+// released next. Resize does not block. It calls no Member itself, but starts
+// a goroutine for that, which ends by itself. It panics if n is negative.
 func (g *LocalGate) Resize(n int) {
 	if n < 0 {
 		panic(fmt.Sprintf("pool: Resize(%d) of a gate; want 0 or more", n))
@@ -35,13 +35,13 @@ func (g *LocalGate) Resize(n int) {
 	}
 }
 
-// neededLocked is how many more permits have to be recalled until nobody waits and the
-// limit holds.
+// neededLocked returns how many more permits must be recalled until no Enter waits and
+// the limit is kept.
 func (g *LocalGate) neededLocked() int {
 	return g.waiting.Len() + max(g.used-g.limit, 0) - g.coming
 }
 
-// contendLocked sets contended. It is called when one of its reasons has changed.
+// contendLocked updates contended after a change of waiting, used or limit.
 func (g *LocalGate) contendLocked() {
 	g.contended.Store(g.waiting.Len() > 0 || g.used > g.limit)
 }

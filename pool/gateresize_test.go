@@ -55,7 +55,7 @@ func TestAGateWithAHigherLimitServesThoseThatWait(t *testing.T) {
 func TestAPermitCountsForTheGraceOfItsGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := pool.NewGate(1)
-		gate.Grace = time.Second // longer than a recalled permit may take to come back
+		gate.Grace = time.Second // longer than recallPatience
 		_, a := openFake(t, pool.Config{Name: "a", Gate: gate})
 		_, b := openFake(t, pool.Config{Name: "b", Gate: gate})
 		acquire(t, a).Release()
@@ -74,6 +74,6 @@ func TestAPermitInItsGraceIsOnItsWayBack(t *testing.T) {
 		fill(t, a, 2)
 		advance(time.Second)
 		acquire(t, b).Release()
-		assert.EqualValues(t, 1, a.Stats().Closed.Yielded, "no second one is recalled while the first is in its Grace")
+		assert.EqualValues(t, 1, a.Stats().Closed.Yielded, "no second permit is recalled while the first is in its Grace")
 	})
 }

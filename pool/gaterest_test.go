@@ -12,7 +12,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// behindSlowGate is behindGate with Connects that take so long.
+// behindSlowGate is behindGate with Connects that take as long as connect.
 func behindSlowGate(t *testing.T, connect time.Duration, limit, n int) (*drivertest.Fake, []*pool.Pool[*conn]) {
 	f, pools := behindGate(t, limit, n, pool.Config{AcquireTimeout: -1, ConnectTimeout: time.Minute})
 	f.Always(drivertest.Connect, drivertest.Delay(connect))
@@ -52,7 +52,7 @@ func TestAStarvedPoolGetsAConnectionThatRests(t *testing.T) {
 		leases := acquireN(t, pools[0], 2)
 		leases = append(leases, acquire(t, pools[1]), acquire(t, pools[2]))
 		second := start(t.Context(), pools[2])
-		releaseAll(leases[:3]) // of pools 0 and 1, which rest
+		releaseAll(leases[:3]) // those of pools 0 and 1, which now rest
 		advance(connect / 2)
 		starved := []*caller[*conn]{start(t.Context(), pools[3]), start(t.Context(), pools[4])}
 		advance(connect)
@@ -80,7 +80,7 @@ func TestAPoolWithAConnectionWaitsForAsLongAsConnectingTakesBeforeAnotherLosesOn
 		advance(time.Millisecond)
 		rich[1].Release()
 		own[1].wantWaiting(t)
-		rich[2].Release() // one is on its way
+		rich[2].Release() // one permit is already on its way back
 		defer own[1].wantLease(t).Release()
 		advance(connect)
 		defer more[0].wantLease(t).Release()
@@ -99,7 +99,7 @@ func TestEachOfManyWaitersIsServedByAnIdleConnectionWhileOthersAreBeingClosed(t 
 		var callers crowd[*conn]
 		for _, p := range pools[1:] {
 			callers = append(callers, start(t.Context(), p))
-			advance(time.Millisecond) // so the pool has yielded one when the next comes
+			advance(time.Millisecond) // so that the pool has yielded one when the next caller comes
 		}
 		advance(10 * time.Millisecond)
 		for _, c := range callers {

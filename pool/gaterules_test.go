@@ -32,7 +32,7 @@ func TestEachWaiterAtTheGateGetsAnIdleConnectionOfOnePool(t *testing.T) {
 
 func TestAnIdleConnectionThatIsUsedWhileOthersYieldComesToTheGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var recalled []int // which permits were asked
+		var recalled []int // the permits that were asked
 		var p *pool.Pool[*conn]
 		var l pool.Lease[*conn]
 		permits := 0
@@ -41,7 +41,7 @@ func TestAnIdleConnectionThatIsUsedWhileOthersYieldComesToTheGate(t *testing.T) 
 			n := permits
 			return &brokenPermit{recalled: func() bool {
 				recalled = append(recalled, n)
-				if len(recalled) == 3 { // Yield asks for the first, while a caller gets the second
+				if len(recalled) == 3 { // Yield asks the first permit while a caller gets the second connection
 					l, _ = try(p)
 				}
 				return len(recalled) >= 3
@@ -72,7 +72,7 @@ func TestAnAttemptAtTheGateEndsWhenItsCallerIsServed(t *testing.T) {
 			assert.Zero(t, pools[0].Stats().Gated)
 			other.Release()
 			advance(time.Second)
-			assert.Equal(t, 1, pools[1].Stats().Idle, "nobody needs it more")
+			assert.Equal(t, 1, pools[1].Stats().Idle, "no other pool needs it more")
 		})
 	}
 }
@@ -117,7 +117,7 @@ func TestAConnectionThatHangsInCloseDoesNotBlockThoseThatCouldYield(t *testing.T
 		assert.Equal(t, "gate: 2 of 2 connections, 2 pools, 0 connects waiting", gate.String())
 		advance(10 * time.Second)
 		assert.Equal(t, pool.Gauges{MaxOpen: 10, Limit: 10}, a.Stats().Gauges, "Close has taken more than 5 seconds")
-		assert.Equal(t, "gate: 2 of 2 connections, 2 pools, 0 connects waiting", gate.String(), "the server counts it")
+		assert.Equal(t, "gate: 2 of 2 connections, 2 pools, 0 connects waiting", gate.String(), "the server still counts it")
 		advance(time.Minute)
 		assert.Equal(t, "gate: 1 of 2 connections, 1 pool, 0 connects waiting", gate.String())
 	})
@@ -148,7 +148,7 @@ func TestOneStarvedPoolCostsOthersOneConnection(t *testing.T) {
 		held := acquireN(t, pools[0], 10)
 		rich := startN(ctx, pools[0], 10)
 		poor := start(ctx, pools[1])
-		releaseAll(held) // all while the first is being closed
+		releaseAll(held) // all of them, while the first is being closed
 		advance(2 * time.Millisecond)
 		poor.wantLease(t).Release()
 		assert.EqualValues(t, 1, pools[0].Stats().Closed.Yielded)
@@ -162,7 +162,7 @@ func TestOneStarvedPoolCostsOthersOneConnection(t *testing.T) {
 	})
 }
 
-// brokenGate is a Gate of functions.
+// brokenGate is a Gate made of functions.
 type brokenGate struct {
 	enter    func() (pool.Permit, error)
 	tryEnter func() (pool.Permit, bool)
@@ -171,7 +171,7 @@ type brokenGate struct {
 func (g *brokenGate) Enter(context.Context, pool.Member) (pool.Permit, error) { return g.enter() }
 func (g *brokenGate) TryEnter(pool.Member) (pool.Permit, bool)                { return g.tryEnter() }
 
-// brokenPermit is a Permit of functions. Nil ones do what is right.
+// brokenPermit is a Permit made of functions. If one is nil, its method works.
 type brokenPermit struct {
 	left     atomic.Int32
 	leave    func()
@@ -228,7 +228,7 @@ func TestAGateThatFailsCostsNoSlotAndNoPermit(t *testing.T) {
 				assert.EqualValues(t, 1, permit.(*brokenPermit).left.Load())
 			}
 			advance(time.Minute)
-			assert.Less(t, calls, 3, "nobody waits")
+			assert.Less(t, calls, 3, "no caller waits")
 			broken = false
 			wantServes(t, p, 2)
 		})
@@ -277,7 +277,7 @@ func TestALostPermitClosesItsConnection(t *testing.T) {
 		why.want(t, 2, pool.ErrPermitLost)
 		start(t.Context(), p).wantError(t, pool.ErrPermitLost)
 		advance(time.Minute)
-		assert.Len(t, permits, 3, "nobody waits")
+		assert.Len(t, permits, 3, "no caller waits")
 		lost = make(chan struct{})
 		acquire(t, p).Release()
 		for _, permit := range permits[:3] {

@@ -46,7 +46,7 @@ func TestAPoolWithManyWaitersIsOwedOneConnectionAtATime(t *testing.T) {
 		}
 		advance(time.Second) // longer than any rest
 		assert.True(t, rich[0].Recalled(pool.Worth{Wanted: true}))
-		assert.False(t, rich[1].Recalled(pool.Worth{Wanted: true}), "one is on its way")
+		assert.False(t, rich[1].Recalled(pool.Worth{Wanted: true}), "one permit is already on its way back")
 		cancel()
 		for _, permit := range append(rich, poor...) {
 			permit.Leave()
@@ -55,7 +55,7 @@ func TestAPoolWithManyWaitersIsOwedOneConnectionAtATime(t *testing.T) {
 }
 
 // A pool does not lose an idle connection to its own callers at the gate: they can
-// have it as it is.
+// use it without a new permit.
 func TestAPoolKeepsAnIdleConnectionIfOnlyItsOwnCallersWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := pool.NewGate(1)

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// conn is what most tests pool.
+// conn is the connection type of most tests.
 type conn = drivertest.FakeConn
 
 // errScripted is an error without any class.
@@ -34,7 +34,7 @@ func open[C any](t testing.TB, c driver.Connector, cfg pool.Config) *pool.Pool[C
 	return p
 }
 
-// openFake is open for a new Fake.
+// openFake is open with a new Fake.
 func openFake(t testing.TB, cfg pool.Config) (*drivertest.Fake, *pool.Pool[*conn]) {
 	t.Helper()
 	f := drivertest.NewFake(t)
@@ -79,7 +79,7 @@ func try[C any](p *pool.Pool[C]) (pool.Lease[C], bool) {
 	return l, err == nil
 }
 
-// releaseAll ends leases.
+// releaseAll releases leases.
 func releaseAll[C any](leases []pool.Lease[C]) {
 	for _, l := range leases {
 		l.Release()
@@ -126,7 +126,7 @@ func startN[C any](ctx context.Context, p *pool.Pool[C], n int) crowd[C] {
 	return callers
 }
 
-// returned reports whether Acquire has returned once all is quiet.
+// returned waits until all is quiet, and then reports whether Acquire has returned.
 func (c *caller[C]) returned() bool {
 	synctest.Wait()
 	select {
@@ -145,7 +145,7 @@ func (c *caller[C]) wantWaiting(t testing.TB) {
 	}
 }
 
-// wantLease returns the lease that the caller must have by now.
+// wantLease returns the caller's lease. It fails t if Acquire has not returned one.
 func (c *caller[C]) wantLease(t testing.TB) pool.Lease[C] {
 	t.Helper()
 	require.True(t, c.returned(), "Acquire still waits; want a lease")
@@ -236,7 +236,7 @@ func bubble(t *testing.T, name string, fn func(t *testing.T)) {
 	t.Run(name, func(t *testing.T) { synctest.Test(t, fn) })
 }
 
-// stall is a step that takes d whatever happens, as a bad driver may.
+// stall is a step that takes d whatever happens, as in a bad driver.
 func stall(d time.Duration) drivertest.Step {
 	return func(context.Context, *conn) error {
 		sleep(d)
@@ -262,7 +262,8 @@ func load(p *pool.Pool[*conn], n, rounds int, use func(ctx context.Context, c *c
 	wg.Wait()
 }
 
-// apart runs fn in a goroutine, where it may panic or exit, and waits for it.
+// apart runs fn in a goroutine of its own, where it may panic or exit, and waits for it.
+// It returns the value of the panic, if any.
 func apart(fn func()) (panicked any) {
 	done := make(chan struct{})
 	go func() {
@@ -283,8 +284,8 @@ func watchdog(t *testing.T) {
 	t.Cleanup(func() { timer.Stop() })
 }
 
-// reasons has the reason for each close, by FakeConn.ID. Its method add is
-// a Config.OnClose.
+// reasons records the reason for each close, by FakeConn.ID. Its method add is for
+// Config.OnClose.
 type reasons struct {
 	mu sync.Mutex
 	m  map[int]error

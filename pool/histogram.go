@@ -7,15 +7,17 @@ import (
 
 const (
 	firstBound = 100 * time.Microsecond
-	bounds     = 20 // each twice the one before; the last is about 52 s
+	bounds     = 20 // each bound is twice the one before; the last is about 52 s
 )
 
-// Histogram counts durations. Counts[i] is the number of durations up to
-// HistogramBounds()[i] and longer than the bound before it. The last element counts
-// the durations longer than all bounds.
+// Histogram counts durations by length. The zero value is empty.
 type Histogram struct {
+	// Counts[i] is the number of durations up to HistogramBounds()[i] that are longer
+	// than the bound before it. The last element counts the durations longer than all
+	// bounds.
 	Counts [bounds + 1]int64 `json:"counts"`
-	Sum    time.Duration     `json:"sum_ns"`
+
+	Sum time.Duration `json:"sum_ns"` // of all durations
 }
 
 // HistogramBounds returns the bounds of a Histogram: 100 µs, 200 µs, 400 µs and so on
@@ -52,7 +54,7 @@ func (h Histogram) Add(other Histogram) Histogram {
 	return h
 }
 
-// Sub returns the durations that h has counted since older, an earlier state of it.
+// Sub returns the durations counted since older, an earlier copy of h.
 func (h Histogram) Sub(older Histogram) Histogram {
 	for i, n := range older.Counts {
 		h.Counts[i] -= n
@@ -61,8 +63,8 @@ func (h Histogram) Sub(older Histogram) Histogram {
 	return h
 }
 
-// Quantile estimates the duration that a fraction q of the durations in h does not
-// exceed; 0.5 is the median. Between two bounds, it assumes an even spread. It never
+// Quantile estimates the q-quantile of the durations in h, for q from 0 to 1; 0.5 is the
+// median. It assumes that durations are spread evenly between two bounds, and never
 // returns more than the last bound. If h is empty, it returns zero.
 func (h Histogram) Quantile(q float64) time.Duration {
 	rank := min(max(q, 0), 1) * float64(h.Count())

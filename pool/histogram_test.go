@@ -30,7 +30,7 @@ func TestHistogramCountsByBound(t *testing.T) {
 
 func TestHistogramQuantile(t *testing.T) {
 	var h Histogram
-	assert.Zero(t, h.Quantile(0.5), "of nothing")
+	assert.Zero(t, h.Quantile(0.5), "of an empty histogram")
 	for range 75 {
 		h.add(150 * time.Microsecond) // in 100 to 200 µs
 	}

@@ -8,14 +8,14 @@ import (
 
 // Holder is a lease that has not ended.
 type Holder struct {
-	Age     time.Duration `json:"age_ns"`  // a lower bound, accurate to a second; exact if there is a Stack
+	Age     time.Duration `json:"age_ns"`  // a lower bound, accurate to within a second; exact if there is a Stack
 	Uses    int           `json:"uses"`    // leases of the connection so far, including this one
-	Peer    string        `json:"peer"`    // as ConnInfo.Peer
-	Stack   string        `json:"stack"`   // of the call to Acquire or Do; empty if stacks were not yet recorded
-	Suspect bool          `json:"suspect"` // it has lasted for LeakAfter
+	Peer    string        `json:"peer"`    // same as ConnInfo.Peer
+	Stack   string        `json:"stack"`   // of the call to Acquire or Do; empty if none was recorded
+	Suspect bool          `json:"suspect"` // the lease has lasted for LeakAfter, so it may be leaked
 }
 
-// Holders returns the leases that have not ended, the oldest first.
+// Holders returns the leases that have not ended, oldest first.
 func (p *Pool[C]) Holders() []Holder {
 	var all []Holder
 	var watches []*watch
@@ -35,9 +35,9 @@ func (p *Pool[C]) Holders() []Holder {
 	return all
 }
 
-// holderLocked returns the lease of s with the word w at the time now. It leaves Stack
-// to the caller, because formatting it is slow, and returns the watch that has it, or
-// nil.
+// holderLocked describes, at the time now, the lease of s with the word w. It does not
+// set Stack, because formatting a stack is slow; it returns the watch that has the
+// stack, or nil.
 func (p *Pool[C]) holderLocked(s *slot[C], w word, now time.Duration) (Holder, *watch) {
 	age := s.leasedFor(w, now)
 	h := Holder{Age: age, Uses: s.uses(w), Peer: s.birth.peer, Suspect: p.suspicious(age)}
@@ -47,8 +47,8 @@ func (p *Pool[C]) holderLocked(s *slot[C], w word, now time.Duration) (Holder, *
 	return h, nil
 }
 
-// leasedFor is how long the lease of s with the word w has lasted at the time now, at
-// least.
+// leasedFor returns a lower bound of how long the lease of s with the word w has lasted
+// at the time now.
 func (s *slot[C]) leasedFor(w word, now time.Duration) time.Duration {
 	since := now
 	if t := s.watch.Load(); t.isOf(w) {
@@ -56,7 +56,7 @@ func (s *slot[C]) leasedFor(w word, now time.Duration) time.Duration {
 	} else if at, ok := s.leasedSeen.in(w.gen()); ok {
 		since = at
 	}
-	return max(now-since, 0) // it may have begun since now
+	return max(now-since, 0) // the lease may have begun after now was read
 }
 
 // suspicious reports whether a lease that has lasted for age may be leaked.

@@ -39,8 +39,8 @@ func (d *diary) take() []string {
 	return entries
 }
 
-// open opens a pool whose driver and hooks record their calls. Hooks that cfg already
-// has do not.
+// open opens a pool whose driver and hooks record their calls, except for the hooks that
+// cfg already has.
 func (d *diary) open(t *testing.T, cfg pool.Config) (*drivertest.Fake, *pool.Pool[*conn]) {
 	if cfg.OnConnect == nil {
 		cfg.OnConnect = func(_ context.Context, c driver.Conn) error { d.add("OnConnect %d", c.(*conn).ID); return nil }
@@ -162,8 +162,8 @@ func TestEachCloseHasItsReasonAndIsCounted(t *testing.T) {
 	}
 }
 
-// hollow is an error whose nil pointer panics in each method. That happens when
-// a function returns a nil *hollow as an error.
+// hollow is an error whose methods panic on a nil pointer, as when a function returns
+// a nil *hollow as an error.
 type hollow struct{ cause error }
 
 func (e *hollow) Error() string { return e.cause.Error() }
@@ -174,7 +174,7 @@ type mute struct{ text *string }
 
 func (e *mute) Error() string { return *e.text }
 
-// Whoever returns such an error, the process goes on and no slot is lost.
+// Wherever such an error comes from, the process goes on and no slot is lost.
 func TestErrorWhoseMethodsPanicCostsOnlyItsConnection(t *testing.T) {
 	for name, accident := range map[string]error{"Error and Unwrap": (*hollow)(nil), "Error": (*mute)(nil)} {
 		for _, from := range []string{"Connect", "OnConnect", "OnAcquire", "OnRelease", "ResetSession", "Ping", "Close", "Discard"} {

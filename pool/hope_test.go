@@ -28,12 +28,12 @@ func TestConnectErrorFailsNoCallerThatAReleaseCanServe(t *testing.T) {
 	for name, tt := range map[string]struct {
 		maxOpen int
 		open    int // connections of the pool when Connect begins to fail
-		lost    int // of these, lost later
-		room    int // connections the server takes, if more than it has
+		lost    int // how many of these are lost later
+		room    int // connections that the server accepts, if more than open
 		workers int
 		hold    time.Duration
 		d       time.Duration
-		burst   int // connects before the backoff
+		burst   int // Connects before the backoff
 	}{
 		"some are open":         {maxOpen: 10, open: 4, workers: 6, hold: hold, d: 70 * time.Second, burst: 2},
 		"one was lost":          {maxOpen: 4, open: 4, lost: 1, workers: 6, hold: hold, d: 70 * time.Second, burst: 1},
@@ -61,7 +61,7 @@ func TestConnectErrorFailsNoCallerThatAReleaseCanServe(t *testing.T) {
 				}
 				connects := f.Counts().Connects - tt.open
 				assert.LessOrEqual(t, connects, most)
-				assert.GreaterOrEqual(t, connects, least, "the server must be asked now and then")
+				assert.GreaterOrEqual(t, connects, least, "the pool must try again now and then")
 			})
 		}
 	}
@@ -110,9 +110,9 @@ func TestConnectErrorFailsNoCallerThatAReleaseCanServe(t *testing.T) {
 // A Watch holds its connection for hours. No caller should wait for it.
 func TestLongLeaseKeepsNobodyWaiting(t *testing.T) {
 	for name, cfg := range map[string]pool.Config{
-		"by default":                  {},
-		"without a timeout":           {AcquireTimeout: -1},
-		"without anything to look at": {AcquireTimeout: -1, ValidateAfter: -1, MaxIdleTime: -1, MaxLifetime: -1},
+		"by default":                {},
+		"without a timeout":         {AcquireTimeout: -1},
+		"without anything to check": {AcquireTimeout: -1, ValidateAfter: -1, MaxIdleTime: -1, MaxLifetime: -1},
 	} {
 		cfg.MaxOpen = 4
 		for what, err := range connectErrors {
@@ -153,14 +153,14 @@ func TestLongLeaseKeepsNobodyWaiting(t *testing.T) {
 				leases := acquireN(t, p, 2)
 				defer releaseAll(leases)
 				c := start(t.Context(), p)
-				advance(6 * time.Second) // all leases are long by now, and a Connect has failed
+				advance(6 * time.Second) // by then, all leases are long, and a Connect has failed
 				c.wantError(t, err)
 			})
 		}
 	}
 }
 
-// Nor does a lease whose connection the pool will not use again.
+// No caller waits for a lease whose connection the pool will not use again.
 func TestLeaseFromBeforeAResetKeepsNobodyWaiting(t *testing.T) {
 	for what, err := range connectErrors {
 		bubble(t, what, func(t *testing.T) {
@@ -174,7 +174,7 @@ func TestLeaseFromBeforeAResetKeepsNobodyWaiting(t *testing.T) {
 	}
 }
 
-// The error says why the wait was in vain.
+// The error of the wait includes the connect error.
 func TestWaiterThatStayedInLineLearnsTheConnectError(t *testing.T) {
 	for what, err := range connectErrors {
 		bubble(t, "when its time is up, "+what, func(t *testing.T) {
@@ -208,7 +208,7 @@ func TestWaiterThatStayedInLineLearnsTheConnectError(t *testing.T) {
 				leases := acquireN(t, p, 2)
 				f.Always(drivertest.Connect, drivertest.Fail(err))
 				callers := startN(t.Context(), p, 3)
-				advance(time.Second) // until a Connect has failed that began after all had joined
+				advance(time.Second) // until a Connect that began after all had joined has failed
 				end(leases[0])
 				callers.wantWaiting(t)
 				end(leases[1])

@@ -16,8 +16,8 @@ import (
 
 // If a Connect hangs, callers must be served by the next one.
 
-// latency returns how long a caller waited for its lease, which it keeps until
-// t ends. The caller is in a bubble.
+// latency starts a caller, which keeps its lease until t ends. waited returns how long
+// the caller waited. It runs in a bubble.
 func latency(t testing.TB, p *pool.Pool[*conn]) (waited func() time.Duration) {
 	t.Helper()
 	began := time.Now()
@@ -52,7 +52,7 @@ func TestNobodyWaitsForAHungConnect(t *testing.T) {
 				assert.LessOrEqual(t, second(), most)
 				assert.Equal(t, 3, f.Counts().Connects)
 
-				close(gate) // the hung one succeeds after all
+				close(gate) // the hung Connect succeeds after all
 				advance(time.Second)
 				s := p.Stats()
 				assert.Equal(t, [3]int{2, 1, 0}, [3]int{s.Leased, s.Idle, s.Connecting}, "leased, idle, connecting")
@@ -157,8 +157,8 @@ func TestPathThatHealsServesCallersWhileOldConnectsHang(t *testing.T) {
 	}
 }
 
-// Attempts beyond MaxConnecting are few, so that a pool does not add to the load of
-// a server that hangs.
+// Attempts beyond MaxConnecting are few, so that the pool does not add to the load of
+// a hanging server.
 func TestBlackHoleGetsNoStorm(t *testing.T) {
 	const connecting = 8
 	for name, cfg := range map[string]pool.Config{
@@ -184,7 +184,7 @@ func TestBlackHoleGetsNoStorm(t *testing.T) {
 			t.Log("connects after each 10 s:", counts)
 			assert.LessOrEqual(t, counts[6], connecting+2*backoffSteps(time.Minute))
 			assert.LessOrEqual(t, counts[6]-counts[2], backoffSteps(40*time.Second), "the pace slows down")
-			assert.GreaterOrEqual(t, counts[6]-counts[2], 40/5-2, "and the server is asked now and then")
+			assert.GreaterOrEqual(t, counts[6]-counts[2], 40/5-2, "and the pool tries again now and then")
 			assert.LessOrEqual(t, f.Counts().Peak, cfg.MaxOpen)
 		})
 	}
@@ -217,7 +217,7 @@ func TestSlowServerGetsNoMoreConnectsThanThereAreCallers(t *testing.T) {
 	}
 }
 
-// One slow Connect that succeeded says nothing about the next ones.
+// A slow Connect that succeeded says nothing about the next ones.
 func TestHangIsFoundAfterASlowSuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 1})
@@ -230,13 +230,13 @@ func TestHangIsFoundAfterASlowSuccess(t *testing.T) {
 	})
 }
 
-// Connects from before a Reset may take long to end.
+// Connects from before a Reset may take a long time to end.
 func TestResetDoesNotWaitForConnectsThatAreStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 20})
 		gate := make(chan struct{})
 		defer close(gate)
-		f.Next(drivertest.Connect, 8, drivertest.StallUntil(gate)) // all of MaxConnecting
+		f.Next(drivertest.Connect, 8, drivertest.StallUntil(gate)) // as many as MaxConnecting allows
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		startN(ctx, p, 8)
@@ -246,8 +246,8 @@ func TestResetDoesNotWaitForConnectsThatAreStuck(t *testing.T) {
 	})
 }
 
-// Nobody waits for a Connect that ignores its context after its failure was reported:
-// neither the caller that depended on it nor a later one.
+// After a Connect that ignores its context has been reported as failed, no caller waits
+// for it: neither the one that depended on it nor a later one.
 func TestStuckConnectDoesNotHoldUpOtherCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logLines

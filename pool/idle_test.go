@@ -18,7 +18,7 @@ func TestIdleConnectionsAreClosedInTimeWithoutTraffic(t *testing.T) {
 	const never = -1
 	for name, tt := range map[string]struct {
 		cfg         pool.Config
-		kept, until time.Duration // until = 0: forever
+		kept, until time.Duration // until 0 means forever
 		want        pool.Closes
 	}{
 		"MaxIdleTime":                {pool.Config{MaxIdleTime: time.Minute}, 59 * time.Second, 64 * time.Second, pool.Closes{Idle: 10}},
@@ -72,7 +72,7 @@ func TestReapingStopsAtMinIdleAndDoesNotChurn(t *testing.T) {
 	})
 }
 
-// Connections in use are not spare.
+// Connections in use do not count as spare.
 func TestMinIdleIsOnTopOfConnectionsInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MinIdle: 3})
@@ -104,7 +104,7 @@ func TestSparesAreNotConnectedToBeClosedByMaxIdle(t *testing.T) {
 	})
 }
 
-// Serial load uses few connections, so the others must go.
+// Serial load uses few connections, so the pool must close the others.
 func TestPoolShrinksUnderSerialLoad(t *testing.T) {
 	for name, wrap := range map[string]func(*conn) driver.Conn{"checked": nil, "bare": drivertest.Bare} {
 		bubble(t, name, func(t *testing.T) {
@@ -124,7 +124,7 @@ func TestPoolShrinksUnderSerialLoad(t *testing.T) {
 }
 
 // This is only a preference: a goroutine that moves to another CPU gets the connection
-// last released there.
+// that was last released there.
 func TestLastUsedConnectionIsTakenFirst(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector makes sync.Pool forgetful")
@@ -160,14 +160,14 @@ func TestLostSpareConnectionsAreReplaced(t *testing.T) {
 	})
 }
 
-// Even a lease from the fast path of Acquire ends where idle connections are counted,
-// because others may have become idle meanwhile.
+// Even a lease from the fast path of Acquire ends on the slow path, which counts the idle
+// connections, because others may have become idle meanwhile.
 func TestMaxIdleCountsConnectionsThatBecameIdleMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, p := openFake(t, pool.Config{MaxOpen: 2, MaxIdle: 1})
 		leases := acquireN(t, p, 2)
 		leases[0].Release()
-		l := acquire(t, p) // from the fast path, because it is idle
+		l := acquire(t, p) // on the fast path, because a connection is idle
 		leases[1].Release()
 		l.Release()
 		synctest.Wait()
@@ -175,7 +175,8 @@ func TestMaxIdleCountsConnectionsThatBecameIdleMeanwhile(t *testing.T) {
 	})
 }
 
-// Even keepalives that fall due in the same sweep take only half.
+// Even if all keepalives are due in the same sweep, they take only half of the
+// connections.
 func TestKeepAlivesDueTogetherLeaveHalfOfTheConnectionsToCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{KeepAlive: 10 * time.Millisecond, ValidateAfter: -1, PingTimeout: time.Minute})

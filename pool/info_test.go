@@ -15,7 +15,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// wantInfo fails t unless got is want. Idle may be off by up to within.
+// wantInfo fails t unless got equals want. Idle may differ by up to within.
 func wantInfo(t testing.TB, got, want pool.Info, within time.Duration) {
 	t.Helper()
 	require.LessOrEqual(t, (got.Idle - want.Idle).Abs(), within, "Idle is %v, want %v", got.Idle, want.Idle)
@@ -47,7 +47,7 @@ func TestInfoOfALease(t *testing.T) {
 			tt.cfg.OnAcquire = func(_ context.Context, _ driver.Conn, i pool.Info) error { hook = i; return nil }
 			tt.cfg.MaxOpen = 1
 			p := open[driver.Conn](t, f, tt.cfg)
-			f.Always(drivertest.Connect, drivertest.Delay(2*time.Second)) // not part of the age
+			f.Always(drivertest.Connect, drivertest.Delay(2*time.Second)) // does not count as age
 			var idle time.Duration
 			l := acquire(t, p)
 			began := time.Now()
@@ -122,8 +122,8 @@ func TestOnAcquireRefusesByInfo(t *testing.T) {
 
 type traceKey struct{}
 
-// openTraced returns a pool that records which caller's context each Connect and each
-// OnConnect got.
+// openTraced returns a pool that records, for each Connect and OnConnect, which caller's
+// context it got.
 func openTraced(t *testing.T, cfg pool.Config) (*drivertest.Fake, *pool.Pool[*conn], *diary) {
 	var d diary
 	record := func(ctx context.Context) { d.add("%v", ctx.Value(traceKey{})) }
@@ -136,13 +136,13 @@ func openTraced(t *testing.T, cfg pool.Config) (*drivertest.Fake, *pool.Pool[*co
 	return f, open[*conn](t, f, cfg), &d
 }
 
-// as returns the context of a caller with a name.
+// as returns a context with the name of a caller.
 func as(parent context.Context, caller string) context.Context {
 	return context.WithValue(parent, traceKey{}, caller)
 }
 
-// A trace shows a Connect under the caller that caused it. The Connect gets the values
-// of that caller's context, but does not end with it.
+// A Connect gets the values of the context of the caller that caused it, so that a trace
+// shows it there. But it does not end with that context.
 func TestConnectHasTheValuesOfTheCallersContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p, traced := openTraced(t, pool.Config{Backoff: pool.Backoff{Initial: 5 * time.Second}})
@@ -166,7 +166,7 @@ func TestConnectHasTheValuesOfTheCallersContext(t *testing.T) {
 	})
 }
 
-// A Connect in the background has no caller's values.
+// A Connect in the background gets no values of a caller.
 func TestBackgroundConnectHasNoCallersValues(t *testing.T) {
 	for name, cfg := range map[string]pool.Config{
 		"spare":       {MinIdle: 1, MaxUses: 1},
@@ -223,11 +223,11 @@ func TestStatsCountWaitsForAReleaseSeparately(t *testing.T) {
 		leased, idle int
 		cfg          pool.Config
 		callers      int
-		want         int64 // of callers
+		want         int64 // callers that wait for a release
 	}{
 		"empty pool":                 {callers: 4, want: 0},
 		"all in use":                 {leased: 4, callers: 3, want: 3},
-		"one more than to check":     {idle: 4, callers: 5, want: 1},
+		"one more than are idle":     {idle: 4, callers: 5, want: 1},
 		"all ways":                   {leased: 1, idle: 2, callers: 6, want: 3},
 		"connects one after another": {cfg: pool.Config{MaxConnecting: 1}, callers: 4, want: 0},
 	} {

@@ -22,7 +22,7 @@ type pingLog struct {
 	at map[int][]time.Time // by connection
 }
 
-// logPings makes every Ping of f do step, which may be nil, and records it.
+// logPings records every Ping of f, which does step. step may be nil.
 func logPings(f *drivertest.Fake, step drivertest.Step) *pingLog {
 	l := &pingLog{at: map[int][]time.Time{}}
 	f.Always(drivertest.Ping, func(ctx context.Context, c *conn) error {
@@ -74,7 +74,7 @@ func TestEachIdleConnectionIsPingedOnItsOwnSchedule(t *testing.T) {
 			}
 			assert.GreaterOrEqual(t, len(times), 120)
 		}
-		assert.Greater(t, len(inStep), 300, "different times of about 1,250 pings")
+		assert.Greater(t, len(inStep), 300, "different times among about 1,250 pings")
 		assert.Equal(t, 10, p.Stats().Idle)
 		assert.Zero(t, f.Counts().Closes)
 	})
@@ -87,7 +87,7 @@ func TestKeepAlivePingsABusyConnectionBetweenItsUses(t *testing.T) {
 	for name, tt := range map[string]struct {
 		callers    int // for one connection
 		use, pause time.Duration
-		most       time.Duration // between two pings
+		most       time.Duration // the longest time between two pings
 	}{
 		"used now and then":         {1, 10 * time.Millisecond, 20 * time.Second, keepAlive},
 		"used all the time":         {1, 500 * time.Millisecond, 0, keepAlive + 500*time.Millisecond},
@@ -138,12 +138,12 @@ func TestKeepAliveFindsABusyConnectionDead(t *testing.T) {
 				}
 				return nil
 			})
-			assert.LessOrEqual(t, failed, 51*n, "in a second, of 200 each in 4 seconds")
+			assert.LessOrEqual(t, failed, 51*n, "requests of 1 second, out of 200 per caller in 4 seconds")
 		})
 	}
 }
 
-// The keepalive of a busy pool takes no more than half of it.
+// Keepalives take at most half of the connections of a busy pool.
 func TestKeepAliveLeavesHalfOfTheBusyConnectionsToCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 10
@@ -177,7 +177,7 @@ func TestKeepAliveLeavesHalfOfTheBusyConnectionsToCallers(t *testing.T) {
 	})
 }
 
-// A connection pinged a moment ago needs no check before use.
+// A connection that was pinged a moment ago needs no check before use.
 func TestKeepAliveSparesTheCheckBeforeUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, forever(pool.Config{KeepAlive: 5 * time.Second, ValidateAfter: 10 * time.Second}))
@@ -210,8 +210,8 @@ func TestKeepAliveLeavesHalfOfTheIdleConnectionsToCallers(t *testing.T) {
 	})
 }
 
-// pinging opens a pool with n idle connections, or MinIdle, and returns while the
-// keepalive of one of them runs step.
+// pinging opens a pool with n idle connections, or with MinIdle, and returns it while
+// the keepalive of one of them runs step.
 func pinging(t *testing.T, n int, cfg pool.Config, step drivertest.Step) (*drivertest.Fake, *pool.Pool[*conn]) {
 	cfg.KeepAlive, cfg.PingTimeout = 30*time.Second, 15*time.Second
 	f, p := openFake(t, forever(cfg))
@@ -255,7 +255,7 @@ func TestKeepAliveInProgressBlocksNobody(t *testing.T) {
 		assert.Equal(t, 3, f.Counts().Connects)
 	})
 
-	bubble(t, "a connection being pinged is not a spare one to come", func(t *testing.T) {
+	bubble(t, "a connection being pinged does not count as a new spare", func(t *testing.T) {
 		f, p := pinging(t, 3, pool.Config{MinIdle: 3}, drivertest.Hang)
 		acquire(t, p).Discard(nil)
 		advance(time.Second)

@@ -12,8 +12,8 @@ import (
 	"github.com/hotline-go/hotline/driver/drivertest"
 )
 
-// If an old connection can't be replaced yet, and the pool knows when it can, it need
-// not sweep every millisecond until then.
+// If an old connection can't be replaced yet, and the pool knows when it can be, the
+// pool does not sweep every millisecond until then.
 func TestKeeperSleepsWhileTheServerWantsAPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, err := New[*drivertest.FakeConn](drivertest.NewFake(t), Config{MaxLifetime: time.Minute, LifetimeJitter: -1})
@@ -38,7 +38,7 @@ func TestKeeperSleepsWhileTheServerWantsAPause(t *testing.T) {
 	})
 }
 
-// A caller may claim a connection while the keeper looks at it.
+// A caller may claim a connection while the keeper inspects it.
 func TestKeeperStaysAwakeForAConnectionClaimedDuringItsSweep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, err := New[*drivertest.FakeConn](drivertest.NewFake(t), Config{})
@@ -63,8 +63,8 @@ func TestKeeperStaysAwakeForAConnectionClaimedDuringItsSweep(t *testing.T) {
 	})
 }
 
-// A connection may be pinged, or its slot may get another one, while the keeper looks
-// at it.
+// While the keeper inspects a connection, it may be pinged, or its slot may get another
+// one.
 func TestKeeperDoesNotPingAConnectionPingedDuringItsSweep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := drivertest.NewFake(t)

@@ -2,13 +2,12 @@ package pool
 
 import "time"
 
-// A lease that lasts longer than LeakAfter may be leaked. The sweeps find it at no
-// cost to Acquire and Release, because each lease has a generation. The pool records
-// stacks only from then on, for leases that begin later.
+// A lease that lasts longer than LeakAfter may be leaked. The sweeps recognize it by its
+// generation, at no cost to Acquire and Release. Only after that does the pool record
+// stacks, for leases that begin later.
 
-// stacksFor is how long stacks are recorded after the last suspicion, in units of
-// LeakAfter or an hour, whichever is shorter. It is long, so that rare leaks are
-// caught too.
+// stacksFor is how long stacks are recorded after the last suspicious lease, in units of
+// LeakAfter or an hour, whichever is shorter. It is long enough to catch rare leaks.
 const stacksFor = 10
 
 // arm sets whether Acquire records stacks.
@@ -17,7 +16,8 @@ func (p *Pool[C]) arm(on bool) {
 	p.plain.Store(!on && p.cfg.OnAcquire == nil && p.cfg.Trace.Use == nil)
 }
 
-// armLocked turns stacks on while leases are suspicious and for some time after.
+// armLocked makes Acquire record stacks while there are suspicious leases and for some
+// time after.
 func (p *Pool[C]) armLocked(r *round[C]) {
 	k := &p.keeper
 	if r.suspicious > 0 {
@@ -28,8 +28,8 @@ func (p *Pool[C]) armLocked(r *round[C]) {
 	}
 }
 
-// lookAtLeak finds out whether a reported lease of the slot s has ended, and whether
-// its current one should be reported. w is the state of s.
+// lookAtLeak collects the lease of the slot s if it should be reported as a leak, and its
+// last reported lease if that has ended. w is the state of s.
 func (p *Pool[C]) lookAtLeak(r *round[C], s *slot[C], w word, v *seen) {
 	same := w.phase() == leased && w.gen() == v.lease
 	if v.suspect != nil && !same {
@@ -45,7 +45,7 @@ func (p *Pool[C]) lookAtLeak(r *round[C], s *slot[C], w word, v *seen) {
 	}
 }
 
-// reportLeaks reports the leaks that a sweep has found. The sweep is still running.
+// reportLeaks reports the leaks that a sweep has found, while the sweep is still active.
 func (p *Pool[C]) reportLeaks(r *round[C]) {
 	for _, h := range r.cleared {
 		p.reportLeak(LeakInfo{p.cfg.Name, *h, true}, "a lease that might have been leaked has ended")

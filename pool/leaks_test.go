@@ -39,7 +39,7 @@ func (r *leakReports) take() []pool.LeakInfo {
 	return all
 }
 
-// one returns the only report since the last call.
+// one returns the report since the last call, which must be the only one.
 func (r *leakReports) one(t *testing.T) pool.LeakInfo {
 	t.Helper()
 	all := r.take()
@@ -74,7 +74,7 @@ func TestLeakIsReportedOnceAndWithItsStackOnceArmed(t *testing.T) {
 		assert.Equal(t, "depot", first.Pool)
 		assert.GreaterOrEqual(t, first.Age, 30*time.Second)
 		assert.Less(t, first.Age, 33*time.Second)
-		assert.Empty(t, first.Stack, "no stacks were taken when it began")
+		assert.Empty(t, first.Stack, "no stacks were recorded when it began")
 		assert.True(t, first.Suspect)
 		assert.False(t, first.Ended)
 		log.want(t, `"msg"="a lease may be leaked: it has lasted for LeakAfter"|"pool"="depot"|"age"=`)
@@ -87,7 +87,7 @@ func TestLeakIsReportedOnceAndWithItsStackOnceArmed(t *testing.T) {
 		r := reports.one(t)
 		assert.Contains(t, r.Stack, "pool_test.leaker\n")
 		assert.NotContains(t, r.Stack, "honest")
-		assert.NotContains(t, r.Stack, "pool.(*Pool", "the pool's own functions say nothing")
+		assert.NotContains(t, r.Stack, "pool.(*Pool", "the functions of the pool are left out")
 		assert.True(t, strings.HasPrefix(r.Stack, "github.com/hotline-go/hotline/pool_test.acquire"), "%s", r.Stack)
 		log.want(t, `pool_test.leaker`)
 
@@ -120,8 +120,8 @@ func profileText(t *testing.T) string {
 	return b.String()
 }
 
-// A report or a transaction may take longer than LeakAfter. Its lease is cleared when
-// it ends, in whatever way.
+// A long transaction may take longer than LeakAfter. Its lease is cleared when it ends,
+// however it ends.
 func TestLongLeaseIsReportedAndClearedWhenItEnds(t *testing.T) {
 	for name, end := range map[string]func(pool.Lease[*conn]){
 		"Release": pool.Lease[*conn].Release,
@@ -173,8 +173,8 @@ func TestLeakBelongsToTheLease(t *testing.T) {
 	})
 }
 
-// An hour of leases of every length below LeakAfter raises no alarm. Neither does
-// a Ping or a Close that takes longer.
+// An hour of leases of all lengths up to LeakAfter raises no alarm. Neither does a Ping
+// or a Close that takes longer.
 func TestNoFalseAlarmInAnHourOfLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p, reports := openLeaky(t, pool.Config{MaxOpen: 8, MinIdle: 1, KeepAlive: time.Minute, PingTimeout: time.Minute, AcquireTimeout: -1})
@@ -203,8 +203,8 @@ func TestNoFalseAlarmInAnHourOfLoad(t *testing.T) {
 	})
 }
 
-// Every way to get a lease records its stack. Long after the last suspicion it stops,
-// so that Acquire is fast again.
+// Every way to get a lease records its stack. Long after the last suspicion, recording
+// stops, so that Acquire is fast again.
 func TestStacksAreTakenWhileThereIsASuspicion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, p, _ := openLeaky(t, pool.Config{MaxOpen: 2})

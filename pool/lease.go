@@ -8,14 +8,14 @@ import (
 )
 
 // Lease is one holder's right to use a connection, from Acquire until Release,
-// End, Discard or Hijack. It is a small value. Copies are the same lease: once one of
-// them ends, all have ended, and none can reach the connection's next holder. The
+// End, Discard or Hijack. It is a small value. Copies are the same lease: when one of
+// them ends, all of them end, and none can affect the connection's next holder. The
 // zero Lease has ended.
 //
 // Only one goroutine may use a lease at a time.
 type Lease[C any] struct {
 	slot *slot[C]
-	word word // slot.state when the lease began; until it ends, only loose flags change
+	word word // slot.state when the lease began; until the lease ends, only its loose flags change
 	conn C
 }
 
@@ -28,19 +28,19 @@ func (l Lease[C]) Conn() C {
 	panic("pool: Lease.Conn after the lease was ended by Release, End, Discard or Hijack")
 }
 
-// Bind makes the I/O of the connection fail soon after ctx ends, until unbind is
-// called, as [Pool.Do] does. Call unbind before the lease ends: otherwise the end of
-// ctx would reach the next holder. Bind does nothing if the driver's connections are
-// not a driver.Binder or if ctx never ends. It panics after the end of the lease.
+// Bind makes the I/O of the connection fail soon after ctx ends, as [Pool.Do] does.
+// Call unbind, which undoes that, before the lease ends: otherwise the end of ctx
+// affects the next holder. Bind does nothing if the connection is not a driver.Binder
+// or if ctx never ends. It panics after the end of the lease.
 func (l Lease[C]) Bind(ctx context.Context) (unbind func()) {
-	l.Conn() // panics
+	l.Conn() // panics if the lease has ended
 	if unbind := l.bind(ctx); unbind != nil {
 		return unbind
 	}
 	return func() {}
 }
 
-// bind is Bind of a lease that has not ended. It returns nil if there is nothing to
+// bind is Bind for a lease that has not ended. It returns nil if there is nothing to
 // undo.
 func (l Lease[C]) bind(ctx context.Context) (unbind func()) {
 	if b, ok := l.slot.raw.(driver.Binder); ok && ctx.Done() != nil {
@@ -49,11 +49,11 @@ func (l Lease[C]) bind(ctx context.Context) (unbind func()) {
 	return nil
 }
 
-// Release ends the lease and gives the connection back, to the oldest waiter if
-// there is one. The pool closes the connection instead, in the background, if it
-// reports that it is no longer valid (driver.Validator), if OnRelease returns an
-// error, or if a limit such as MaxLifetime or MaxUses is reached. Release does no I/O
-// and does not block. On a lease that has ended, it does nothing.
+// Release ends the lease and returns the connection to the pool, or to the oldest
+// waiter if there is one. The pool closes the connection instead, in the background,
+// if the connection reports that it is no longer valid (driver.Validator), if OnRelease
+// returns an error, or if a limit such as MaxLifetime or MaxUses is reached. Release
+// does no I/O and does not block. If the lease has already ended, it does nothing.
 //
 // Release is for a connection that still works. After an error, call [Lease.End]
 // instead.
@@ -78,11 +78,11 @@ func (l Lease[C]) Release() {
 //	driver.IsGood, or Advice.Answer   released
 //	any other                         released, and pinged before its next use
 //
-// The Ping begins at once, in the background. A connection that is not
-// a driver.Pinger is released if it is a driver.Validator, which Release asks, and
+// The Ping begins at once, in the background. If the connection is not
+// a driver.Pinger, it is released if it is a driver.Validator (Release asks it), and
 // discarded otherwise. If Config.BadConn is set, it alone decides whether the
-// connection is discarded or released. End does no I/O and does not block. On a lease
-// that has ended, it does nothing.
+// connection is discarded or released. End does no I/O and does not block. If the lease
+// has already ended, it does nothing.
 func (l Lease[C]) End(err error) {
 	if err == nil || l.slot == nil {
 		l.Release()
@@ -108,8 +108,8 @@ func (l Lease[C]) End(err error) {
 }
 
 // Discard ends the lease and closes the connection, in the background. err is
-// the reason, for Config.OnClose and the log; it may be nil. On a lease that has
-// ended, Discard does nothing.
+// the reason, for Config.OnClose and the log; it may be nil. Discard does not block. If
+// the lease has already ended, it does nothing.
 func (l Lease[C]) Discard(err error) {
 	s := l.slot
 	if s == nil {
@@ -126,7 +126,7 @@ func (l Lease[C]) Discard(err error) {
 	p := s.pool
 	defer p.used(s.takeWatch())
 	dead, why := false, reason{cause: bad, err: err}
-	defer func() { // also if a method of err panics
+	defer func() { // deferred, in case a method of err panics
 		p.mu.Lock()
 		if dead {
 			p.suspectLocked() // whatever killed this one may have killed the others
@@ -138,17 +138,16 @@ func (l Lease[C]) Discard(err error) {
 	why.useless = dead && s.uses(w) == 1 && p.looksUseless(s.raw, s.birth, true)
 }
 
-// Hijack ends the lease and lets the caller keep the connection: the pool forgets
-// it and will not close it. The caller must close it and then call closed. Until
-// then, the connection keeps its permit of Config.Gate, and a connector that counts
-// connections (driver.Tracker) counts it as open. After the first call, closed does
-// nothing.
+// Hijack ends the lease and gives the connection to the caller: the pool forgets it and
+// will not close it. The caller must close it and then call closed. Until then, the
+// connection keeps its permit from Config.Gate, and a connector that counts connections
+// (driver.Tracker) counts it as open. Further calls to closed do nothing.
 //
-// The caller does not learn that the permit is lost (Permit.Lost). If the permits of
-// the gate can be lost, do not hijack a connection that must not outlive its permit.
+// The caller is not notified if the permit is lost (Permit.Lost). If the permits
+// of the gate can be lost, do not hijack a connection that must not outlive its permit.
 //
-// Hijack panics if the lease has ended. If Shutdown or a StrictGate closed the
-// connection during the lease, Hijack returns it closed.
+// Hijack does not block. It panics if the lease has ended. If Shutdown or a StrictGate
+// closed the connection during the lease, Hijack returns it closed.
 func (l Lease[C]) Hijack() (c C, closed func()) {
 	if l.slot == nil {
 		panic("pool: Lease.Hijack of the zero lease")
@@ -170,15 +169,15 @@ func (l Lease[C]) Hijack() (c C, closed func()) {
 	closed = p.handOver(s.raw, s.takePass())
 	p.freeLocked(s)
 	p.serveLocked()
-	p.changedLocked() // Shutdown may wait for this lease
+	p.changedLocked() // Shutdown may be waiting for this lease
 	return l.conn, closed
 }
 
-// endCut ends a lease whose connection was closed during it, so that its slot can get
-// another one. It does nothing if the lease has ended.
+// endCut ends a lease whose connection was closed during the lease, so that the slot can
+// get another connection. It does nothing if the lease has already ended.
 func (l Lease[C]) endCut() {
 	if !l.wasCut() {
-		return // without the lock: a deferred Discard ends most leases a second time
+		return // before locking, because a deferred Discard ends most leases a second time
 	}
 	s := l.slot
 	p := s.pool
@@ -188,19 +187,19 @@ func (l Lease[C]) endCut() {
 		return
 	}
 	w := s.load()
-	s.move(w, w&^cut) // nobody else changes it: under mu
+	s.move(w, w&^cut) // can't fail: the word of such a slot changes only under mu
 	if w.phase() == free {
 		s.empty()
 	}
 }
 
-// wasCut reports whether Shutdown or a StrictGate closed the connection during this
-// lease, which has not ended. Its holder can't know that.
+// wasCut reports whether this lease has not ended although Shutdown or a StrictGate has
+// closed its connection. The holder can't know that.
 func (l Lease[C]) wasCut() bool {
 	now := l.slot.load()
 	return now.has(cut) && now.gen() == l.word.gen()
 }
 
-// isFresh reports whether the connection comes straight from Connect. Any other one
-// may have died since, and needs a reset.
+// isFresh reports whether the connection comes straight from Connect. Any other
+// connection may have died since it was last used, and needs a reset.
 func (l Lease[C]) isFresh() bool { return l.slot.uses(l.word) == 1 && !l.slot.rested }

@@ -37,7 +37,7 @@ func TestEndedLeaseSaysSo(t *testing.T) {
 	assert.PanicsWithValue(t, "pool: Lease.Hijack of the zero lease", func() { zero.Hijack() })
 }
 
-// A connection that died in its lease may not be the only dead one.
+// A connection that died during its lease may not be the only dead one.
 func TestDiscardOfADeadConnectionPutsTheOthersUnderSuspicion(t *testing.T) {
 	for name, tt := range map[string]struct {
 		err   error
@@ -68,7 +68,7 @@ func TestPoolForgetsAHijackedConnection(t *testing.T) {
 		s := p.Stats()
 		assert.Equal(t, pool.Stats{Gauges: pool.Gauges{MaxOpen: 1, Limit: 1}, Acquires: 1, Hijacked: 1, Connects: 1, Waits: 1}, s)
 
-		start(t.Context(), p).wantLease(t).Release() // its slot is free
+		start(t.Context(), p).wantLease(t).Release() // the slot is free
 		advance(time.Hour)
 		p.Reset()
 		require.NoError(t, p.Resize(0))
@@ -100,7 +100,7 @@ func TestLeaseBindMakesTheIOObeyAContext(t *testing.T) {
 		l.Release()
 		assert.Panics(t, func() { l.Bind(ctx) }, "the next holder may have the connection")
 	})
-	bubble(t, "if the driver can do it", func(t *testing.T) {
+	bubble(t, "if the driver supports it", func(t *testing.T) {
 		_, p := openFake(t, pool.Config{})
 		l := acquire(t, p)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -133,18 +133,18 @@ func TestConnectionsThatAreNotACFailPermanently(t *testing.T) {
 	})
 }
 
-// adapter stands for a client that is a string.
+// adapter is an Adapter whose client is a string.
 type adapter struct{ driver.Conn }
 
 func (adapter) Client() any { return "client" }
 
-// clientless stands for a client that is nil.
+// clientless is an Adapter whose client is nil.
 type clientless struct{ driver.Conn }
 
 func (clientless) Client() any { return nil }
 
-// wantNoC fails t unless Acquire fails permanently with the error text, in a pool of
-// C whose driver returns connections made by wrap.
+// wantNoC fails t unless Acquire fails permanently with the error text in a pool of C
+// whose driver returns the connections made by wrap.
 func wantNoC[C any](t *testing.T, wrap func(*conn) driver.Conn, text string) {
 	f := &drivertest.Fake{Wrap: wrap}
 	e := start(t.Context(), open[C](t, f, pool.Config{})).wantError(t, nil)

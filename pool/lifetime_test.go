@@ -16,8 +16,8 @@ import (
 )
 
 // Each connection draws its jitter once. A pool that draws at each release closes
-// busy connections near the shortest lifetime. The mean of 100 even draws is off by
-// a tenth of the span once in 2,000 runs, and practically never by 0.15.
+// busy connections near the shortest lifetime. The mean of 100 uniform draws is off by
+// a tenth of the span once in 2,000 runs, and practically never by 0.15 of it.
 func TestJitterOfLessThanASecondSpreadsBusyConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const from, to = 2 * time.Second, 2400 * time.Millisecond
@@ -47,7 +47,7 @@ func TestJitterOfLessThanASecondSpreadsBusyConnections(t *testing.T) {
 	})
 }
 
-// The replacement is not surplus, although MaxIdle is reached.
+// The replacement is kept, although MaxIdle is reached.
 func TestReplacementIsKeptWhereMaxIdleIsReached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := sameAge(t, 2, pool.Config{MaxOpen: 4, MaxIdle: 2})
@@ -58,8 +58,8 @@ func TestReplacementIsKeptWhereMaxIdleIsReached(t *testing.T) {
 	})
 }
 
-// Callers must not wait for a replacement that hangs while there is room for a
-// Connect of their own.
+// Callers must not wait for a hung replacement while there is room for a Connect of
+// their own.
 func TestHungReplacementHoldsUpNoCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := sameAge(t, 1, pool.Config{MaxOpen: 3})

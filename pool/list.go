@@ -5,18 +5,18 @@ import (
 	"sync/atomic"
 )
 
-// list is a set of slot indexes: the slots that may be idle. It has every idle slot,
-// and the words of its slots have the flag listed. A slot that comes into use stays
-// in it until a holder of Pool.mu takes it out.
+// list is the set of the slots that may be idle, by index. It contains every idle slot,
+// and the words of its slots have the flag listed. A slot that comes into use stays in
+// the list until it is removed under Pool.mu.
 //
-// It is changed only under Pool.mu. It may be read without the lock, but may then
-// miss an index that was added a moment ago.
+// The list changes only under Pool.mu. A reader without the lock may miss an index that
+// was added a moment ago.
 type list struct {
 	levels atomic.Pointer[levels]
 }
 
-// levels has a bit per slot, and in words a bit for each element of bits that is not
-// zero. Skipping 50,000 slots in use takes 13 steps.
+// levels has one bit per slot in bits, and one bit in words for each element of bits
+// that is not zero. Skipping 50,000 slots in use takes 13 steps.
 type levels struct {
 	bits, words []atomic.Uint64
 }

@@ -7,7 +7,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Compares the list with a map, across word boundaries.
+// The test compares the list with a map, across word boundaries.
 func TestListHoldsWhatWasAdded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var l list

@@ -12,58 +12,61 @@ import (
 // LocalGate is one limit for the connections of several pools of a process.
 // [NewGate] makes one.
 //
-// While it is full, the pool with the fewest connections is served next, and
-// among equals the one that has waited longest. For a pool without a connection,
-// one that no caller uses is closed, else the next to be released anywhere.
+// While the gate is full, it serves the waiting pool with the fewest connections
+// first, and among equals the one that has waited longest. To make room for a pool
+// without a connection, it recalls one that no caller uses or, if there is none, the
+// next one released in any pool.
 //
-// A pool that has connections gets one more from a pool with at least two more, or
-// one that no caller uses, but not at once: only after as long as it took to
-// connect the one that is closed (250 ms at most). Before that, one of its own may be
-// released, and connections would be closed just to be made again.
+// A pool that already has connections gets one that no caller uses, or one from a pool
+// that has at least two more. It first waits for as long as it took to connect
+// the connection that is closed (at most 250 ms). In the meantime, one of its own may
+// be released; without the wait, connections would be closed just to be made again.
 //
 // MinIdle takes no connection away from another pool.
 //
-// Grace and Changed must not be set after its first use. They are for servers that
-// see the end of a connection late, and for limits that change.
+// Do not change Grace or Changed after the first use of the gate. Package fleet uses
+// them.
 type LocalGate struct {
-	// Grace is how long a connection counts after its Close has returned, because
-	// the server learns of its end later. Zero means not at all.
+	// Grace is how long a connection still counts after its Close has returned,
+	// because the server may notice the end of a connection late. Zero means not at
+	// all.
 	Grace time.Duration
 
-	// Changed, if not nil, is called after somebody has begun to wait, and after
-	// a permit has come back. It must not block.
+	// Changed is called after a call to Enter has begun to wait, and after a permit
+	// has come back. It must not block. It may be nil.
 	Changed func()
 
-	contended atomic.Bool // somebody waits, or the limit is exceeded; changed under mu
+	contended atomic.Bool // an Enter waits, or the limit is exceeded; changed under mu
 
-	mu      sync.Mutex // guards all below; taken under Pool.mu, and no Member is called under it
+	mu      sync.Mutex // guards the fields below; may be locked under Pool.mu; no Member is called under it
 	limit   int
 	used    int
-	coming  int // permits of used that were recalled, and are on their way back
+	coming  int // how many of the used permits were recalled and are on their way back
 	members map[Member]*share
-	order   lists.List     // of *share: the members that entered last, or may have something to yield, are at the back
-	asked   *lists.Element // of order: the members up to it have been asked to yield since somebody waits
-	resting lists.List     // of *localPermit: a starved member gets these before they have rested
-	waiting lists.List     // of *entrant, the oldest first
-	starved int            // members that wait and hold nothing
-	round   int            // of unfairLocked
+	order   lists.List     // of *share, in which they are asked to yield; members that entered last, or may have something to yield, are at the back
+	asked   *lists.Element // in order: the members up to this one have been asked to yield since the wait began
+	resting lists.List     // of *localPermit: permits of connections that rest; a starved member gets these first
+	waiting lists.List     // of *entrant, oldest first
+	starved int            // members that wait and hold no permit
+	round   int            // counts calls of unfairLocked
 }
 
-// share is what one member has. The gate forgets it when that is nothing.
+// share counts the permits and the waiting entrants of one member. The gate forgets it
+// when both are zero.
 type share struct {
 	member  Member
 	at      *lists.Element // in order
-	held    int
-	waiting int
-	round   int // LocalGate.round that counted it
+	held    int            // permits
+	waiting int            // entrants
+	round   int            // LocalGate.round that last counted it
 }
 
-// entrant is a call of Enter that waits.
+// entrant is a call to Enter that waits.
 type entrant struct {
 	share *share
 	at    *lists.Element // in waiting
 	since time.Time
-	ready chan *localPermit
+	ready chan *localPermit // has room for one
 }
 
 // NewGate returns a gate for limit connections, for the Config.Gate of several
@@ -104,7 +107,7 @@ func (g *LocalGate) Enter(ctx context.Context, m Member) (Permit, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	select {
-	case permit := <-e.ready: // just now
+	case permit := <-e.ready: // it was served just before the lock
 		return permit, nil
 	default:
 	}
@@ -123,10 +126,10 @@ func (g *LocalGate) TryEnter(m Member) (Permit, bool) {
 	return g.giveLocked(g.shareLocked(m)), true
 }
 
-// askOthers asks members other than m to yield, the ones that entered longest ago
-// first, until enough do. While somebody waits, it does not ask a member that had
-// nothing to yield again before that has another idle connection, of which
-// Recalled learns.
+// askOthers asks members other than m to yield until enough of them do. It begins with
+// the members that entered longest ago. While an Enter waits, it does not ask
+// a member that had nothing to yield again until that member has another idle
+// connection, which Recalled notices.
 func (g *LocalGate) askOthers(m Member) {
 	for {
 		g.mu.Lock()
@@ -147,7 +150,7 @@ func (g *LocalGate) askOthers(m Member) {
 	}
 }
 
-// nextToAskLocked returns the next member to be asked, or nil.
+// nextToAskLocked returns the share of the next member to ask, or nil.
 func (g *LocalGate) nextToAskLocked() *share {
 	if rests := g.resting.Front(); rests != nil && g.starved > g.coming {
 		t := rests.Value.(*localPermit)
@@ -161,28 +164,28 @@ func (g *LocalGate) nextToAskLocked() *share {
 	if next == nil {
 		return nil
 	}
-	g.asked = next // now, so that Recalled can put it behind asked meanwhile
+	g.asked = next // set before the member is asked, so that Recalled can move it behind asked meanwhile
 	return next.Value.(*share)
 }
 
-// askAgainLocked makes s the next to be asked, because it may have more to yield.
+// askAgainLocked makes s the next to ask, because it may have more to yield.
 func (g *LocalGate) askAgainLocked(s *share) {
 	g.passOverLocked(s)
 	if g.asked == nil {
-		g.order.MoveToFront(s.at) // or has been forgotten, and nothing happens
+		g.order.MoveToFront(s.at) // does nothing if s has been forgotten
 	} else {
 		g.order.MoveAfter(s.at, g.asked)
 	}
 }
 
-// askLaterLocked has s asked again, because it has something to yield to the next
-// that waits.
+// askLaterLocked moves s behind asked, because it has something to yield to the next
+// entrant.
 func (g *LocalGate) askLaterLocked(s *share) {
 	g.passOverLocked(s)
-	g.order.MoveToBack(s.at) // or has been forgotten, and nothing happens
+	g.order.MoveToBack(s.at) // does nothing if s has been forgotten
 }
 
-// nextLocked returns the entrant to be served next.
+// nextLocked returns the entrant to serve next.
 func (g *LocalGate) nextLocked() (next *entrant) {
 	for at := g.waiting.Front(); at != nil; at = at.Next() {
 		e := at.Value.(*entrant)
@@ -196,7 +199,7 @@ func (g *LocalGate) nextLocked() (next *entrant) {
 	return next
 }
 
-// shareLocked returns the share of m, which enters now.
+// shareLocked returns the share of m, which is entering.
 func (g *LocalGate) shareLocked(m Member) *share {
 	s := g.members[m]
 	if s == nil {
@@ -210,7 +213,7 @@ func (g *LocalGate) shareLocked(m Member) *share {
 	return s
 }
 
-// forgetLocked forgets s if it has nothing.
+// forgetLocked forgets s if it has no permits and no entrants.
 func (g *LocalGate) forgetLocked(s *share) {
 	if s.held == 0 && s.waiting == 0 && g.members[s.member] == s {
 		g.passOverLocked(s)
@@ -219,24 +222,24 @@ func (g *LocalGate) forgetLocked(s *share) {
 	}
 }
 
-// passOverLocked keeps asked right where s leaves its place in order.
+// passOverLocked keeps asked valid before s is moved or removed in order.
 func (g *LocalGate) passOverLocked(s *share) {
 	if g.asked == s.at {
 		g.asked = s.at.Prev()
 	}
 }
 
-// serveLocked gives waiters what there is room for.
+// serveLocked gives permits to waiters while there is room.
 func (g *LocalGate) serveLocked() {
 	for g.used < g.limit && g.waiting.Len() > 0 {
 		e := g.nextLocked()
 		g.removeLocked(e)
-		e.ready <- g.giveLocked(e.share) // holds one, so this never blocks
+		e.ready <- g.giveLocked(e.share) // has room for one, so this never blocks
 	}
 	g.contendLocked()
 }
 
-// changed calls Changed.
+// changed calls Changed if it is set.
 func (g *LocalGate) changed() {
 	if g.Changed != nil {
 		g.Changed()
@@ -260,7 +263,7 @@ func (g *LocalGate) removeLocked(e *entrant) {
 	g.contendLocked()
 }
 
-// countLocked adds to what s holds, and to its entrants that wait.
+// countLocked adds held to the permits of s and waiting to its entrants.
 func (g *LocalGate) countLocked(s *share, held, waiting int) {
 	if s.isStarved() {
 		g.starved--
@@ -272,5 +275,5 @@ func (g *LocalGate) countLocked(s *share, held, waiting int) {
 	}
 }
 
-// isStarved reports whether s waits and holds nothing.
+// isStarved reports whether s waits and holds no permit.
 func (s *share) isStarved() bool { return s.held == 0 && s.waiting > 0 }

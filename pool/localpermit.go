@@ -7,11 +7,12 @@ import (
 
 const (
 	// recallPatience is how long a recalled permit may take to come back before the
-	// gate recalls another in its place: the Close of its connection may hang.
+	// gate recalls another in its place. The Close of its connection may hang.
 	recallPatience = 250 * time.Millisecond
 
-	// mostRest limits how long a member with a connection waits for an unused one, or
-	// for its fair share. The wait is as long as connecting takes, if that is shorter.
+	// mostRest limits how long a member that has a connection waits for an unused one,
+	// or for its fair share. It waits for as long as connecting takes, if that is
+	// shorter.
 	mostRest = 250 * time.Millisecond
 )
 
@@ -22,8 +23,8 @@ type localPermit struct {
 
 	// Guarded by gate.mu.
 	recalled bool
-	rests    *lists.Element // in gate.resting
-	timer    *time.Timer    // calls overdue while the permit is one of gate.coming, rested while the connection rests
+	rests    *lists.Element // in gate.resting, or nil
+	timer    *time.Timer    // calls overdue if the permit is recalled, or rested if its connection rests; nil = neither
 }
 
 // giveLocked gives a permit to s.
@@ -88,7 +89,7 @@ func (t *localPermit) recallLocked() {
 	t.timer = time.AfterFunc(recallPatience+t.gate.Grace, t.overdue)
 }
 
-// overdue has another permit recalled in place of t.
+// overdue asks members to yield another permit in place of t.
 func (t *localPermit) overdue() {
 	g := t.gate
 	g.mu.Lock()
@@ -97,15 +98,15 @@ func (t *localPermit) overdue() {
 	g.askOthers(nil)
 }
 
-// restLocked has the member of t asked to yield after d, or earlier if another member
-// is starved.
+// restLocked puts t among the resting permits. Its member is asked to yield after d, or
+// earlier if another member is starved.
 func (t *localPermit) restLocked(d time.Duration) {
 	t.stopLocked()
 	t.rests = t.gate.resting.PushBack(t)
 	t.timer = time.AfterFunc(d, t.rested)
 }
 
-// rested has the member of t asked to yield, because the connection of t has rested.
+// rested asks the member of t to yield, because the connection of t has rested.
 func (t *localPermit) rested() {
 	g := t.gate
 	g.mu.Lock()
@@ -115,7 +116,7 @@ func (t *localPermit) rested() {
 	g.askOthers(nil)
 }
 
-// wakeLocked notes that t no longer rests.
+// wakeLocked records that t no longer rests.
 func (t *localPermit) wakeLocked() {
 	if t.rests != nil {
 		t.gate.resting.Remove(t.rests)
@@ -123,7 +124,7 @@ func (t *localPermit) wakeLocked() {
 	}
 }
 
-// stopLocked notes that t is no longer on its way back, and no longer rests.
+// stopLocked records that t is no longer on its way back, and no longer rests.
 func (t *localPermit) stopLocked() {
 	if t.timer == nil {
 		return
@@ -136,12 +137,13 @@ func (t *localPermit) stopLocked() {
 	t.wakeLocked()
 }
 
-// unfairLocked reports whether s has a connection more than its fair share: more
-// members than there are permits on their way hold nothing, or have waited for
-// longer than rest and would still have fewer with one more.
+// unfairLocked reports whether s has more than its fair share of connections. It counts
+// the members that hold nothing, and those that have waited for longer than rest and
+// would still have fewer connections than s with one more. The share of s is unfair if
+// there are more of them than permits on their way back.
 func (g *LocalGate) unfairLocked(s *share, rest time.Duration) bool {
 	poorer, patient := g.starved, time.Now().Add(-rest)
-	g.round++ // in which each member counts once
+	g.round++ // in each round, a member counts once
 	for at := g.waiting.Front(); at != nil && poorer <= g.coming; at = at.Next() {
 		e := at.Value.(*entrant)
 		if e.since.After(patient) {

@@ -41,7 +41,7 @@ func (l *logLines) want(t *testing.T, want ...string) {
 }
 
 // A connection fails to connect, connects, is pinged, fails its ping, and is closed.
-// Each message has the level that precedes it here.
+// The digit before each expected message is its level.
 func TestLoggerGetsEachMessageAtItsLevel(t *testing.T) {
 	for level := range 3 {
 		bubble(t, string(rune('0'+level)), func(t *testing.T) {
@@ -70,7 +70,7 @@ func TestLoggerGetsEachMessageAtItsLevel(t *testing.T) {
 			advance(10 * time.Second)
 			f.Next(drivertest.Ping, 1, drivertest.Fail(errScripted))
 			f.Next(drivertest.Close, 1, func(context.Context, *conn) error {
-				<-time.After(time.Millisecond) // the check logs first
+				<-time.After(time.Millisecond) // so that the check logs first
 				return errors.New("broken pipe")
 			})
 			f.Next(drivertest.Connect, 1, drivertest.Delay(time.Second))
@@ -120,8 +120,8 @@ func TestPanicsAreLoggedWithTheirStacks(t *testing.T) {
 	}
 }
 
-// A panic in a Trace function with no caller or error to report it is logged as an
-// error, whatever the level, and is not mixed up with one of OnClose.
+// A panic in a Trace function is logged as an error, whatever the level, if it has no
+// caller or error to report it. It is not mixed up with a panic in OnClose.
 func TestPanicsOfTraceAreLoggedAsErrors(t *testing.T) {
 	boom := errors.New("boom")
 	failed := func(f string) string {

@@ -16,7 +16,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// Check verifies what must be true whenever all is quiet.
+// Check checks everything that must be true whenever all is quiet.
 func (m *machine) Check(t *rapid.T) {
 	synctest.Wait()
 	m.settle(t)
@@ -27,7 +27,7 @@ func (m *machine) Check(t *rapid.T) {
 	m.watch.next()
 }
 
-// settle takes the callers that have returned out of the model's queue, and checks
+// settle removes the callers that have returned from the model's queue, and checks
 // their results.
 func (m *machine) settle(t *rapid.T) {
 	overtaken := m.callers[:0:0]
@@ -48,7 +48,7 @@ func (m *machine) settle(t *rapid.T) {
 	})
 }
 
-// checkError checks that there is a reason for the error of a caller.
+// checkError checks that the error of a caller is justified.
 func (m *machine) checkError(t *rapid.T, q *queued) {
 	var e *pool.AcquireError
 	require.ErrorAs(t, q.err, &e)
@@ -58,7 +58,7 @@ func (m *machine) checkError(t *rapid.T, q *queued) {
 	case errors.Is(cause, pool.ErrClosed):
 		assert.True(t, m.closed, "ErrClosed from an open pool")
 	case errors.Is(cause, context.Canceled):
-		assert.True(t, q.canceled, "Canceled without a cancel")
+		assert.True(t, q.canceled, "Canceled, but nobody canceled")
 	case errors.Is(cause, pool.ErrTimeout):
 		assert.True(t, m.cfg.AcquireTimeout > 0 && waited >= m.cfg.AcquireTimeout, "ErrTimeout after %v", waited)
 		m.timeouts++
@@ -68,7 +68,7 @@ func (m *machine) checkError(t *rapid.T, q *queued) {
 	case errors.Is(cause, pool.ErrSuspended):
 		assert.True(t, m.cfg.FailFast && m.watch.limit == 0, "ErrSuspended at MaxOpen %d", m.watch.limit)
 	case e.Connect == nil && (errors.Is(cause, errRefused) || errors.Is(cause, driver.ErrBadConn) && m.cfg.OnAcquire != nil):
-		// the hook's
+		// returned by the hook
 	default:
 		useless := m.pool.Stats().Useless > 1 && strings.Contains(cause.Error(), "dead at its first use")
 		assert.True(t, useless || m.watch.explains(cause), "not the error of any Connect: %v", cause)
@@ -78,14 +78,14 @@ func (m *machine) checkError(t *rapid.T, q *queued) {
 
 // checkServer compares the pool with the server's counts.
 func (m *machine) checkServer(t *rapid.T) {
-	assert.Empty(t, m.watch.exceeded, "a Connect began with MaxOpen connections there")
+	assert.Empty(t, m.watch.exceeded, "a Connect began with MaxOpen connections open")
 	assert.LessOrEqual(t, m.fake.Counts().Peak, m.watch.largest)
 	assert.Empty(t, m.fake.Violations())
 	holders := map[int]bool{}
 	for _, l := range m.leases {
 		c := fakeOf(l.Conn())
 		assert.False(t, holders[c.ID], "connection %d has two holders", c.ID)
-		assert.False(t, c.IsClosed(), "connection %d was closed under its holder", c.ID)
+		assert.False(t, c.IsClosed(), "connection %d was closed while in use", c.ID)
 		holders[c.ID] = true
 	}
 }
@@ -107,7 +107,7 @@ func (m *machine) checkStats(t *rapid.T) {
 		Canceled: s.Canceled, Waits: s.Waits, ReleaseWaits: s.ReleaseWaits, Useless: s.Useless, ConnectFailures: s.ConnectFailures, PingFailures: s.PingFailures,
 	}, s)
 	sum := closes.Bad + closes.Invalid + closes.Idle + closes.Lifetime + closes.Uses + closes.Reset + closes.Shutdown
-	assert.Equal(t, int64(n.Closes), sum+m.hijacked, "closes by reason, and connections hijacked, against closes seen")
+	assert.Equal(t, int64(n.Closes), sum+m.hijacked, "closes by reason and hijacks, compared with the closes seen")
 	if s.Useless > m.useless && s.Useless > 1 {
 		m.watch.doubt()
 	}
@@ -124,47 +124,47 @@ func (m *machine) checkWaiters(t *rapid.T) {
 		return
 	}
 	for _, q := range m.callers {
-		assert.False(t, q.canceled, "a caller waits on after its context ended")
-		assert.True(t, m.cfg.AcquireTimeout < 0 || time.Since(q.since) < m.cfg.AcquireTimeout, "a caller waits on after AcquireTimeout")
+		assert.False(t, q.canceled, "a caller still waits after the end of its context")
+		assert.True(t, m.cfg.AcquireTimeout < 0 || time.Since(q.since) < m.cfg.AcquireTimeout, "a caller still waits after AcquireTimeout")
 	}
-	m.checkFailuresTold(t)
+	m.checkFailuresReported(t)
 	s := m.pool.Stats()
 	coming := m.watch.pinging + m.watch.connecting()
 	if idle := s.Idle - m.watch.pinging; idle > 0 && waiting > coming {
 		t.Logf("%d waiters: %+v", waiting, s)
-		t.Fatalf("waiters sleep and connections are idle")
+		t.Fatalf("waiters sleep although connections are idle")
 	}
 	occupied := s.Open + s.Connecting + s.Closing
 	if room := occupied < s.MaxOpen && s.Connecting < m.maxConnecting(); room && waiting > coming && (coming == 0 || !m.watch.full) && !m.watch.pausing() {
 		t.Logf("%d waiters: %+v", waiting, s)
-		t.Fatalf("waiters sleep and there is room for a Connect")
+		t.Fatalf("waiters sleep although there is room for a Connect")
 	}
 }
 
-// hope reports whether a connection of the pool may yet serve a waiter: one is being
-// pinged, or leased for less than 5 seconds (3, plus up to 2 for a late sweep).
-func (m *machine) hope() bool {
+// mayStillServe reports whether a connection of the pool may still serve a waiter: one is
+// being pinged, or leased for less than 5 seconds (3, plus up to 2 for a late sweep).
+func (m *machine) mayStillServe() bool {
 	if m.watch.pinging > 0 || m.cfg.FailFast {
 		return m.watch.pinging > 0
 	}
 	return slices.ContainsFunc(m.leases, func(l pool.Lease[user]) bool { return time.Since(m.since[l]) < 5*time.Second })
 }
 
-// checkFailuresTold checks that a Connect that failed since the last success has
+// checkFailuresReported checks that a Connect that failed since the last success has
 // failed the callers that joined before it began, unless a connection of the pool may
-// yet serve them.
-func (m *machine) checkFailuresTold(t *rapid.T) {
+// still serve them.
+func (m *machine) checkFailuresReported(t *rapid.T) {
 	if m.watch.spoiled {
 		for _, q := range m.callers {
-			q.joined = m.watch.tick + 1 // perhaps again, after a dead connection
+			q.joined = m.watch.tick + 1 // it may have joined again, after a dead connection
 		}
 	}
-	if m.watch.worked || m.watch.dubious || m.watch.full || m.hope() {
+	if m.watch.worked || m.watch.dubious || m.watch.full || m.mayStillServe() {
 		return
 	}
 	for _, a := range m.watch.failedSince() {
 		for _, q := range m.callers {
-			assert.Greater(t, q.joined, a.tick, "a caller outlives a failed Connect")
+			assert.Greater(t, q.joined, a.tick, "a caller still waits after a Connect failed")
 		}
 	}
 }
@@ -176,8 +176,8 @@ func (m *machine) maxConnecting() int {
 	return m.cfg.MaxConnecting
 }
 
-// finish ends a run. It checks that no slot is lost, with a healthy server and no
-// holder, and that Close leaves nothing.
+// finish ends a run. With a healthy server and no leases, it checks that no slot is lost,
+// and that Close leaves nothing behind.
 func (m *machine) finish(t *rapid.T) {
 	m.heal()
 	for _, q := range m.callers {
@@ -207,7 +207,7 @@ func (m *machine) releaseAll() {
 // MinIdle connections are open afterward.
 func (m *machine) checkSlots(t *rapid.T) {
 	m.resize(t, m.cfg.MaxOpen)
-	if m.killed || m.useless > 0 { // connections that died or that the hook rejected look useless
+	if m.killed || m.useless > 0 { // connections that died, or that the hook rejected, look useless
 		m.Reset(t)
 	}
 	advance(permanent + throttle)
@@ -231,7 +231,7 @@ func (m *machine) checkSlots(t *rapid.T) {
 		advance(time.Minute)
 	}
 	m.Check(t)
-	if !m.watch.permanent { // else nothing succeeded since, and the pool waits for a caller
-		assert.GreaterOrEqual(t, m.pool.Stats().Idle, m.cfg.MinIdle, "MinIdle are not there")
+	if !m.watch.permanent { // otherwise nothing has succeeded since, and the pool waits for a caller
+		assert.GreaterOrEqual(t, m.pool.Stats().Idle, m.cfg.MinIdle, "MinIdle connections are missing")
 	}
 }

@@ -18,8 +18,8 @@ import (
 )
 
 // The model test does random actions on a pool in a bubble, one after another, and
-// waits until all is quiet after each. machine has the actions and the facts needed to
-// check the pool afterward: which callers wait, which hold a lease, how connecting
+// waits until all is quiet after each. machine has the actions, and the facts needed to
+// check the pool after each: which callers wait, which hold a lease, and how connecting
 // went. model_check_test.go has the checks.
 //
 // For a longer run: go test ./pool -run RandomActions -rapid.checks=100000
@@ -34,8 +34,8 @@ func TestRandomActionsKeepThePromises(t *testing.T) {
 	})
 }
 
-// user is the part of a connection that the model test uses. Connections with all
-// optional interfaces have it, and so do connections with none, which take the fast
+// user has the methods of a connection that the model test uses. Connections with all
+// optional interfaces have them, and so do connections with none, which take the fast
 // path.
 type user interface {
 	driver.Conn
@@ -50,10 +50,10 @@ type machine struct {
 	cfg  pool.Config
 	bare bool // the connections have no optional interface
 
-	leases  []pool.Lease[user] // held
+	leases  []pool.Lease[user] // leases that have not ended
 	since   map[pool.Lease[user]]time.Time
 	ended   []pool.Lease[user]
-	callers []*queued // of Acquire, not known to have returned, oldest first
+	callers []*queued // callers of Acquire not known to have returned, oldest first
 	gate    chan struct{}
 	closed  bool
 	killed  bool // the server has killed a connection
@@ -68,8 +68,8 @@ type queued struct {
 	*caller[user]
 	cancel   context.CancelFunc
 	canceled bool
-	tick     int // of the action that started it
-	joined   int // the first action whose Connects begin after it has joined the queue
+	tick     int // tick of the action that started it
+	joined   int // tick of the first action whose Connects begin after it has joined the queue
 	since    time.Time
 }
 
@@ -140,14 +140,14 @@ func (m *machine) Cancel(t *rapid.T) {
 	q.cancel()
 }
 
-// Try is TryAcquire. It must succeed if the fast path alone decides.
+// Try calls TryAcquire, which must succeed if the fast path alone decides.
 func (m *machine) Try(t *rapid.T) {
 	before := m.pool.Stats()
 	l, ok := try(m.pool)
 	if ok {
 		m.hold(l)
 	} else if m.bare && before.Idle > 0 && before.Waiting == 0 && m.cfg.OnAcquire == nil {
-		t.Fatalf("TryAcquire() failed with a connection idle: %+v", before)
+		t.Fatalf("TryAcquire() failed although a connection is idle: %+v", before)
 	}
 }
 
@@ -157,7 +157,7 @@ func (m *machine) hold(l pool.Lease[user]) {
 	m.since[l] = time.Now()
 }
 
-// pick takes one of the current leases.
+// pick removes one of the current leases and returns it.
 func (m *machine) pick(t *rapid.T) pool.Lease[user] {
 	if len(m.leases) == 0 {
 		t.Skip()
@@ -249,7 +249,7 @@ func (m *machine) KillAll(*rapid.T) {
 	m.killed = true
 }
 
-// Connects changes how Connect goes from now on.
+// Connects changes the outcome of Connect from now on.
 func (m *machine) Connects(t *rapid.T) {
 	switch rapid.SampledFrom([]string{"succeed", "fail", "fail for good", "are throttled", "find the server full", "are slow", "hang", "stall"}).Draw(t, "connects") {
 	case "succeed":
@@ -271,7 +271,7 @@ func (m *machine) Connects(t *rapid.T) {
 	}
 }
 
-// Pings changes how Ping goes from now on.
+// Pings changes the outcome of Ping from now on.
 func (m *machine) Pings(t *rapid.T) {
 	m.fake.Always(drivertest.Ping, rapid.SampledFrom([]drivertest.Step{
 		nil, drivertest.Fail(errScripted), drivertest.Delay(300 * time.Millisecond), drivertest.Hang,
@@ -359,7 +359,7 @@ func (m *machine) abandon() {
 	m.pool.Shutdown(ended)
 }
 
-// scriptConnect makes Connect do step, and watches the limit.
+// scriptConnect makes Connect do step, and checks the limit in each Connect.
 func (m *machine) scriptConnect(step drivertest.Step) {
 	m.fake.Always(drivertest.Connect, func(ctx context.Context, c *drivertest.FakeConn) error {
 		m.watch.checkLimit(m.fake.Counts())

@@ -15,45 +15,45 @@ import (
 const (
 	maxBackoff = 6 * time.Second  // Backoff.Max and its jitter
 	throttle   = 20 * time.Second // the pause that a server asks for
-	permanent  = time.Minute      // between the attempts after a permanent error
+	permanent  = time.Minute      // the pause between attempts after a permanent error
 	overdue    = 10*time.Second + 100*time.Millisecond
 )
 
 var errRefused = errors.New("refused by OnAcquire")
 
-// watch is what the model test learns from the pool's goroutines: how Connect and Ping
-// went, and whether the limit was kept.
+// watch records what the pool's goroutines do: how Connect and Ping went, and whether the
+// limit was kept.
 type watch struct {
 	mu      sync.Mutex
-	tick    int   // counts the actions
+	tick    int   // number of the current action
 	limit   int   // MaxOpen, or what Resize set
-	largest int   // of all limits
-	refusal error // of the next OnAcquire
+	largest int   // the largest limit so far
+	refusal error // result of the next OnAcquire
 
-	exceeded []drivertest.Counts // when a Connect began above the limit
+	exceeded []drivertest.Counts // counts when a Connect began above the limit
 	attempts []*attempt
 	pinging  int  // calls of Ping in progress
 	spoiled  bool // in this action, a connection was found dead after it left the queue
 
-	// How long the pool may pause before the next attempt.
-	failing   bool // it has failed since the last success
+	// These decide how long the pool may pause before the next attempt.
+	failing   bool // a Connect has failed since the last success
 	permanent bool // permanently
-	dubious   bool // connections were dead at their first use, so a Connect is not a success
+	dubious   bool // connections were dead at their first use, so a Connect does not count as a success
 	full      bool // the server is full, so the pool may connect one at a time
 	pause     time.Time
 	throttled time.Time
-	worked    bool // in this action, one succeeded
-	failed    bool // in this action, one failed
+	worked    bool // in this action, a Connect succeeded
+	failed    bool // in this action, a Connect failed
 }
 
-// attempt is one call of Connect.
+// attempt is one call to Connect.
 type attempt struct {
 	tick  int
 	began time.Time
-	ended int // tick, or zero
+	ended int // tick at its end; 0 = in progress
 	err   error
 
-	forgotten bool // from before a Reset: nobody gets its connection or its error
+	forgotten bool // it began before a Reset, so no caller gets its connection or its error
 	old       bool // it failed before the last success
 }
 
@@ -87,7 +87,7 @@ func (w *watch) setLimit(n int) {
 	w.largest = max(w.largest, n)
 }
 
-// reset does what Reset does to a pause and to the attempts in progress.
+// reset models the effect of Reset on a pause and on the attempts in progress.
 func (w *watch) reset() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -117,7 +117,7 @@ func (w *watch) onAcquire(context.Context, driver.Conn, pool.Info) error {
 	return err
 }
 
-// checkLimit is called while a Connect begins, which n already counts.
+// checkLimit checks n, the counts at the start of a Connect, which include it.
 func (w *watch) checkLimit(n drivertest.Counts) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -126,7 +126,7 @@ func (w *watch) checkLimit(n drivertest.Counts) {
 	}
 }
 
-// watchedConnector reports how Connect goes.
+// watchedConnector records in the watch how Connect goes.
 type watchedConnector struct {
 	*drivertest.Fake
 	watch *watch
@@ -181,7 +181,7 @@ func (w *watch) end(a *attempt, err error) {
 	w.pauseLocked()
 }
 
-// pauseLocked moves pause to the latest time that the pool may wait for.
+// pauseLocked sets pause to the latest time until which the pool may wait.
 func (w *watch) pauseLocked() {
 	d := maxBackoff
 	if w.permanent {
@@ -206,7 +206,8 @@ func (w *watch) pausing() bool {
 	return time.Now().Before(w.pause)
 }
 
-// connecting is how many attempts are in progress that the pool has not given up on.
+// connecting returns how many attempts are in progress, without those that the pool has
+// given up on.
 func (w *watch) connecting() (n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -242,8 +243,8 @@ func (w *watch) explains(err error) bool {
 	return false
 }
 
-// watchedConn reports when it is pinged, and when it is found dead after it left the
-// queue.
+// watchedConn records in the watch when it is pinged, and when it is found dead after it
+// was given to a waiter.
 type watchedConn struct {
 	*drivertest.FakeConn
 	watch *watch
@@ -271,7 +272,7 @@ func (c *watchedConn) ResetSession(ctx context.Context) error {
 	return err
 }
 
-// fakeOf returns the connection of the Fake in c.
+// fakeOf returns the FakeConn in c.
 func fakeOf(c user) *drivertest.FakeConn {
 	if w, ok := c.(*watchedConn); ok {
 		return w.FakeConn

@@ -21,7 +21,7 @@ func nest(ctx context.Context, p *pool.Pool[*conn], n int, fn func(context.Conte
 	return p.Do(ctx, func(ctx context.Context, _ *conn) error { return nest(ctx, p, n-1, fn) })
 }
 
-// nothing is a function for Do.
+// nothing is a function for Do that does nothing.
 func nothing(context.Context, *conn) error { return nil }
 
 // A caller that would wait for itself fails at once, and the error says what to do. It
@@ -34,7 +34,7 @@ func TestNestedDoFailsIfItWouldWaitForItself(t *testing.T) {
 			began := time.Now()
 			err := nest(t.Context(), p, maxOpen, func(ctx context.Context) error {
 				_, err := p.Acquire(ctx)
-				assert.ErrorIs(t, err, pool.ErrNested, "by hand")
+				assert.ErrorIs(t, err, pool.ErrNested, "with Acquire")
 				return p.Do(ctx, nothing)
 			})
 			e := wantAcquireError(t, err, pool.ErrNested)
@@ -56,8 +56,8 @@ func TestNestedDoFailsIfItWouldWaitForItself(t *testing.T) {
 	}
 }
 
-// A Do that no longer holds a connection, or that holds one of another pool, does not
-// count.
+// A Do does not count if it no longer holds a connection, or if it holds one of another
+// pool.
 func TestNestedDoIsRefusedForHeldConnectionsOfThePoolOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, p := openFake(t, pool.Config{MaxOpen: 1})
@@ -66,7 +66,7 @@ func TestNestedDoIsRefusedForHeldConnectionsOfThePoolOnly(t *testing.T) {
 		err := nest(t.Context(), p, 1, func(ctx context.Context) error {
 			return nest(ctx, other, 1, func(ctx context.Context) error { return p.Do(ctx, nothing) })
 		})
-		assert.ErrorIs(t, err, pool.ErrNested, "with one of another pool between")
+		assert.ErrorIs(t, err, pool.ErrNested, "with a Do of another pool in between")
 
 		var kept context.Context
 		require.NoError(t, nest(t.Context(), p, 1, func(ctx context.Context) error { kept = ctx; return nil }))

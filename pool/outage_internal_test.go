@@ -9,14 +9,15 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// An outage follows the results of Connects, and decides when the next may start.
+// An outage records the results of Connects and decides when the next may start.
 func TestOutageSaysWhenTheNextConnectMayStart(t *testing.T) {
 	const ms = time.Millisecond
 	err, worse := errors.New("refused"), errors.New("wrong password")
 	fails := failure{err: err}
 	full := failure{err: err, full: true}
 
-	// An event, its time, and how many connections are occupied or open.
+	// event is something that happens to an outage. The functions below make events from
+	// their time and the number of occupied or open connections.
 	type event func(o *outage)
 	failed := func(at time.Duration, f failure, open int) event {
 		return func(o *outage) { o.failed(at*ms, 7, f, open) }
@@ -36,8 +37,8 @@ func TestOutageSaysWhenTheNextConnectMayStart(t *testing.T) {
 
 	for name, tt := range map[string]struct {
 		events []event
-		below  time.Duration // in ms, when the next may start with 3 connections
-		beyond time.Duration // the same with 4
+		below  time.Duration // in ms: when the next Connect may start with 3 connections
+		beyond time.Duration // the same with 4 connections
 		atMost int
 		err    error
 		order  uint64
@@ -93,8 +94,8 @@ func TestOutageSaysWhenTheNextConnectMayStart(t *testing.T) {
 			for _, e := range tt.events {
 				e(&o)
 			}
-			assert.Equal(t, tt.below*ms, o.startsAt(3), "beside 3")
-			assert.Equal(t, tt.beyond*ms, o.startsAt(4), "beside 4")
+			assert.Equal(t, tt.below*ms, o.startsAt(3), "with 3 occupied")
+			assert.Equal(t, tt.beyond*ms, o.startsAt(4), "with 4 occupied")
 			assert.Equal(t, tt.atMost, o.atMost(10))
 			assert.Equal(t, 2, o.atMost(2), "no more than the pool allows")
 			assert.Equal(t, fmt.Sprint(tt.err), fmt.Sprint(o.err))
@@ -107,8 +108,8 @@ func TestKeeperSeesThatTheMachineWasSuspended(t *testing.T) {
 	k := keeper{}
 	assert.False(t, k.wasSuspended(0, time.Second))
 	assert.False(t, k.wasSuspended(900*time.Millisecond, time.Second), "less than the span")
-	assert.False(t, k.wasSuspended(1800*time.Millisecond, time.Second), "in two sweeps")
+	assert.False(t, k.wasSuspended(1800*time.Millisecond, time.Second), "less than the span, for the second time")
 	assert.True(t, k.wasSuspended(time.Hour, time.Second))
-	assert.False(t, k.wasSuspended(time.Hour, time.Second), "no more")
+	assert.False(t, k.wasSuspended(time.Hour, time.Second), "only once")
 	assert.False(t, k.wasSuspended(-time.Hour, time.Second), "a clock that is set back")
 }

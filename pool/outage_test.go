@@ -21,20 +21,20 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// These tests run a server in its own process, which can be killed and stopped, unlike
-// a goroutine.
+// These tests run a server in a process of its own: unlike a goroutine, it can be killed
+// and stopped.
 
-// serverAddress is the environment variable that makes the test binary such a server.
-// Its value is the address to listen on.
+// serverAddress is the environment variable that makes the test binary run as such
+// a server. Its value is the address to listen on.
 const serverAddress = "HOTLINE_POOL_TEST_SERVER"
 
-// TestServerProcess runs the server in its process, and does nothing in others. It
-// writes its address and then, for each line of input, the most connections that were
-// ever open at once. It exits at the end of its input.
+// TestServerProcess runs the server in its process, and is skipped in others. It writes
+// its address and then, for each line of input, the largest number of connections that
+// were open at once. It exits at the end of its input.
 func TestServerProcess(t *testing.T) {
 	address := os.Getenv(serverAddress)
 	if address == "" {
-		t.Skip("a part of other tests")
+		t.Skip("runs as part of other tests")
 	}
 	ln, err := net.Listen("tcp", address)
 	if err != nil {
@@ -90,8 +90,8 @@ type server struct {
 	out     *bufio.Scanner
 }
 
-// startServer starts a server at the address, which is the previous server's or
-// "127.0.0.1:0". It is killed when t ends, if not before.
+// startServer starts a server at the address, which is that of the previous server or
+// "127.0.0.1:0". The server is killed when t ends, if not before.
 func startServer(t *testing.T, address string) *server {
 	t.Helper()
 	binary, err := os.Executable()
@@ -117,7 +117,7 @@ func (s *server) line(t *testing.T) string {
 	return s.out.Text()
 }
 
-// most asks the server for the most connections it has had at once.
+// most asks the server for the largest number of connections that were open at once.
 func (s *server) most(t *testing.T) int {
 	t.Helper()
 	_, err := io.WriteString(s.in, "most\n")
@@ -127,7 +127,7 @@ func (s *server) most(t *testing.T) int {
 	return n
 }
 
-// kill ends the server as a crash does. Killing it again does nothing.
+// kill ends the server as a crash would. A second kill does nothing.
 func (s *server) kill() {
 	s.process.Process.Kill()
 	s.process.Wait()
@@ -164,7 +164,7 @@ func (c *lineConn) Ping(ctx context.Context) error {
 		close(cut)
 	})
 	defer func() {
-		if !stop() { // the end of ctx must not hit the next user
+		if !stop() { // the end of ctx must not affect the next user
 			<-cut
 			c.SetDeadline(time.Time{})
 		}
@@ -192,8 +192,8 @@ func (c *lineConn) Close() error {
 	return c.Conn.Close()
 }
 
-// users starts n users of p. Each makes one request after another until stop is
-// called, which waits for them.
+// users starts n users of p. Each makes one request after another until stop is called.
+// stop waits for them.
 func users(p *pool.Pool[*lineConn], n int) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
@@ -210,13 +210,14 @@ func users(p *pool.Pool[*lineConn], n int) (stop func()) {
 	}
 }
 
-// eventually waits for background work of the pool and the server.
+// eventually waits until background work of the pool and the server has made ok return
+// true.
 func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
 	t.Helper()
 	require.Eventually(t, ok, within, time.Millisecond, what)
 }
 
-// wantAllLive fails t unless n connections can be acquired together, and all work.
+// wantAllLive fails t unless n connections can be acquired together and all of them work.
 func wantAllLive(t *testing.T, p *pool.Pool[*lineConn], n int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -231,13 +232,13 @@ func wantAllLive(t *testing.T, p *pool.Pool[*lineConn], n int) {
 	assert.False(t, ok)
 }
 
-// patience is how much a busy machine may add to the times of these tests.
+// patience is how much longer these tests may take on a busy machine.
 const patience = 500 * time.Millisecond
 
 func TestServerIsKilledAndRestartedUnderLoad(t *testing.T) { t.Parallel(); outage(t, 8) }
 func TestServerIsKilledAndRestartedAtRest(t *testing.T)    { t.Parallel(); outage(t, 0) }
 
-// outage kills and restarts a server three times, used by n users.
+// outage kills and restarts a server three times while n users use it.
 func outage(t *testing.T, n int) {
 	const maxBackoff = 200 * time.Millisecond
 	s := startServer(t, "127.0.0.1:0")

@@ -19,7 +19,7 @@ import (
 
 const stoppedPing = 200 * time.Millisecond
 
-// stopServer opens a pool of four connections, and stops its server.
+// stopServer opens a pool of four connections and stops its server.
 func stopServer(t *testing.T, greets bool) (*server, *pool.Pool[*lineConn]) {
 	s := startServer(t, "127.0.0.1:0")
 	p := open[*lineConn](t, &lineDriver{s.address, greets}, pool.Config{
@@ -30,7 +30,7 @@ func stopServer(t *testing.T, greets bool) (*server, *pool.Pool[*lineConn]) {
 	defer cancel()
 	require.NoError(t, p.Ready(ctx))
 	for range 2 {
-		wantAllLive(t, p, 4) // from now on, each needs a check before use
+		wantAllLive(t, p, 4) // after this, each needs a check before use
 	}
 	s.signal(t, syscall.SIGSTOP)
 	var status syscall.WaitStatus
@@ -45,7 +45,7 @@ func (s *server) signal(t *testing.T, sig syscall.Signal) {
 	require.NoError(t, s.process.Process.Signal(sig))
 }
 
-// wantRecovery continues the server, and fails t unless all works again soon.
+// wantRecovery resumes the server, and fails t unless all connections work again soon.
 func (s *server) wantRecovery(t *testing.T, p *pool.Pool[*lineConn]) {
 	t.Helper()
 	s.signal(t, syscall.SIGCONT)
@@ -57,7 +57,7 @@ func (s *server) wantRecovery(t *testing.T, p *pool.Pool[*lineConn]) {
 	wantAllLive(t, p, 4)
 }
 
-// Without a greeting, a new connection to a stopped server looks good.
+// Without a greeting, a new connection to a stopped server looks healthy.
 func TestStoppedServerHoldsNoCallerForLongerThanPingTimeout(t *testing.T) {
 	t.Parallel()
 	s, p := stopServer(t, false)
@@ -71,7 +71,7 @@ func TestStoppedServerHoldsNoCallerForLongerThanPingTimeout(t *testing.T) {
 	s.wantRecovery(t, p)
 }
 
-// With a greeting, Connect fails, and the caller gets its error.
+// With a greeting, Connect fails, and the caller gets the error.
 func TestStoppedServerEndsInAConnectError(t *testing.T) {
 	t.Parallel()
 	s, p := stopServer(t, true)

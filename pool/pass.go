@@ -17,28 +17,29 @@ type pass struct {
 	lost <-chan struct{} // of Permit
 
 	// Set by unusedFor. Guarded by Pool.mu.
-	gen   uint64        // of the slot
-	since time.Duration // unused since then, on the pool's clock
+	gen   uint64        // generation of the slot at that time
+	since time.Duration // since when it has been unused, on the pool's clock
 
-	ends sync.Once
-	done chan struct{} // closed when the pool no longer owns the connection; nil if lost is
+	ends sync.Once     // closes done
+	done chan struct{} // closed when the pool no longer owns the connection; nil if lost is nil
 }
 
-// isLost reports whether the right has ended.
+// isLost reports whether the permit is lost.
 func (t *pass) isLost() bool {
 	if t == nil {
 		return false
 	}
 	select {
-	case <-t.lost: // never, if nil
+	case <-t.lost: // blocks if nil
 		return true
 	default:
 		return false
 	}
 }
 
-// recalledLocked asks the gate whether to close the connection of s, which is held, and
-// returns the reason, or none. If the gate panics, the connection is closed.
+// recalledLocked asks the gate whether to close the connection of s, which is held. It
+// returns the reason to close it, or the zero reason. A panic of the gate is a reason
+// too.
 func (p *Pool[C]) recalledLocked(s *slot[C]) (why reason) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -51,7 +52,7 @@ func (p *Pool[C]) recalledLocked(s *slot[C]) (why reason) {
 	return reason{}
 }
 
-// leaveGate gives t back to the gate. It is not called under mu.
+// leaveGate gives t back to the gate; t may be nil. It must not be called under mu.
 func (p *Pool[C]) leaveGate(t *pass) {
 	if t == nil {
 		return
@@ -61,7 +62,7 @@ func (p *Pool[C]) leaveGate(t *pass) {
 	t.Leave()
 }
 
-// logPanic is deferred. It recovers a panic, and logs it with the message.
+// logPanic recovers a panic and logs it with the message. It must be deferred.
 func (p *Pool[C]) logPanic(message string) {
 	if v := recover(); v != nil {
 		err := &PanicError{v, debug.Stack()}
@@ -69,8 +70,8 @@ func (p *Pool[C]) logPanic(message string) {
 	}
 }
 
-// handOver returns the function that the holder of raw, a connection that is no
-// longer the pool's, calls when it is closed. t is the permit of raw.
+// handOver returns the function to call when raw, a connection that the pool no longer
+// owns, is closed. t is the permit of raw.
 func (p *Pool[C]) handOver(raw driver.Conn, t *pass) func() {
 	if t != nil {
 		t.end()
@@ -81,14 +82,14 @@ func (p *Pool[C]) handOver(raw driver.Conn, t *pass) func() {
 	})
 }
 
-// end ends watch.
+// end ends the goroutine that runs watch.
 func (t *pass) end() {
 	if t.done != nil {
 		t.ends.Do(func() { close(t.done) })
 	}
 }
 
-// cancelWhenLost calls cancel, which ends ctx, if the right ends before ctx does.
+// cancelWhenLost calls cancel, which ends ctx, if the permit is lost before ctx ends.
 func (t *pass) cancelWhenLost(ctx context.Context, cancel context.CancelFunc) {
 	select {
 	case <-ctx.Done():
@@ -97,8 +98,8 @@ func (t *pass) cancelWhenLost(ctx context.Context, cancel context.CancelFunc) {
 	}
 }
 
-// watch closes the connection of s if the right to it ends. It runs in a
-// goroutine of its own, which ends with the connection.
+// watch closes the connection of s if its permit t is lost. It runs in a goroutine of its
+// own, which ends with the connection.
 func (p *Pool[C]) watch(s *slot[C], t *pass) {
 	select {
 	case <-t.done:

@@ -21,7 +21,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// pausedProcess is the environment variable that makes the test binary the
+// pausedProcess is the environment variable that makes the test binary run as the
 // process of TestPausedProcess.
 const pausedProcess = "HOTLINE_POOL_TEST_PAUSE"
 
@@ -31,9 +31,9 @@ const pauseValidateAfter = 300 * time.Millisecond
 // its process, and prints how many pings the first lease after the pause caused.
 func TestPausedProcess(t *testing.T) {
 	if os.Getenv(pausedProcess) == "" {
-		t.Skip("a part of another test")
+		t.Skip("runs as part of another test")
 	}
-	runtime.GOMAXPROCS(1) // makes overdue timers run in order, even on a busy machine
+	runtime.GOMAXPROCS(1) // so that overdue timers run in order, even on a busy machine
 	var pings atomic.Int64
 	p, err := pool.New[pingedConn](pingedConnector{&pings}, pool.Config{MaxOpen: 1, ValidateAfter: pauseValidateAfter})
 	if err != nil {
@@ -48,7 +48,7 @@ func TestPausedProcess(t *testing.T) {
 		}
 		l.Release()
 	}
-	for range 300 { // several sweeps, and some uses since the last one
+	for range 300 { // takes several sweeps, and uses the connection after the last one
 		lend()
 		<-time.After(time.Millisecond)
 	}
@@ -59,7 +59,7 @@ func TestPausedProcess(t *testing.T) {
 	for time.Since(stopped) < pauseValidateAfter { // the signal may take a moment
 		<-time.After(time.Millisecond)
 	}
-	<-time.After(20 * time.Millisecond) // for the overdue sweep: Acquire does not read the clock
+	<-time.After(20 * time.Millisecond) // lets the overdue sweep run, because Acquire does not read the clock
 	lend()
 	fmt.Println(pings.Load() - before)
 	os.Exit(0)

@@ -26,10 +26,10 @@ type Pool[C any] struct {
 	plain  atomic.Bool                // no setting makes Acquire take the slow path: no OnAcquire, no Trace.Use, not armed
 	nests  atomic.Bool                // MaxOpen is so small that Do marks its context; see nested.go
 	slots  atomic.Pointer[[]*slot[C]] // all slots; grows under mu, its elements never change
-	list   list                       // the slots that may be idle
-	hint   sync.Pool                  // of *slot[C]: the last one released on this CPU, maybe idle
+	list   list                       // slots that may be idle
+	hint   sync.Pool                  // of *slot[C]: the last one released on this CPU, which may be idle
 	cfg    Config                     // never changes; max and maxIdle have the current MaxOpen and MaxIdle
-	_      [64]byte                   // keeps the writes below off the cache lines above
+	_      [64]byte                   // keeps writes to the fields below off the cache lines above
 
 	armed       atomic.Bool                                // Acquire records stacks; see leaks.go
 	answer      func(error) bool                           // Advice.Answer, or nil
@@ -50,10 +50,10 @@ type Pool[C any] struct {
 	closed    bool
 	max       int        // MaxOpen, or what Resize set
 	maxIdle   int        // MaxIdle; negative = no limit
-	warm      []int      // how many open connections each caller of Ready and Warm waits for
+	warm      []int      // for each caller of Ready or Warm, how many open connections it waits for
 	free      []*slot[C] // without a connection
 	queue     queue[C]
-	joining   *waiter[C]  // the caller that is joining the queue, while it does
+	joining   *waiter[C]  // the caller that is joining the queue, during joinLocked
 	expiry    *time.Timer // for the oldest waiter's AcquireTimeout
 	expirySet bool
 
@@ -64,37 +64,39 @@ type Pool[C any] struct {
 	sparesAt    time.Duration      // no Connect for MinIdle or Warm before this time: the gate had no room
 	started     uint64             // Connects so far
 	lastSuccess success
-	beyond      pace // of Connects beyond MaxConnecting, while others hang
+	beyond      pace // of the Connects beyond MaxConnecting, which start while others hang
 	outage      outage
 	retry       *time.Timer // connects again when the outage allows it
 
-	pinging   int // Pings in progress, each of a connection that is held
-	asked     int // the part of pinging that is for waiters; the rest are keepalives
+	pinging   int // Pings in progress; the connection of each is held
+	asked     int // how many of these are for waiters
 	suspicion suspicion
 	closing   int // Closes in progress that count against MaxOpen
 	keeper    keeper
 
-	running int           // goroutines of the pool
+	running int           // goroutines of the pool, which Close waits for
 	changed chan struct{} // closed by changedLocked; nil if await does not wait
 	total   counters
 	journal journal
 }
 
-// closedGate is the gate of a closed pool: more than any number of waiters.
+// closedGate is the value of Pool.gate in a closed pool. It is larger than any number
+// of waiters.
 const closedGate = 1 << 30
 
-// Open returns a pool of connections that the named driver makes for dsn. It
-// neither dials nor blocks; MinIdle connections are made in the background.
+// Open returns a pool of connections that the named driver makes for dsn. It does not
+// dial or block: the pool connects MinIdle connections in the background.
+//
 // Parameters of dsn that begin with pool_ set the field of Config that they name
 // (pool_max_open=20&pool_keepalive=30s). They override cfg, and the driver does not
 // see them. If dsn has several hosts (tcp://a:1,b:1) or parameters that begin with
 // hosts_, the pool connects to these hosts as package driver/endpoints describes.
-// To leave such a list to the driver, pass the connector of driver.OpenConnector to
-// New.
+// To leave a list of hosts to the driver, pass the connector from
+// driver.OpenConnector to New.
 //
 // Open fails if the driver is unknown, if the DSN or a setting is wrong, or if the
-// driver's connections are not of type C. Only a driver that does not say their type
-// (driver.Advice.Conn) shows that at the first connect.
+// driver's connections are not of type C. If the driver does not report their type
+// (driver.Advice.Conn), the first connect fails instead.
 func Open[C any](name, dsn string, cfg Config) (*Pool[C], error) {
 	rest, errPool := cfg.CutDSN(dsn)
 	connector, err := endpoints.Open(name, rest, cfg.Logger)
@@ -111,8 +113,10 @@ func Open[C any](name, dsn string, cfg Config) (*Pool[C], error) {
 	return New[C](connector, cfg)
 }
 
-// New returns a pool of the connections that connector makes. For pool_ parameters,
-// use [Config.CutDSN].
+// New returns a pool of the connections that connector makes. Like [Open], it does not
+// dial or block. It fails if connector is nil, if a setting is wrong, if the
+// connections are not of type C, or if the gate of a pool_budget can't be opened. To
+// take pool_ parameters from a DSN, use [Config.CutDSN].
 func New[C any](connector driver.Connector, cfg Config) (*Pool[C], error) {
 	if connector == nil {
 		return nil, errors.New("pool: the connector is nil; want one from driver.OpenConnector or from a driver's NewConnector")
@@ -158,10 +162,12 @@ func New[C any](connector driver.Connector, cfg Config) (*Pool[C], error) {
 // String returns the name of the pool, as in its errors.
 func (p *Pool[C]) String() string { return fmt.Sprintf("pool %q", p.cfg.Name) }
 
-// Format prints String for every verb, because the fields change all the time.
+// Format prints String for every verb, because the fields may change while fmt reads
+// them.
 func (p *Pool[C]) Format(s fmt.State, _ rune) { io.WriteString(s, p.String()) }
 
-// now is the pool's clock: monotonic, from its start.
+// now returns the time on the pool's clock, which is monotonic and starts at zero when
+// the pool is opened.
 func (p *Pool[C]) now() time.Duration { return time.Since(p.start) }
 
 // goLocked runs f in a goroutine of the pool; Close and Shutdown wait for it.
@@ -186,8 +192,8 @@ func (p *Pool[C]) changedLocked() {
 	}
 }
 
-// await blocks until ok, which it calls under mu, returns true, or until ctx ends.
-// Then it returns the error of ctx.
+// await blocks until ok returns true. It calls ok under mu. If ctx ends first, it
+// returns the error of ctx.
 func (p *Pool[C]) await(ctx context.Context, ok func() bool) error {
 	for {
 		p.mu.Lock()
@@ -208,11 +214,11 @@ func (p *Pool[C]) await(ctx context.Context, ok func() bool) error {
 	}
 }
 
-// Resize sets MaxOpen to n, without blocking. If more are open, it closes idle
-// connections now, and leased ones when they are released. Zero suspends the pool
-// until the next Resize: it makes no connections, and callers of Acquire wait, or
-// fail at once with ErrSuspended if FailFast is set. If MinIdle is above n, n limits
-// it. A negative n is an error.
+// Resize sets MaxOpen to n, without blocking. If more connections are open, it closes
+// idle ones now, and leased ones when they are released. Zero suspends the pool until
+// the next Resize: it makes no connections, and callers of Acquire wait, or fail at
+// once with ErrSuspended if FailFast is set. If n is less than MinIdle, the pool keeps
+// at most n connections ready. A negative n is an error.
 func (p *Pool[C]) Resize(n int) error {
 	if n < 0 {
 		return fmt.Errorf("pool %q: Resize(%d); want 0 or more", p.cfg.Name, n)
@@ -222,7 +228,7 @@ func (p *Pool[C]) Resize(n int) error {
 	p.setMaxLocked(n)
 	p.trimLocked()
 	p.serveLocked()
-	p.changedLocked() // Ready may wait for fewer now
+	p.changedLocked() // Ready may now wait for fewer connections
 	return nil
 }
 
@@ -237,7 +243,7 @@ func (p *Pool[C]) setMaxLocked(n int) {
 func (p *Pool[C]) simplifyLocked() {
 	c := &p.cfg
 	p.simple.Store(c.OnRelease == nil && c.MaxUses == 0 && (p.maxIdle < 0 || p.maxIdle >= p.max) && !c.checksEveryUse() &&
-		p.outage.useless < 2) // else Release must notice a connection that proves useful
+		p.outage.useless < 2) // otherwise Release must notice a connection that proves useful
 }
 
 // trimLocked retires the connections beyond max: idle ones first, then held ones,
@@ -246,10 +252,10 @@ func (p *Pool[C]) trimLocked() {
 	excess := p.openLocked() - p.max
 	for _, s := range *p.slots.Load() {
 		if w := s.load(); w.has(retire) && (w.phase() == leased || w.phase() == held) {
-			excess-- // on its way out already
+			excess-- // already being retired
 		}
 	}
-	for excess > 0 { // again, because a lease may end after its phase was tried
+	for excess > 0 { // repeats, because a lease may end after its phase was tried
 		for _, from := range []phase{idle, held, leased} {
 			excess -= p.retireSomeLocked(excess, from)
 		}

@@ -7,8 +7,8 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// ready reports whether the claimed connection of l can be returned without calling
-// prepare and watched.
+// ready reports whether Acquire may return l, which was just claimed, without prepare
+// and watched.
 func (p *Pool[C]) ready(l Lease[C]) bool { return !l.word.has(resets) && p.plain.Load() }
 
 // prepare makes a claimed connection ready for its holder. It calls ResetSession,
@@ -22,7 +22,7 @@ func (p *Pool[C]) prepare(ctx context.Context, l Lease[C]) (again bool, err erro
 		if err == nil {
 			return
 		}
-		defer l.Discard(err) // also if a method of err panics
+		defer l.Discard(err) // deferred, in case a method of err panics
 
 		again = !wasReset || driver.IsBad(err) && !first
 		p.mu.Lock()
@@ -44,7 +44,7 @@ func (p *Pool[C]) prepare(ctx context.Context, l Lease[C]) (again bool, err erro
 	return false, err
 }
 
-// reset runs ResetSession if the connection of l needs it. hung reports whether
+// reset calls ResetSession if the connection of l needs it. hung reports whether
 // that took all of PingTimeout.
 func (p *Pool[C]) reset(ctx context.Context, l Lease[C]) (hung bool, err error) {
 	if !l.word.has(resets) || l.isFresh() {
@@ -56,9 +56,9 @@ func (p *Pool[C]) reset(ctx context.Context, l Lease[C]) (hung bool, err error) 
 	return bounded.Err() == context.DeadlineExceeded && ctx.Err() == nil, err
 }
 
-// evictUnresetLocked closes the idle connections that need a reset before use. One
-// has just taken all of PingTimeout for that; if the others do too, a caller would
-// wait for one after another.
+// evictUnresetLocked closes the idle connections that need a reset before use. The reset
+// of one has just taken all of PingTimeout. If the others hang too, a caller would wait
+// for one after another.
 func (p *Pool[C]) evictUnresetLocked() {
 	for _, s := range *p.slots.Load() {
 		w := s.load()
@@ -68,5 +68,5 @@ func (p *Pool[C]) evictUnresetLocked() {
 	}
 }
 
-// errHungReset is the reason for closing in evictUnresetLocked.
+// errHungReset is the reason for a close by evictUnresetLocked.
 var errHungReset = fmt.Errorf("pool: ResetSession of another connection took all of PingTimeout: %w", driver.ErrBadConn)

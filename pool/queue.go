@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// waiter is a caller of Acquire in the queue. It is settled exactly once, under
-// Pool.mu, by the goroutine that takes it out of the queue: it gets a lease or an
-// error, or it leaves.
+// waiter is a caller of Acquire in the queue. Under Pool.mu, exactly one goroutine
+// takes it out of the queue: either one that gives it a lease or an error, or its own,
+// when it leaves.
 type waiter[C any] struct {
 	next, prev *waiter[C]
 	queued     bool          // in the queue; guarded by Pool.mu
 	order      uint64        // of arrival; see attempt.order
 	began      time.Duration // when its Acquire began, on the pool's clock
-	joined     time.Duration // the same, or later if it got a dead connection first
+	joined     time.Duration // when it last joined the queue: began, or later if it got a dead connection first
 	due        time.Time     // when its caller gives up; zero = never
-	holds      int           // connections held by the Do calls that its context comes from
+	holds      int           // connections held by the Do calls from which its context comes
 	counted    bool          // in Stats.Waits
-	crowded    bool          // it joined when only a release could serve it
+	crowded    bool          // when it joined, only a release could serve it
 
 	ctx context.Context // of its Acquire, while queued; Connect and Ping get its values
 
@@ -41,7 +41,7 @@ func (w *waiter[C]) take() (Lease[C], error) {
 	return l, err
 }
 
-// queue holds the waiters in order of arrival, the oldest at head.
+// queue is a list of the waiters in order of arrival, the oldest at head.
 type queue[C any] struct {
 	head, tail *waiter[C]
 	len        int
@@ -62,9 +62,9 @@ func (q *queue[C]) pushBack(w *waiter[C]) {
 	q.len++
 }
 
-// insert puts w, which got a dead connection, back in the queue by the age of its
-// Acquire, behind the waiters that began earlier. w takes the order of the next
-// waiter, so that the orders in the queue never decrease.
+// insert puts w, which got a dead connection, back in the queue behind the waiters whose
+// Acquire began earlier. w gets the order of the waiter behind it, so that the orders in
+// the queue never decrease.
 func (q *queue[C]) insert(w *waiter[C]) {
 	at := q.head
 	for at != nil && at.began < w.began {

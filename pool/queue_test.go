@@ -16,7 +16,7 @@ import (
 )
 
 // releaseDead releases connections that turn out to be dead while they are prepared
-// for their next holders, the first one after 400 ms, and so on.
+// for their next holders, the first one after 400 ms, the second after 800 ms, and so on.
 func releaseDead(f *drivertest.Fake, leases []pool.Lease[*conn]) {
 	for i, l := range leases {
 		f.Next(drivertest.ResetSession, 1, func(context.Context, *conn) error {
@@ -40,16 +40,16 @@ func TestCallersWithDeadConnectionsKeepTheirOrderAndDeadlines(t *testing.T) {
 		}
 		gate := make(chan struct{})
 		f.Always(drivertest.Connect, drivertest.HangUntil(gate))
-		releaseDead(f, leases) // to the first two
+		releaseDead(f, leases) // the first two callers get them
 		require.Equal(t, 3, p.Stats().Waiting)
 		gate <- struct{}{}
-		defer callers[0].wantLease(t).Release() // after 4 s, 0.4 of them with a dead connection
+		defer callers[0].wantLease(t).Release() // after 4 s, of which it had a dead connection for 0.4 s
 		for _, c := range callers[1:] {
 			c.wantWaiting(t)
 			<-c.done
 			assert.Equal(t, 10*time.Second, c.wantError(t, pool.ErrTimeout).Waited)
 		}
-		assert.Equal(t, 24*time.Second, p.Stats().WaitTime+1200*time.Millisecond, "all but the time with the dead connections")
+		assert.Equal(t, 24*time.Second, p.Stats().WaitTime+1200*time.Millisecond, "without the time with the dead connections")
 	})
 }
 

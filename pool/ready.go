@@ -6,19 +6,21 @@ import (
 	"slices"
 )
 
-// Ready blocks until MinIdle connections are open, in use or not, or as many as
-// MaxOpen allows after a Resize. Then it returns nil. It returns an [AcquireError]
-// if ctx ends first, if a connect fails permanently (driver.IsPermanent), or if the
-// pool is closed. If MinIdle is zero, it returns at once.
+// Ready blocks until MinIdle connections are open, in use or not, and then returns nil.
+// If Resize has set a MaxOpen below MinIdle, that many are enough. Ready returns an
+// [*AcquireError] if ctx ends first, if a connect fails permanently
+// (driver.IsPermanent), or if the pool is closed. If MinIdle is zero, it returns at
+// once.
 //
-// Ready is for the start of a program. It is not a health probe: connections that
-// were opened long ago count. For that, use [Pool.Ping], which asks the server and
-// waits for a free connection, or the State of [Pool.Snapshot], which does no I/O.
+// Ready is for the start of a program. It is not a health probe, because connections
+// that were opened long ago count. As a health probe, use [Pool.Ping], which asks the
+// server and waits for a free connection, or the State of [Pool.Snapshot], which does
+// no I/O.
 func (p *Pool[C]) Ready(ctx context.Context) error { return p.awaitOpen(ctx, p.cfg.MinIdle) }
 
-// Warm is Ready for n connections. It makes them once: unlike MinIdle, it does not
-// replace connections that close later. An n below 0, or above MaxOpen or MaxIdle, is
-// an error.
+// Warm makes the pool open n connections, and blocks as Ready does until they are open.
+// Unlike MinIdle, it does not replace connections that close later. An n that is below
+// 0, or above MaxOpen or MaxIdle, is an error.
 func (p *Pool[C]) Warm(ctx context.Context, n int) error {
 	p.mu.Lock()
 	most, name := p.max, "MaxOpen"
@@ -51,7 +53,7 @@ func (p *Pool[C]) awaitOpen(ctx context.Context, n int) error {
 		switch {
 		case p.closed:
 			cause = ErrClosed
-		case p.openLocked() >= min(n, p.max): // success: no cause
+		case p.openLocked() >= min(n, p.max): // success, so there is no cause
 		case p.outage.permanent && p.comingLocked() == 0:
 			cause = connectFailure{p.outage.err}
 		default:

@@ -1,24 +1,24 @@
 package pool
 
-// cause is why a connection is closed, as Closes counts it. Zero means none.
+// cause is why a connection is closed. Zero means that it is not closed.
 type cause uint8
 
 const (
-	bad         cause = iota + 1 // the connection broke, or its holder or a hook gave it up; the error says why
-	invalid                      // driver.Validator said so
+	bad         cause = iota + 1 // it is broken, or its holder or a hook discarded it; reason.err says why
+	invalid                      // it is a driver.Validator, and reports that it is no longer valid
 	tooManyIdle                  // MaxIdle
 	idleTooLong                  // MaxIdleTime
 	tooOld                       // MaxLifetime
 	usedUp                       // MaxUses
 	outOfDate                    // Reset
 	tooMany                      // Resize
-	yielded                      // Yield, or recalled by the gate
-	permitLost                   // the gate's permit was lost
+	yielded                      // the gate recalled its permit
+	permitLost                   // its permit was lost
 	shutDown                     // Close or Shutdown
 )
 
-// causes has the error that OnClose and the log get for each cause, and the counter of
-// Closes. For bad, the reason has the error.
+// causes has, for each cause, the error for OnClose and the log, and its name and
+// counter in Closes. For bad, the error is in the reason.
 var causes = [...]struct {
 	err     error
 	name    string
@@ -37,19 +37,20 @@ var causes = [...]struct {
 	shutDown:    {ErrClosed, "shutdown", func(n *Closes) *int64 { return &n.Shutdown }},
 }
 
-// String returns the name of the field of Closes that counts c, in lower case.
+// String returns the name of the Closes field that counts c, in lower case.
 func (c cause) String() string { return causes[c].name }
 
-// reason is why a connection is closed. The zero reason means that it is not.
+// reason is why a connection is closed, in detail. The zero reason means that it is not
+// closed.
 type reason struct {
 	cause   cause
 	err     error // never nil if there is a cause
 	useless bool  // the connection was dead at its first use
 	known   bool  // err came from Connect, so the journal already has it
-	counts  bool  // useless, and that counts as a failed Connect
+	counts  bool  // it is useless and counts as a failed Connect
 }
 
-// because returns the reason for a close that c causes; zero if c is zero.
+// because returns the reason for the cause c, or the zero reason if c is zero.
 func because(c cause) reason {
 	if c == 0 {
 		return reason{}

@@ -6,11 +6,11 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// Reset evicts every connection, without blocking: idle ones now, leased ones when
+// Reset closes every connection, without blocking: idle ones now, leased ones when
 // they are released. It cancels the Connects in progress and forgets connect failures,
-// also those of single servers (package driver/endpoints), so new Connects start at
-// once. Waiters stay in the queue; behind a Gate, Connects for them line up again. Use
-// it for new credentials, and for a server that moved.
+// including those of single servers (package driver/endpoints), so new Connects start
+// at once. Waiters stay in the queue; with a Gate, the Connects for them line up again.
+// Use Reset after credentials have changed or a server has moved.
 func (p *Pool[C]) Reset() {
 	p.forgetFailures()
 	p.mu.Lock()
@@ -26,15 +26,15 @@ func (p *Pool[C]) Reset() {
 	p.serveLocked()
 }
 
-// ResetIf evicts the connections for which match returns true, without blocking:
+// ResetIf closes the connections for which match returns true, without blocking:
 // idle ones now, leased ones when they are released. It returns their number. Other
-// connections, waiters, Connects in progress and the backoff stay as they are. Use it
-// when one of several servers (package driver/endpoints) turns out to be unfit, such
-// as a demoted primary.
+// connections, waiters, Connects in progress and the backoff stay as they are. Use
+// ResetIf when one of several servers (package driver/endpoints) turns out to be unfit,
+// such as a demoted primary.
 //
 // match is called once for each open connection, in the calling goroutine and
-// without a lock. The connection may be in use, so match should read only what does
-// not change, such as an address.
+// without a lock. The connection may be in use, so match should read only data that
+// does not change, such as an address.
 func (p *Pool[C]) ResetIf(match func(C) bool) (n int) {
 	hits := p.matching(func(o opened[C]) bool { return match(o.conn) })
 	p.mu.Lock()
@@ -48,15 +48,15 @@ func (p *Pool[C]) ResetIf(match func(C) bool) (n int) {
 	return n
 }
 
-// opened is a connection of the pool, with its slot.
+// opened is an open connection of the pool, with its slot.
 type opened[C any] struct {
 	slot *slot[C]
-	born uint64
+	born uint64 // slot.born of the connection
 	conn C
 	raw  driver.Conn
 }
 
-// isThereLocked reports whether the slot has had no other connection since.
+// isThereLocked reports whether the connection is still in the slot.
 func (o opened[C]) isThereLocked() bool { return o.slot.born == o.born }
 
 // matching returns the open connections for which match, called without mu, returns

@@ -33,15 +33,15 @@ func TestResetClosesIdleConnectionsNowAndLeasedOnesAtTheirRelease(t *testing.T) 
 }
 
 // A Connect from before Reset may have used the old password or address. Its
-// result counts for nothing, and its waiter gets a new connection.
+// result does not count, and its waiter gets a new connection.
 func TestResetReplacesConnectsInProgress(t *testing.T) {
 	after := func(err error) drivertest.Step {
 		return func(context.Context, *conn) error { <-time.After(time.Second); return err }
 	}
 	for name, step := range map[string]drivertest.Step{
-		"that hang":          drivertest.Hang,
-		"that succeed later": after(nil),
-		"that fail for good": after(driver.Permanent(errScripted)),
+		"that hang":             drivertest.Hang,
+		"that succeed later":    after(nil),
+		"that fail permanently": after(driver.Permanent(errScripted)),
 	} {
 		bubble(t, name, func(t *testing.T) {
 			var log logLines
@@ -56,13 +56,12 @@ func TestResetReplacesConnectsInProgress(t *testing.T) {
 				defer c.lease.Release()
 			}
 			assert.ElementsMatch(t, []int{3, 4, 5}, ids)
-			log.want(t) // no failure
+			log.want(t) // logs no failure
 		})
 	}
 }
 
-// The success of a Connect from before Reset says nothing about the server that
-// Reset was for.
+// The success of a Connect from before Reset says nothing about the server after it.
 func TestLateSuccessFromBeforeResetDoesNotEndTheBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 3, Backoff: pool.Backoff{Initial: 5 * time.Second, Max: 5 * time.Second, Jitter: -1}})
@@ -74,7 +73,7 @@ func TestLateSuccessFromBeforeResetDoesNotEndTheBackoff(t *testing.T) {
 
 		f.Always(drivertest.Connect, drivertest.Fail(errScripted))
 		c = start(t.Context(), p)
-		advance(3500 * time.Millisecond) // after that, no waiter counts on the lease
+		advance(3500 * time.Millisecond) // after that, waiters no longer count on the lease
 		c.wantError(t, errScripted)
 		connects := f.Counts().Connects
 		close(old)
@@ -93,15 +92,15 @@ func TestResetIfEvictsTheConnectionsThatMatch(t *testing.T) {
 		var asked int
 		n := p.ResetIf(func(c *conn) bool {
 			asked++
-			_ = p.Stats() // no lock is held
+			_ = p.Stats() // would hang if a lock were held
 			return c.ID == 1 || c.ID == 3
 		})
 		assert.Equal(t, []int{2, 4}, []int{n, asked})
 		synctest.Wait()
-		assert.Equal(t, 3, f.Counts().Open, "the idle one is closed now")
+		assert.Equal(t, 3, f.Counts().Open, "the idle connection is closed now")
 		releaseAll(leases[:2])
 		synctest.Wait()
-		assert.Equal(t, 2, f.Counts().Open, "the leased one at its release")
+		assert.Equal(t, 2, f.Counts().Open, "the leased connection is closed at its release")
 		assert.ErrorIs(t, why.m[1], pool.ErrReset)
 		assert.ErrorIs(t, why.m[3], pool.ErrReset)
 		assert.Equal(t, int64(2), p.Stats().Closed.Reset)
@@ -109,8 +108,8 @@ func TestResetIfEvictsTheConnectionsThatMatch(t *testing.T) {
 	})
 }
 
-// While match runs, the connection it is asked about may end, and another come in
-// its place.
+// While match runs for a connection, that connection may end and another may take its
+// place.
 func TestResetIfLeavesTheSuccessorOfAMatchAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 1})

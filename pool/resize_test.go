@@ -23,7 +23,7 @@ func TestResizeDownClosesIdleConnectionsFirst(t *testing.T) {
 		require.NoError(t, p.Resize(2))
 		why.want(t, 3, pool.ErrResized)
 		releaseAll(leases[3:])
-		assert.Equal(t, 2, p.Stats().Idle, "those in use were within the limit")
+		assert.Equal(t, 2, p.Stats().Idle, "the connections in use were within the limit")
 		wantAllSlots(t, f, p, 2)
 	})
 
@@ -77,8 +77,8 @@ func TestResizeDownClosesIdleConnectionsFirst(t *testing.T) {
 	})
 }
 
-// A connection marked by one Resize is not marked again by the next. Marked connections
-// that are closed do not count again.
+// A connection that one Resize has marked is not marked again by the next. Marked
+// connections that are closed do not count again.
 func TestResizeToAndFroCountsEachConnectionOnce(t *testing.T) {
 	type fakePool = pool.Pool[*conn]
 	resize := func(sizes ...int) func(*fakePool) {
@@ -107,7 +107,7 @@ func TestResizeToAndFroCountsEachConnectionOnce(t *testing.T) {
 			wantAllSlots(t, f, p, tt.left)
 			require.NoError(t, p.Resize(1))
 			synctest.Wait()
-			assert.Equal(t, 1, f.Counts().Open, "all that are too many are closed")
+			assert.Equal(t, 1, f.Counts().Open, "all excess connections are closed")
 		})
 	}
 }
@@ -166,7 +166,7 @@ func TestResizeKeepsMaxIdle(t *testing.T) {
 		require.NoError(t, p.Resize(5))
 		leases := acquireN(t, p, 5)
 		releaseAll(leases[:2])
-		fast := acquireN(t, p, 2) // from the fast path, because they are idle
+		fast := acquireN(t, p, 2) // on the fast path, because they are idle
 		releaseAll(leases[2:])
 		releaseAll(fast)
 		synctest.Wait()
@@ -193,7 +193,7 @@ func TestSuspendedPoolHoldsItsCallersUntilItIsResumed(t *testing.T) {
 		l.Release()
 		advance(10 * time.Second)
 		assert.Zero(t, f.Counts().Open)
-		assert.Equal(t, 2, f.Counts().Connects, "it connects to nothing")
+		assert.Equal(t, 2, f.Counts().Connects, "it does not connect")
 		_, ok := try(p)
 		assert.False(t, ok)
 		callers.wantWaiting(t)

@@ -19,7 +19,7 @@ import (
 func TestMaxWaitersRejectsNobodyForWhomThereIsRoom(t *testing.T) {
 	for name, tt := range map[string]struct {
 		maxWaiters   int
-		leased, idle int // the idle ones need a check first
+		leased, idle int // connections; the idle ones need a check before use
 		connecting   int // MaxConnecting
 		outage       bool
 	}{
@@ -107,12 +107,12 @@ func TestNegativeMaxIdleKeepsNoneIdle(t *testing.T) {
 		defer cancel()
 		start(ctx, p)
 		advance(2 * time.Second)
-		assert.Zero(t, p.Stats().Open, "nor is a new one kept whose caller has left")
+		assert.Zero(t, p.Stats().Open, "a new connection whose caller has left is not kept either")
 		assert.Equal(t, pool.Closes{Idle: 3}, p.Stats().Closed)
 	})
 }
 
-// Without a limit, nobody waits for others, and nothing overflows.
+// Without a limit, no caller waits for another, and nothing overflows.
 func TestLargestMaxOpenIsNoLimit(t *testing.T) {
 	for name, cfg := range map[string]pool.Config{
 		"none may wait": {MaxWaiters: -1, MaxLifetime: time.Second},
@@ -132,7 +132,7 @@ func TestLargestMaxOpenIsNoLimit(t *testing.T) {
 	}
 }
 
-// The pool learns of the room only when a Connect succeeds.
+// The pool notices the room only when a Connect succeeds.
 func TestMaxWaitersLetsACallerFindOutThatAFullServerHasRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFull(t, pool.Config{MaxWaiters: -1}, 0)

@@ -24,7 +24,7 @@ func (p *Pool[C]) release(l Lease[C], from origin) {
 		return
 	}
 	defer p.used(s.takeWatch())
-	why, proof := reason{cause: bad, err: errExited}, false // proof that new connections are useful
+	why, proof := reason{cause: bad, err: errExited}, false // proof means that a new connection proved useful
 	defer func() {
 		if from == fromHolder && why.cause == 0 && w.has(listed) && !w.has(retire) && p.simple.Load() && s.move(w, w.to(idle)) {
 			p.hint.Put(s)
@@ -44,8 +44,8 @@ func (p *Pool[C]) release(l Lease[C], from origin) {
 	}
 }
 
-// unfit returns why the connection of s must not be pooled again, if so. It runs in
-// the holder's goroutine, at the end of its lease.
+// unfit returns why the connection of s must not return to the pool, or the zero
+// reason. It runs in the holder's goroutine, at the end of the lease.
 func (p *Pool[C]) unfit(s *slot[C], w word) reason {
 	if p.cfg.OnRelease != nil {
 		if err := p.cfg.OnRelease(s.raw); err != nil {
@@ -63,9 +63,9 @@ func (p *Pool[C]) unfit(s *slot[C], w word) reason {
 	return reason{}
 }
 
-// putBackLocked decides what becomes of s, a slot that is held: it goes to the oldest
-// waiter, becomes idle, is pinged first, or is closed, for the reason why or one that
-// the pool finds.
+// putBackLocked decides what happens to s, a slot that is held. Its connection goes to
+// the oldest waiter, becomes idle, is pinged first, or is closed. It is closed for the
+// reason why, or for one that the pool finds.
 func (p *Pool[C]) putBackLocked(s *slot[C], why reason, from origin) {
 	if why.cause == 0 {
 		why = p.surplusLocked(s, from)
@@ -85,19 +85,20 @@ func (p *Pool[C]) putBackLocked(s *slot[C], why reason, from origin) {
 		p.keeper.leased = max(p.keeper.leased-1, 0)
 		p.checkLocked(s, p.queue.len > 0, from)
 	case p.queue.len > 0:
-		p.deliverLocked(s, s.load()) // its state can't change: the flags of a held slot are set under mu
+		p.deliverLocked(s, s.load()) // the state of a held slot changes only under mu
 	default:
 		p.settleIdleLocked(s, unsure)
 	}
 }
 
 // pingsNowLocked reports whether the keepalive of s, which comes from its holder, is
-// due and may start now. Half of the open connections are left to callers.
+// due and may start now. It leaves half of the open connections to callers.
 func (p *Pool[C]) pingsNowLocked(s *slot[C]) bool {
 	return p.cfg.KeepAlive > 0 && s.load().has(pings) && p.pinging < max(p.openLocked()/2, 1) && time.Duration(s.pingAt.Load()) <= p.now()
 }
 
-// surplusLocked returns why the pool should close s, if so.
+// surplusLocked returns why the pool should close the connection of s, or the zero
+// reason.
 func (p *Pool[C]) surplusLocked(s *slot[C], from origin) reason {
 	switch {
 	case p.closed:
@@ -105,7 +106,7 @@ func (p *Pool[C]) surplusLocked(s *slot[C], from origin) reason {
 	case s.load().has(retire):
 		return because(s.why)
 	}
-	if s.pass != nil && (p.queue.len == 0 || from != fromPool) { // a new one serves a waiter first
+	if s.pass != nil && (p.queue.len == 0 || from != fromPool) { // a connection fromPool serves a waiter first
 		if why := p.recalledLocked(s); why.cause != 0 {
 			return why
 		}
@@ -117,8 +118,8 @@ func (p *Pool[C]) surplusLocked(s *slot[C], from origin) reason {
 }
 
 // deliverLocked gives the connection of s to the oldest waiter, if s is still in the
-// state from: idle, or held by the caller. Its lease will end through putBackLocked,
-// because others may wait by then.
+// state from, which is idle, or held by the caller. It unlists s, so that the lease ends
+// through putBackLocked: others may be waiting by then.
 func (p *Pool[C]) deliverLocked(s *slot[C], from word) {
 	to := from.next(leased) &^ listed
 	if !s.move(from, to) {

@@ -20,7 +20,7 @@ import (
 )
 
 // The driver, the hook and the log all block while the lease ends. If Release called
-// one of them, it would not return.
+// any of them, it would not return.
 func TestRule5_ReleaseDoesNotBlock(t *testing.T) {
 	type before = func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn])
 	release := func(l pool.Lease[*conn]) { l.Release() }
@@ -36,13 +36,13 @@ func TestRule5_ReleaseDoesNotBlock(t *testing.T) {
 		before []before
 		end    func(l pool.Lease[*conn])
 	}{
-		"to the idle ones":                        {end: release},
+		"to the idle connections":                 {end: release},
 		"to a waiter":                             {end: release, before: []before{waiter}},
 		"of an invalid connection":                {end: release, before: []before{invalid}},
 		"of an invalid connection, with a waiter": {end: release, before: []before{invalid, waiter}},
-		"of one too many":                         {end: release, cfg: pool.Config{MaxIdle: 1}},
-		"of a used up one":                        {end: release, cfg: pool.Config{MaxUses: 2}},
-		"of an old one":                           {end: release, cfg: pool.Config{MaxLifetime: time.Millisecond}},
+		"of a surplus connection":                 {end: release, cfg: pool.Config{MaxIdle: 1}},
+		"of a used up connection":                 {end: release, cfg: pool.Config{MaxUses: 2}},
+		"of an old connection":                    {end: release, cfg: pool.Config{MaxLifetime: time.Millisecond}},
 		"where each use is checked":               {end: release, cfg: pool.Config{ValidateAfter: 1}, before: []before{waiter}},
 		"refused by OnRelease":                    {end: release, cfg: pool.Config{OnRelease: func(driver.Conn) error { return errScripted }}},
 		"after Reset":                             {end: release, before: call((*pool.Pool[*conn]).Reset)},
@@ -89,7 +89,7 @@ func TestRule5_ReleaseDoesNotBlock(t *testing.T) {
 	}
 }
 
-// Code that the pool calls may call the pool, which would hang under a lock.
+// Code that the pool calls may call the pool. If the pool held a lock, that would hang.
 func TestRule5_HooksAndLogMayCallThePool(t *testing.T) {
 	watchdog(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -293,7 +293,7 @@ func (b *badBinder) Bind(context.Context) (unbind func()) {
 	return func() { panic("unbind") }
 }
 
-// A connection whose lease ended normally is pooled again.
+// A connection whose lease ended normally returns to the pool.
 func TestRule6_AFinishedConnectionIsKept(t *testing.T) {
 	for name, use := range map[string]func(ctx context.Context, cancel context.CancelFunc, c *drivertest.BoundConn) error{
 		"no error":                 func(_ context.Context, _ context.CancelFunc, c *drivertest.BoundConn) error { return c.Use() },

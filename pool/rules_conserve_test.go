@@ -19,27 +19,27 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// faults are the ways in which a call of the driver or a hook can go wrong.
+// faults are the ways in which a call to the driver or a hook can go wrong.
 var faults = map[string]drivertest.Step{
 	"fails":             drivertest.Fail(errScripted),
 	"finds it dead":     drivertest.Fail(driver.ErrBadConn),
-	"fails for good":    drivertest.Fail(driver.Permanent(errScripted)),
+	"fails permanently": drivertest.Fail(driver.Permanent(errScripted)),
 	"panics":            drivertest.Panic("scripted panic"),
 	"panics with error": drivertest.Panic(io.EOF),
 	"exits":             drivertest.Goexit,
 	"hangs":             hang,
 	"is slow":           drivertest.Delay(1500 * time.Millisecond),
-	"obeys nobody":      stall(7 * time.Second),
+	"ignores all":       stall(7 * time.Second),
 }
 
-// hang is Hang, but also for calls without a context.
+// hang is Hang for at most 20 seconds, because some calls have no context.
 func hang(ctx context.Context, c *conn) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	return drivertest.Hang(ctx, c)
 }
 
-// workout makes a pool call every method of its driver and every hook.
+// workout makes a pool call all methods of its driver and all hooks.
 func workout(p *pool.Pool[*conn]) {
 	for range 3 {
 		var uses atomic.Int64
@@ -49,11 +49,11 @@ func workout(p *pool.Pool[*conn]) {
 			}
 			return c.Use()
 		})
-		advance(2 * time.Second) // after this, idle connections need a check
+		advance(2 * time.Second) // after that, idle connections need a check
 	}
 }
 
-// wantConserved lets a pool of 3 recover and looks for lost slots.
+// wantConserved lets a pool of 3 recover, and fails t if a slot is lost.
 func wantConserved(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
 	t.Helper()
 	for op := drivertest.Connect; op <= drivertest.Close; op++ {
@@ -124,7 +124,7 @@ func TestRule3_NoSlotIsLostByAHook(t *testing.T) {
 
 func TestRule3_NoSlotIsLostByTheCaller(t *testing.T) {
 	type harm = func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn])
-	// Some hold a lease, and others wait until their time is up.
+	// leaves makes 10 callers wait until timeout, while held connections are in use.
 	leaves := func(held int, timeout time.Duration, want error) harm {
 		return func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
 			leases := acquireN(t, p, held)
@@ -167,7 +167,7 @@ func TestRule3_NoSlotIsLostByTheCaller(t *testing.T) {
 		"resets": func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) {
 			f.Next(drivertest.Connect, 3, drivertest.Delay(time.Second))
 			callers := startN(t.Context(), p, 3)
-			p.Reset() // the connections are out of date before they are made
+			p.Reset() // retires the connections before they are open
 			advance(time.Second)
 			callers.wantServed(t)
 			leases := acquireN(t, p, 2)
@@ -185,7 +185,7 @@ func TestRule3_NoSlotIsLostByTheCaller(t *testing.T) {
 	}
 }
 
-// storm is a driver in trouble: each call may do anything.
+// storm is a driver in trouble: each call does something random.
 type storm struct {
 	mu  sync.Mutex
 	rng *rand.Rand
@@ -217,7 +217,7 @@ func (s *storm) step(ctx context.Context, c *conn) error {
 	return nil
 }
 
-// act is one action of a caller.
+// act is one random action of a caller.
 func (s *storm) act(p *pool.Pool[*conn]) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(1+s.intN(40))*time.Millisecond)
 	defer cancel()

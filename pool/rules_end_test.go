@@ -17,7 +17,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// A goroutine that is left blocked in a bubble fails its test.
+// In a bubble, a goroutine that is left blocked fails the test.
 func TestRule9_CloseAndShutdownLeaveNothingBehind(t *testing.T) {
 	// bring returns callers that must fail with ErrClosed.
 	type bring = func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) crowd[*conn]
@@ -115,9 +115,9 @@ func TestRule9_CloseAndShutdownLeaveNothingBehind(t *testing.T) {
 				advance(time.Second) // until the last lease has ended
 				s := p.Stats()
 				assert.Equal(t, [5]int{}, [5]int{s.Open, s.Idle, s.Connecting, s.Closing, s.Waiting}, "open, idle, connecting, closing, waiting")
-				advance(2 * time.Second) // until the last Close has
+				advance(2 * time.Second) // until the last Close has ended
 				before := f.Counts()
-				assert.Equal(t, [2]int{}, [2]int{before.Open, before.Connecting}, "open and connecting, as the server counts")
+				assert.Equal(t, [2]int{}, [2]int{before.Open, before.Connecting}, "open and connecting, as the server counts them")
 
 				advance(time.Hour)
 				_, err = p.Acquire(t.Context())
@@ -147,7 +147,7 @@ func TestRule9_GoroutinesAndTimersAreGone(t *testing.T) {
 		require.NoError(t, err)
 		load(p, 20, 20, func(_ context.Context, c *conn) error { return c.Use() })
 		f.Always(drivertest.Connect, drivertest.Fail(errScripted))
-		p.Reset() // during a backoff
+		p.Reset() // during the backoff
 		_, err = p.Acquire(t.Context())
 		require.ErrorIs(t, err, errScripted)
 		require.NoError(t, p.Close())

@@ -19,7 +19,7 @@ type countingGate struct {
 	mu    sync.Mutex // guards the fields below
 	given int
 	left  int
-	twice int // permits given back more than once
+	twice int // number of permits given back more than once
 }
 
 type countedPermit struct {
@@ -53,7 +53,7 @@ func (t *countedPermit) Leave() {
 func (t *countedPermit) Recalled(pool.Worth) bool { return rand.N(10) == 0 }
 func (t *countedPermit) Lost() <-chan struct{}    { return nil }
 
-// used is how many permits are in use.
+// used returns how many permits are in use.
 func (g *countingGate) used() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -113,7 +113,7 @@ func TestRule11_EachConnectionHoldsOnePermitUntilItsCloseHasReturned(t *testing.
 				advance(0)
 				check()
 			}
-			p.Close() // an error, if Close takes long
+			p.Close() // returns an error if the Close of a connection takes long
 			advance(time.Minute)
 			check()
 			assert.Zero(t, gate.used())

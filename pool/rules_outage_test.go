@@ -64,7 +64,7 @@ func TestRule7_MinIdleIsBackWithinOneBackoffStepOfTheServer(t *testing.T) {
 				advance(length)
 				f.Up()
 				advance(time.Second)     // until the next keepalive, in a short outage
-				advance(6 * time.Second) // Backoff.Max and its jitter
+				advance(6 * time.Second) // Backoff.Max plus its jitter
 				s := p.Stats()
 				assert.GreaterOrEqual(t, s.Idle, spare)
 				assert.Equal(t, s.Open, f.Counts().Open)
@@ -73,7 +73,7 @@ func TestRule7_MinIdleIsBackWithinOneBackoffStepOfTheServer(t *testing.T) {
 		}
 	}
 
-	// Attempts that hang in a black hole end with ConnectTimeout.
+	// Attempts that hang in a black hole end after ConnectTimeout.
 	bubble(t, "black hole", func(t *testing.T) {
 		f := drivertest.NewFake(t)
 		f.Always(drivertest.Connect, drivertest.Hang)
@@ -85,8 +85,8 @@ func TestRule7_MinIdleIsBackWithinOneBackoffStepOfTheServer(t *testing.T) {
 	})
 }
 
-// Spare connections, keepalives and a crowd of callers together make no more attempts
-// than one backoff allows.
+// MinIdle, keepalives and a crowd of callers together make no more attempts than one
+// backoff allows.
 func TestRule7_AttemptsInAnOutageFollowOneBackoff(t *testing.T) {
 	bubble(t, "all together", func(t *testing.T) {
 		const connecting = 3
@@ -106,7 +106,7 @@ func TestRule7_AttemptsInAnOutageFollowOneBackoff(t *testing.T) {
 			})
 		}
 		callers.Wait()
-		n := wantBackoff(t, f, before+connecting-1) // the first ones may start together
+		n := wantBackoff(t, f, before+connecting-1) // the first attempts may start together
 		assert.InDelta(t, 125, n, 10, "and they go on")
 	})
 }
@@ -118,13 +118,13 @@ func TestRule8_APermanentErrorReachesAllWaitersAtOnce(t *testing.T) {
 		step drivertest.Step
 		wrap func(*conn) driver.Conn
 	}{
-		"from Connect":         {step: drivertest.Fail(wrong)},
-		"wrapped":              {step: drivertest.Fail(fmt.Errorf("login: %w", wrong))},
-		"joined":               {step: drivertest.Fail(errors.Join(errors.New("first address refused"), wrong))},
-		"as a panic":           {step: drivertest.Panic(wrong)},
-		"from OnConnect":       {cfg: pool.Config{OnConnect: func(context.Context, driver.Conn) error { return wrong }}},
-		"of a connection type": {wrap: drivertest.Bare},
-		"of no connection":     {wrap: func(*conn) driver.Conn { return nil }},
+		"from Connect":   {step: drivertest.Fail(wrong)},
+		"wrapped":        {step: drivertest.Fail(fmt.Errorf("login: %w", wrong))},
+		"joined":         {step: drivertest.Fail(errors.Join(errors.New("first address refused"), wrong))},
+		"in a panic":     {step: drivertest.Panic(wrong)},
+		"from OnConnect": {cfg: pool.Config{OnConnect: func(context.Context, driver.Conn) error { return wrong }}},
+		"wrong type":     {wrap: drivertest.Bare},
+		"no connection":  {wrap: func(*conn) driver.Conn { return nil }},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			f := drivertest.NewFake(t)
@@ -153,7 +153,7 @@ func TestRule8_APermanentErrorReachesAllWaitersAtOnce(t *testing.T) {
 		})
 	}
 
-	bubble(t, "but not those with a connection to come", func(t *testing.T) {
+	bubble(t, "but not waiters that a connection may still serve", func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 2})
 		l := acquire(t, p)
 		f.Always(drivertest.Connect, drivertest.Fail(wrong))
@@ -188,7 +188,7 @@ func TestRule8_NoAccountIsLocked(t *testing.T) {
 			}
 			attempts := f.Counts().Connects - before
 			assert.LessOrEqual(t, attempts, 11)
-			assert.GreaterOrEqual(t, attempts, 9, "one caller a minute asks whether the password is right by now")
+			assert.GreaterOrEqual(t, attempts, 9, "once a minute, a caller finds out whether the password is right by now")
 			f.Always(drivertest.Connect, nil)
 			p.Reset()
 			wantServes(t, p, 4)

@@ -27,8 +27,8 @@ const (
 	token    = "t0k3n&"
 )
 
-// loose is a driver that keeps its DSN and does only what the contract requires to
-// hide it: its errors do not contain it.
+// loose is a driver that keeps its DSN and hides it only as far as the contract
+// requires: its errors do not contain it.
 type loose struct{ *drivertest.Fake }
 
 func (d loose) OpenConnector(dsn string) (driver.Connector, error) {
@@ -49,7 +49,7 @@ func (d plain) Open(string) (driver.Conn, error) {
 	return d.fake.Connect(ctx)
 }
 
-// transcript is everything that anyone could read.
+// transcript receives everything that the pool shows.
 type transcript struct {
 	t  *testing.T
 	mu sync.Mutex
@@ -98,8 +98,8 @@ func TestRule10_NoSecretIsShown(t *testing.T) {
 					f := drivertest.NewFake(t)
 					registry.Replace("fake", wrap(f))
 					tr := &transcript{t: t}
-					tellErrorsOfOpen(tr, dsn)
-					tellLifeOfPool(tr, f, dsn)
+					addErrorsOfOpen(tr, dsn)
+					addLifeOfPool(tr, f, dsn)
 					assert.Greater(t, tr.n, 50)
 				})
 			})
@@ -107,8 +107,8 @@ func TestRule10_NoSecretIsShown(t *testing.T) {
 	}
 }
 
-// tellErrorsOfOpen makes Open fail in every way.
-func tellErrorsOfOpen(tr *transcript, dsn string) {
+// addErrorsOfOpen makes Open fail in every way and adds the errors to tr.
+func addErrorsOfOpen(tr *transcript, dsn string) {
 	separator := "?"
 	if strings.Contains(dsn, "?") {
 		separator = "&"
@@ -150,8 +150,8 @@ func tracer(see func(any)) pool.Trace {
 	}
 }
 
-// tellLifeOfPool makes a pool produce all of its output.
-func tellLifeOfPool(tr *transcript, f *drivertest.Fake, dsn string) {
+// addLifeOfPool makes a pool produce all of its output and adds that to tr.
+func addLifeOfPool(tr *transcript, f *drivertest.Fake, dsn string) {
 	t := tr.t
 	cfg := pool.Config{
 		MaxOpen: 1, MaxWaiters: 1, AcquireTimeout: 3 * time.Second, ConnectTimeout: time.Second,
@@ -171,7 +171,7 @@ func tellLifeOfPool(tr *transcript, f *drivertest.Fake, dsn string) {
 		}
 		return l
 	}
-	tell := func() {
+	addState := func() {
 		tr.add(p)
 		tr.add(struct{ Exported *pool.Pool[*conn] }{p})
 		tr.add(p.Stats())
@@ -180,7 +180,7 @@ func tellLifeOfPool(tr *transcript, f *drivertest.Fake, dsn string) {
 		tr.add(profileText(t))
 	}
 
-	tell()
+	addState()
 	for _, step := range []drivertest.Step{
 		drivertest.Fail(errScripted), drivertest.Panic("scripted panic"), drivertest.Goexit, drivertest.Hang, stall(2 * time.Second),
 	} {
@@ -204,16 +204,16 @@ func tellLifeOfPool(tr *transcript, f *drivertest.Fake, dsn string) {
 
 	l := acquire(t.Context())
 	advance(10 * time.Second) // leaked
-	tell()
+	addState()
 	l.Release()
 	l = acquire(t.Context())
-	tell() // with a stack
+	addState() // now with a stack
 	tr.add(l)
 	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("too slow"))
 	defer cancel()
 	acquire(ctx)
 	waiting := start(t.Context(), p)
-	acquire(t.Context()) // one waiter too many
+	acquire(t.Context()) // exceeds MaxWaiters
 	advance(10 * time.Second)
 	tr.add(waiting.err)
 	l.Release()
@@ -224,7 +224,7 @@ func tellLifeOfPool(tr *transcript, f *drivertest.Fake, dsn string) {
 	p.Reset()
 	synctest.Wait()
 	acquire(t.Context())
-	tell()
+	addState()
 
 	f.Always(drivertest.Connect, nil)
 	p.Reset()
@@ -237,7 +237,7 @@ func tellLifeOfPool(tr *transcript, f *drivertest.Fake, dsn string) {
 	tr.add(err)
 	acquire(t.Context())
 	tr.add(p.Ready(t.Context()))
-	tell()
+	addState()
 	advance(20 * time.Second)
 	tr.add(struct{ unexported *pool.Pool[*conn] }{p}) // only once all is quiet, because fmt reads the fields without a lock
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// The tests of a rule have its number from the package doc.
+// The package doc has numbered guarantees. TestRule1 and so on test them.
 
 func TestRule1_TheServerNeverCountsMoreThanMaxOpen(t *testing.T) {
 	const limit = 4
@@ -33,7 +33,7 @@ func TestRule1_TheServerNeverCountsMoreThanMaxOpen(t *testing.T) {
 		}},
 		"discards":                          {use: bad},
 		"one use each":                      {use: use, cfg: pool.Config{MaxUses: 1}},
-		"few idle ones":                     {use: use, cfg: pool.Config{MaxIdle: 1}},
+		"few idle connections":              {use: use, cfg: pool.Config{MaxIdle: 1}},
 		"spare ones":                        {use: use, cfg: pool.Config{MinIdle: limit}},
 		"short lives":                       {use: use, cfg: pool.Config{MaxLifetime: 20 * time.Millisecond}},
 		"short lives that want replacement": {use: use, cfg: pool.Config{MaxLifetime: 20 * time.Millisecond, MinIdle: 2}},
@@ -44,7 +44,7 @@ func TestRule1_TheServerNeverCountsMoreThanMaxOpen(t *testing.T) {
 		"connections of another type": {use: use, script: func(f *drivertest.Fake) {
 			f.Wrap = drivertest.Bare
 		}},
-		"a driver that does not obey its context": {use: use, cfg: pool.Config{ConnectTimeout: 100 * time.Millisecond}, script: func(f *drivertest.Fake) {
+		"a driver that ignores its context": {use: use, cfg: pool.Config{ConnectTimeout: 100 * time.Millisecond}, script: func(f *drivertest.Fake) {
 			f.Always(drivertest.Connect, stall(7*time.Second))
 		}},
 	} {
@@ -99,7 +99,7 @@ func TestRule1_TheServerNeverCountsMoreThanMaxOpen(t *testing.T) {
 		assert.Equal(t, 1, f.Counts().Connects)
 		close(gate)
 		c.wantLease(t).Release()
-		assert.Equal(t, 1, f.Counts().Connects, "the late connection is used after all")
+		assert.Equal(t, 1, f.Counts().Connects, "the late connection is used in the end")
 	})
 
 	bubble(t, "resize and reset under load", func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestRule1_TheServerNeverCountsMoreThanMaxOpen(t *testing.T) {
 	})
 }
 
-// Combines each way to end a lease with each way to misuse it afterward.
+// The test combines each way to end a lease with each way to misuse it afterward.
 var (
 	ends = map[string]func(pool.Lease[*conn]){
 		"Release": func(l pool.Lease[*conn]) { l.Release() },
@@ -144,12 +144,13 @@ var (
 )
 
 func TestRule2_AStaleLeaseHarmsNobody(t *testing.T) {
-	// What has happened to the slot meanwhile. Each returns a function that undoes it.
+	// Each function makes something happen to the slot after the lease, and returns
+	// a function that undoes it.
 	meanwhile := map[string]func(t *testing.T, f *drivertest.Fake, p *pool.Pool[*conn]) (undo func()){
-		"held by the next": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) func() {
+		"held by the next caller": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) func() {
 			return acquire(t, p).Release
 		},
-		"held by the next, to be closed then": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) func() {
+		"held by the next caller, then closed": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn]) func() {
 			l := acquire(t, p)
 			p.Reset()
 			return l.Release
@@ -216,7 +217,7 @@ func TestRule2_AStaleLeaseHarmsNobody(t *testing.T) {
 	}
 }
 
-// The Fake reports two users of a connection, and so does the race detector.
+// The Fake detects two users of a connection, and so does the race detector.
 func TestRule2_AConnectionHasOneHolderAtATime(t *testing.T) {
 	for name, cfg := range map[string]pool.Config{
 		"fast path":       {},

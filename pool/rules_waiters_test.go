@@ -65,7 +65,7 @@ func TestRule4_WaitersAreServedInOrderOfArrival(t *testing.T) {
 	})
 
 	// A caller that got a dead connection keeps its place.
-	bubble(t, "when the first gets a dead one", func(t *testing.T) {
+	bubble(t, "when the first gets a dead connection", func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 1})
 		l := acquire(t, p)
 		first, second := start(t.Context(), p), start(t.Context(), p)
@@ -91,13 +91,13 @@ func TestRule4_NoWaiterSleepsWhileItCouldBeServed(t *testing.T) {
 		}
 	}
 	for name, free := range map[string]free{
-		"Release":                   script(drivertest.IsValid, nil, ends["Release"]),
-		"Discard":                   script(drivertest.IsValid, nil, ends["Discard"]),
-		"Hijack":                    script(drivertest.IsValid, nil, ends["Hijack"]),
-		"Release of an invalid one": script(drivertest.IsValid, drivertest.Fail(errScripted), ends["Release"]),
-		"Release that panics":       script(drivertest.IsValid, drivertest.Panic("scripted panic"), func(l pool.Lease[*conn]) { apart(l.Release) }),
-		"Release of a dead one":     script(drivertest.IsValid, nil, func(l pool.Lease[*conn]) { l.Conn().Kill(); l.Release() }),
-		"Close that takes long":     script(drivertest.Close, stall(time.Second), func(l pool.Lease[*conn]) { l.Discard(nil); advance(time.Second) }),
+		"Release":               script(drivertest.IsValid, nil, ends["Release"]),
+		"Discard":               script(drivertest.IsValid, nil, ends["Discard"]),
+		"Hijack":                script(drivertest.IsValid, nil, ends["Hijack"]),
+		"Release if invalid":    script(drivertest.IsValid, drivertest.Fail(errScripted), ends["Release"]),
+		"Release that panics":   script(drivertest.IsValid, drivertest.Panic("scripted panic"), func(l pool.Lease[*conn]) { apart(l.Release) }),
+		"Release if dead":       script(drivertest.IsValid, nil, func(l pool.Lease[*conn]) { l.Conn().Kill(); l.Release() }),
+		"Close that takes long": script(drivertest.Close, stall(time.Second), func(l pool.Lease[*conn]) { l.Discard(nil); advance(time.Second) }),
 		"Resize": func(t *testing.T, _ *drivertest.Fake, p *pool.Pool[*conn], l pool.Lease[*conn]) {
 			require.NoError(t, p.Resize(2))
 			defer l.Release()
@@ -159,8 +159,8 @@ func TestRule4_NoWaiterSleepsWhileItCouldBeServed(t *testing.T) {
 	}
 }
 
-// Only the last Release can wake the last waiter here. A caller that finds nothing idle
-// and joins the queue must not miss a Release in between.
+// Here, only the last Release can wake the last waiter. A caller that finds no idle
+// connection and joins the queue must not miss a Release in between.
 func TestRule4_NoWakeUpIsLost(t *testing.T) {
 	for name, cfg := range map[string]pool.Config{
 		"one connection":  {MaxOpen: 1},
@@ -234,7 +234,7 @@ func TestRule4_NoWaiterOutlivesAFailedConnect(t *testing.T) {
 		})
 	}
 
-	bubble(t, "nor a second one", func(t *testing.T) {
+	bubble(t, "nor a second failed Connect", func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxOpen: 2, Backoff: pool.Backoff{Jitter: -1}})
 		began := time.Now()
 		f.Always(drivertest.Connect, func(context.Context, *conn) error {
@@ -243,7 +243,7 @@ func TestRule4_NoWaiterOutlivesAFailedConnect(t *testing.T) {
 		})
 		first := startN(t.Context(), p, 2) // each has its own attempt
 		advance(10 * time.Millisecond)
-		later := startN(t.Context(), p, 3) // joined when those had begun
+		later := startN(t.Context(), p, 3) // they join after the attempts have begun
 		advance(40 * time.Millisecond)
 		first.wantError(t, errScripted)
 		later.wantWaiting(t) // for the next attempt, 100 ms after the failure

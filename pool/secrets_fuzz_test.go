@@ -16,10 +16,10 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// Whatever the password and the form of the DSN, neither an error nor the log, a Trace,
-// a snapshot, a stack or the profile of leases shows the password. DSNs of several hosts
-// are left to the test of the status page: their names are looked up, which a bubble
-// can't do.
+// Whatever the password and the form of the DSN, the password does not appear in an
+// error, the log, a Trace, a snapshot, a stack or the profile of leases. The test of the
+// status page covers DSNs with several hosts: the pool looks up their names, which is not
+// possible in a bubble.
 func FuzzNoSecretIsInATraceAStackOrTheProfile(f *testing.F) {
 	secrettest.Fuzz(f, func(t *testing.T, dsn, secret string) {
 		if c, err := endpoints.Open(secrettest.Name, dsn, logr.Discard()); err == nil {
@@ -40,7 +40,7 @@ func FuzzNoSecretIsInATraceAStackOrTheProfile(f *testing.F) {
 			acquire := func() pool.Lease[secrettest.Conn] {
 				l, err := p.Acquire(t.Context())
 				check("the error of Acquire", err)
-				advance(3 * time.Second) // leaked, so the next has a stack
+				advance(3 * time.Second) // the lease counts as leaked, so the next one has a stack
 				check("a lease", l)
 				check("the leases", p.Holders())
 				check("the snapshot", p.Snapshot())

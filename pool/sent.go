@@ -8,9 +8,9 @@ import (
 )
 
 // Sent returns how many bytes were sent on the connection since the lease began, and
-// whether the connection counts them (driver.Sender). That includes bytes sent by
-// OnAcquire, and on a new connection by OnConnect. If nothing was sent, it is safe to
-// retry the request on another connection. Sent panics as Conn does.
+// whether the connection counts them (driver.Sender). The number includes bytes sent by
+// OnAcquire and, on a new connection, by OnConnect. If nothing was sent, it is safe to
+// retry the request on another connection. Sent panics after the end of the lease.
 func (l Lease[C]) Sent() (n int64, counted bool) {
 	l.Conn() // panics if the lease has ended
 	return sent(l.slot.raw)
@@ -25,10 +25,10 @@ func sent(raw driver.Conn) (n int64, counted bool) {
 	return s.Sent(), true
 }
 
-// notUnsent returns err, or wraps it so that it is not safe to retry, if err says
-// that nothing was sent although the holder's function sent something on raw: err may
-// come from another connection, or from a driver that breaks the contract. before is
-// the result of sent before the function ran.
+// notUnsent returns err. If err says that nothing was sent although the holder's
+// function sent something on raw, notUnsent wraps err so that it is not safe to retry.
+// Such an err comes from another connection, or from a driver that breaks the contract.
+// before is the result of sent before the function ran.
 func (p *Pool[C]) notUnsent(raw driver.Conn, before int64, err error) error {
 	if !seemsUnsent(err) {
 		return err
@@ -40,7 +40,7 @@ func (p *Pool[C]) notUnsent(raw driver.Conn, before int64, err error) error {
 	return sentError{err}
 }
 
-// seemsUnsent reports whether err could be read as saying that nothing was sent.
+// seemsUnsent reports whether err could be taken to mean that nothing was sent.
 func seemsUnsent(err error) bool {
 	var dial *net.OpError
 	return driver.SafeToRetry(err) || errors.As(err, &dial) && dial.Op == "dial"

@@ -26,7 +26,7 @@ func TestNoErrorOfResetSessionReachesTheCaller(t *testing.T) {
 		"bad":          driver.ErrBadConn,
 		"permanent":    driver.Permanent(errScripted),
 		"throttled":    driver.Throttled(errScripted, time.Minute),
-		"of a context": context.DeadlineExceeded, // not the caller's
+		"of a context": context.DeadlineExceeded, // not that of the caller
 	} {
 		bubble(t, name, func(t *testing.T) {
 			f, p := openFake(t, pool.Config{})
@@ -59,18 +59,18 @@ func TestResetSessionCutShortByTheCallerClosesOneConnection(t *testing.T) {
 		defer cancel()
 		_, err := p.Acquire(ctx)
 		wantAcquireError(t, err, context.DeadlineExceeded)
-		assert.Equal(t, 1, f.Counts().Resets, "there is nobody to try the next one for")
+		assert.Equal(t, 1, f.Counts().Resets, "the caller has left, so no other connection is tried")
 		assert.Equal(t, 9, p.Stats().Idle)
 	})
 }
 
-// A proxy answers pings, but the server behind it is gone and every ResetSession
-// hangs. A caller waits for one PingTimeout and a Connect.
+// A proxy answers pings, but the server behind it is gone, so every ResetSession
+// hangs. A caller waits for one PingTimeout and one Connect.
 func TestHungResetSessionsCostOnePingTimeout(t *testing.T) {
 	const connectTime = 200 * time.Millisecond
 	for name, tt := range map[string]struct {
 		wrap    func(*conn) driver.Conn
-		idle    time.Duration // before the first caller
+		idle    time.Duration // how long the connections are idle before the first caller
 		callers int
 		apart   time.Duration
 	}{
@@ -94,7 +94,7 @@ func TestHungResetSessionsCostOnePingTimeout(t *testing.T) {
 			for i := range took {
 				callers.Go(func() {
 					began := time.Now()
-					acquire(t, p) // never released, because the next holder would reset it
+					acquire(t, p) // not released: otherwise the next holder would reset it
 					took[i] = time.Since(began)
 				})
 				advance(tt.apart)
@@ -105,7 +105,7 @@ func TestHungResetSessionsCostOnePingTimeout(t *testing.T) {
 	}
 }
 
-// TryAcquire waits for one PingTimeout at most.
+// TryAcquire waits for at most one PingTimeout.
 func TestTryAcquireWaitsForOneHungResetSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := drivertest.NewFake(t)

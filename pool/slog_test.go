@@ -14,7 +14,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// The levels are as Config.Logger documents them.
+// The levels are those documented at Config.Logger.
 func TestLevelsOfTheLogInSlog(t *testing.T) {
 	for _, tc := range []struct {
 		level slog.Level

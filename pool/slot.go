@@ -16,7 +16,7 @@ const (
 	connecting              // Connect is in progress
 	idle                    // open and unused
 	leased                  // open and in use
-	held                    // open; the pool is pinging it, or it is on its way back
+	held                    // open; it is being pinged, or on its way back to the pool
 	closing                 // Close is in progress
 	phases     = iota
 )
@@ -25,7 +25,7 @@ func (p phase) String() string {
 	return [phases]string{"free", "connecting", "idle", "leased", "held", "closing"}[p]
 }
 
-// moves has a bit for each phase that may follow a phase.
+// moves has, for each phase, a bit for each phase that may follow it.
 var moves = [phases]uint8{
 	free:       1 << connecting,
 	connecting: 1<<held | 1<<closing | 1<<free,
@@ -50,9 +50,9 @@ const (
 	validates word = 1 << 5  // the connection is a driver.Validator
 	resets    word = 1 << 6  // the connection is a driver.SessionResetter
 	pings     word = 1 << 7  // the connection is a driver.Pinger
-	cut       word = 1 << 8  // closed under its holder by Shutdown or a StrictGate, until the lease is ended
-	listed    word = 1 << 9  // its bit in Pool.list is set
-	parked    word = 1 << 10 // leased for so long that no waiter may count on it
+	cut       word = 1 << 8  // Shutdown or a StrictGate closed it during the lease, which has not ended
+	listed    word = 1 << 9  // it is in Pool.list
+	parked    word = 1 << 10 // leased for so long that waiters no longer count on it
 	oneGen    word = 1 << 11
 
 	// loose are the flags that may change during a lease.
@@ -75,51 +75,51 @@ func (w word) is(ph phase) bool { return w&(phaseBits|stale|retire) == word(ph) 
 // isLease reports whether w is the state of the lease that began with l.
 func (w word) isLease(l word) bool { return w&^loose == l&^loose }
 
-// slot holds one connection. Slots are made as the pool grows, and live as long as
-// the pool.
+// slot has room for one connection. Slots are made as the pool grows, and live as long
+// as the pool.
 type slot[C any] struct {
-	state atomic.Uint64 // a word; only move changes it
+	state atomic.Uint64 // a word, which only move changes
 
-	// Set while connecting and cleared while closing. In between, they belong to the
-	// goroutine that moved the slot to leased or held.
+	// These are set while connecting and cleared while closing. In between, they belong
+	// to the goroutine that moved the slot to leased or held.
 	conn   C
 	raw    driver.Conn
 	born   uint64 // generation of the connection before its first lease
 	birth  *birth
 	rested bool // the connection was idle before its first lease
 
-	why   cause // why it is retired, or expires if not for MaxLifetime; guarded by Pool.mu
+	why   cause // why it was retired, or why it expires if not by MaxLifetime; guarded by Pool.mu
 	index int32 // in Pool.slots, Pool.list and keeper.seen
 
 	pool      *Pool[C]
-	expires   atomic.Int64 // end of the connection's lifetime, on the pool's clock; 0 = never
-	checkedAt atomic.Int64 // last successful check or Connect, on the pool's clock
+	expires   atomic.Int64 // when the connection's lifetime ends, on the pool's clock; 0 = never
+	checkedAt atomic.Int64 // when a check or Connect last succeeded, on the pool's clock
 	pingAt    atomic.Int64 // when the next keepalive is due, on the pool's clock
 
-	idleSeen, leasedSeen sighting // when the keeper first saw it idle and leased
+	idleSeen, leasedSeen sighting // when the keeper first saw it idle, and leased
 
-	watch atomic.Pointer[watch] // of the lease, or nil; set by its holder, taken by the goroutine that ends the lease
+	watch atomic.Pointer[watch] // of the lease, or nil; set by the holder, taken by the goroutine that ends the lease
 
 	pass *pass // the connection's permit, or nil; guarded by Pool.mu
 
-	// The size is 128 bytes if C is an interface, so that neighbors share no cache line.
+	// If C is an interface, a slot is 128 bytes, so that neighbors share no cache line.
 }
 
-// uses is how many leases the connection of s has had in the state w.
+// uses returns how many leases the connection of s has had up to the state w.
 func (s *slot[C]) uses(w word) int { return int(w.gen() - s.born) }
 
 // birth is how a connection was made. It never changes.
 type birth struct {
 	at         time.Duration // on the pool's clock, when Connect returned
 	seq, order uint64        // of the attempt
-	peer       string        // as ConnInfo.Peer
+	peer       string        // same as ConnInfo.Peer
 }
 
 // load returns the state of s.
 func (s *slot[C]) load() word { return word(s.state.Load()) }
 
-// move changes the state of s to the word to if it is still from, and reports whether
-// it did. Nothing else changes a state.
+// move changes the state of s from the word from to the word to. It reports false if the
+// state is no longer from. Nothing else changes a state.
 func (s *slot[C]) move(from, to word) bool {
 	if moves[from.phase()]>>to.phase()&1 == 0 && from.phase() != to.phase() {
 		illegal(from, to)
@@ -132,8 +132,8 @@ func illegal(from, to word) {
 	panic(fmt.Sprintf("pool: bug: a slot can't move from %v to %v", from.phase(), to.phase()))
 }
 
-// settle moves s, which the caller owns, to the phase ph, even if a flag is set
-// meanwhile.
+// settle moves s, which the caller owns, to the phase ph, even if another goroutine sets
+// a flag at the same time.
 func (s *slot[C]) settle(ph phase) {
 	for {
 		w := s.load()
@@ -143,8 +143,8 @@ func (s *slot[C]) settle(ph phase) {
 	}
 }
 
-// flag sets the flag f if s is still in the phase and the generation of w, and
-// reports whether it did.
+// flag sets the flag f. It reports false if s is no longer in the phase and the
+// generation of w.
 func (s *slot[C]) flag(w, f word) bool {
 	for {
 		now := s.load()
@@ -169,7 +169,7 @@ func (s *slot[C]) claim() (word, bool) {
 }
 
 // grab ends the lease with the word l. The slot is then held and belongs to the
-// caller. grab returns false if the lease has already ended.
+// caller. grab returns the new word, or false if the lease has already ended.
 func (s *slot[C]) grab(l word) (word, bool) {
 	for {
 		now := s.load()
@@ -182,8 +182,8 @@ func (s *slot[C]) grab(l word) (word, bool) {
 	}
 }
 
-// install puts a new connection into s, a slot that is connecting. It returns the
-// word to publish it with.
+// install puts a new connection into s, a slot that is connecting. It returns a word
+// with the flags of the connection, for the move that publishes it.
 func (s *slot[C]) install(raw driver.Conn, c C) word {
 	s.raw, s.conn = raw, c
 	w := s.load() &^ (retire | validates | resets | pings)
@@ -200,14 +200,14 @@ func (s *slot[C]) install(raw driver.Conn, c C) word {
 	return w
 }
 
-// takePass takes the permit out of s.
+// takePass removes the permit of s and returns it.
 func (s *slot[C]) takePass() *pass {
 	t := s.pass
 	s.pass = nil
 	return t
 }
 
-// empty forgets the connection of s.
+// empty removes the connection of s, so that it can be garbage collected.
 func (s *slot[C]) empty() {
 	var none C
 	s.raw, s.conn, s.birth = nil, none, nil

@@ -24,7 +24,7 @@ var allowed = map[phase][]phase{
 	closing:    {free},
 }
 
-// Neighbors in memory share no cache line, and one slot fills two.
+// One slot fills two cache lines, so that neighbors in memory share none.
 func TestSlotFillsTwoCacheLines(t *testing.T) {
 	if unsafe.Sizeof(uintptr(0)) == 8 {
 		assert.Equal(t, 128, int(unsafe.Sizeof(slot[driver.Conn]{})))
@@ -35,7 +35,7 @@ func TestSlotMovesAlongTheDiagramOnly(t *testing.T) {
 	for from := range phase(phases) {
 		for to := range phase(phases) {
 			t.Run(from.String()+" to "+to.String(), func(t *testing.T) {
-				ok := from == to // flags change
+				ok := from == to // only flags change
 				for _, ph := range allowed[from] {
 					ok = ok || ph == to
 				}
@@ -47,7 +47,7 @@ func TestSlotMovesAlongTheDiagramOnly(t *testing.T) {
 					assert.Equal(t, w, s.load())
 					return
 				}
-				assert.False(t, s.move(w+oneGen, w.to(to)), "of another generation")
+				assert.False(t, s.move(w+oneGen, w.to(to)), "a word of another generation")
 				assert.Equal(t, w, s.load())
 				assert.True(t, s.move(w, w.to(to)))
 				assert.Equal(t, w.to(to), s.load())
@@ -66,8 +66,8 @@ func TestSlotWordKeepsItsPartsApart(t *testing.T) {
 	to := w.to(leased)
 	assert.Equal(t, leased, to.phase())
 	assert.Equal(t, uint64(5), to.gen())
-	assert.False(t, to.has(stale), "a mark of idle connections")
-	assert.True(t, to.has(retire), "outlasts a lease")
+	assert.False(t, to.has(stale), "only for idle connections")
+	assert.True(t, to.has(retire), "stays after a lease")
 	assert.Equal(t, uint64(6), w.next(leased).gen())
 
 	assert.True(t, (word(idle) | pings | oneGen).is(idle))
@@ -145,7 +145,7 @@ func TestSlotIsFlaggedInItsPhaseAndGenerationOnly(t *testing.T) {
 }
 
 // Slots live as long as the pool, so each way to end a connection must free its slot
-// for the next.
+// for the next connection.
 func TestSlotsAreUsedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openBare(t, Config{MaxOpen: 3, Backoff: Backoff{Initial: 1, Max: 1}})
@@ -175,8 +175,8 @@ func TestSlotsAreUsedAgain(t *testing.T) {
 	})
 }
 
-// A Release on the fast path does not look for waiters. So a caller must unlist every
-// slot in use before it sleeps in the queue, and so must Close.
+// A Release on the fast path does not check for waiters. So a caller must unlist every
+// slot in use before it sleeps in the queue, and Close must do so too.
 func TestNoReleaseIsFastOnceSomethingDependsOnIt(t *testing.T) {
 	for name, count := range map[string]func(t *testing.T, p *Pool[*drivertest.BareConn]){
 		"a waiter": func(t *testing.T, p *Pool[*drivertest.BareConn]) {
@@ -218,8 +218,8 @@ func openBare(t testing.TB, cfg Config) (*drivertest.Fake, *Pool[*drivertest.Bar
 	return f, p
 }
 
-// While new connections turn out useless, each Release takes the slow path, but not
-// after that.
+// While new connections turn out to be useless, each Release takes the slow path. After
+// that, it takes the fast path again.
 func TestReleaseIsFastAgainAfterUselessConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openBare(t, Config{MaxOpen: 1, Backoff: Backoff{Initial: 1, Max: 1}})

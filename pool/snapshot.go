@@ -6,58 +6,60 @@ import (
 	"time"
 )
 
-// Snapshot describes a pool at one moment. It is a copy, and has no secret of the DSN.
+// Snapshot describes a pool at one moment. It is a copy, and contains no secret of the
+// DSN.
 type Snapshot struct {
 	Pool   string    `json:"pool"`   // Config.Name
-	ID     uint64    `json:"id"`     // of the pool, unique in the process: two pools may have one name
-	At     time.Time `json:"at"`     // of the snapshot
+	ID     uint64    `json:"id"`     // of the pool, unique in the process; two pools may have the same name
+	At     time.Time `json:"at"`     // when the snapshot was taken
 	Opened time.Time `json:"opened"` // when the pool was opened
 
 	State State  `json:"state"`
 	Why   string `json:"why"` // the reasons for State in words; empty if Healthy
 	Stats Stats  `json:"stats"`
 
-	MinIdle int `json:"min_idle"` // the setting
+	MinIdle int `json:"min_idle"` // Config.MinIdle
 	MaxIdle int `json:"max_idle"` // how many idle connections are kept; negative means no limit
 
-	OldestWait  time.Duration `json:"oldest_wait_ns"`         // of the caller that has waited longest; zero if nobody waits
+	OldestWait  time.Duration `json:"oldest_wait_ns"`         // how long the oldest caller in the queue has waited; zero if none waits
 	LastError   string        `json:"last_error"`             // of the last Connect that failed; empty if none has
-	LastErrorAt time.Time     `json:"last_error_at,omitzero"` // zero if none has
-	NextConnect time.Duration `json:"next_connect_ns"`        // until the backoff allows another Connect; zero means now
-	Gate        string        `json:"gate"`                   // how the Gate describes its state; empty without one
+	LastErrorAt time.Time     `json:"last_error_at,omitzero"` // when that was; zero if none has failed
+	NextConnect time.Duration `json:"next_connect_ns"`        // time until the backoff allows another Connect; zero means now
+	Gate        string        `json:"gate"`                   // how the Gate describes its state; empty without a Gate
 
-	WaitTimes    Histogram `json:"wait_times"`    // of the Stats.Waits that have ended
-	ConnectTimes Histogram `json:"connect_times"` // of Stats.Connects
+	WaitTimes    Histogram `json:"wait_times"`    // durations of the Stats.Waits that have ended
+	ConnectTimes Histogram `json:"connect_times"` // durations of the Stats.Connects
 
 	Conns  []ConnInfo  `json:"conns"`  // in a stable order while connections come and go
 	Errors []ErrorInfo `json:"errors"` // the last 10, newest first
 
-	Budget *BudgetStats `json:"budget,omitempty"` // if the Gate is a BudgetGate
+	Budget *BudgetStats `json:"budget,omitempty"` // nil if the Gate is not a BudgetGate
 
-	Servers []ServerInfo `json:"servers,omitempty"` // if the DSN has several, or the connector is an endpoints.Connector
+	Servers []ServerInfo `json:"servers,omitempty"` // nil unless the DSN has several servers, or the connector is an endpoints.Connector
 }
 
 // ConnInfo is one connection, or an attempt to make one.
 type ConnInfo struct {
 	State   string        `json:"state"`   // gated, connecting, idle, leased, checking or closing
-	Age     time.Duration `json:"age_ns"`  // since Connect returned; zero if it has not yet
-	For     time.Duration `json:"for_ns"`  // how long it has been idle or leased, accurate to a second, or connecting; else zero
+	Age     time.Duration `json:"age_ns"`  // time since Connect returned; zero if it has not yet
+	For     time.Duration `json:"for_ns"`  // how long it has been connecting, or idle or leased (accurate to a second); zero in other states
 	Uses    int           `json:"uses"`    // leases so far
-	Peer    string        `json:"peer"`    // its remote address, if it reports one
+	Peer    string        `json:"peer"`    // its remote address; empty if it reports none
 	Suspect bool          `json:"suspect"` // leased for LeakAfter or longer
 }
 
-// ErrorInfo is something that went wrong.
+// ErrorInfo is an error that the pool has recorded.
 type ErrorInfo struct {
-	At    time.Time `json:"at"`
+	At    time.Time `json:"at"`    // when it was recorded
 	Event string    `json:"event"` // connect, ping, or use (a bad connection was discarded)
-	Text  string    `json:"text"`  // quoted, and truncated if it is long
+	Text  string    `json:"text"`  // quoted, and truncated if long
 }
 
-// lastID is the ID of the last pool opened.
+// lastID is the ID of the pool opened last.
 var lastID atomic.Uint64
 
-// Snapshot returns a description of the pool. It looks at every slot.
+// Snapshot returns a description of the pool. It does no I/O, but takes time in
+// proportion to the number of connections.
 func (p *Pool[C]) Snapshot() Snapshot {
 	p.mu.Lock()
 	now := p.now()
@@ -80,7 +82,7 @@ func (p *Pool[C]) Snapshot() Snapshot {
 	p.mu.Unlock()
 	slices.Reverse(s.Errors)
 	s.Gate, s.Budget, s.Servers = p.cfg.gateText(), p.cfg.budgetStats(), p.serverInfos()
-	s.State, s.Why = s.judge(&p.cfg, closed, &o, now-o.errSince)
+	s.State, s.Why = s.assess(&p.cfg, closed, &o, now-o.errSince)
 	return s
 }
 

@@ -48,7 +48,7 @@ func TestStateSaysWhyConnectingFails(t *testing.T) {
 		l := waiting.wantLease(t)
 		wantState(t, p, pool.Healthy, "")
 		s = p.Snapshot()
-		assert.Equal(t, `drivertest: connect: connection\nrefused`, s.LastError, "the last one, though all is well")
+		assert.Equal(t, `drivertest: connect: connection\nrefused`, s.LastError, "the last error is kept when all is well")
 		assert.Equal(t, 6500*time.Millisecond, s.At.Sub(s.LastErrorAt))
 
 		f.Always(drivertest.Connect, drivertest.Fail(driver.Permanent(errScripted)))
@@ -134,7 +134,7 @@ func TestStateSaysWhatCallersWaitFor(t *testing.T) {
 		advance(2 * time.Second)
 		wantState(t, p, pool.Degraded, "the server is full: it takes 4 of 10 connections; 1 caller waits, the oldest for 2s: all 4 connections are in use")
 		leases[0].Discard(nil)
-		leases[0] = c.wantLease(t) // by a Connect that succeeds
+		leases[0] = c.wantLease(t) // from a Connect that succeeds
 		advance(time.Second)
 		f.Room(0, time.Minute)
 		for _, l := range leases {
@@ -166,7 +166,7 @@ type addressed struct {
 
 func (a addressed) RemoteAddr() net.Addr { return a.peer() }
 
-// A row for each connection says what it is doing, and for how long.
+// The row of a connection says what it is doing, and for how long.
 func TestSnapshotHasARowForEachConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := drivertest.NewFake(t)
@@ -179,7 +179,7 @@ func TestSnapshotHasARowForEachConnection(t *testing.T) {
 		leases[1].Release()
 		leases = append(leases, acquire(t, p))
 		leases[2].Release()
-		advance(10 * time.Second) // the third needs a check
+		advance(10 * time.Second) // after that, the third connection needs a check
 		f.Next(drivertest.Ping, 1, drivertest.Delay(time.Second/2))
 		checked := start(t.Context(), p)
 		f.Always(drivertest.Connect, drivertest.Delay(3*time.Second))
@@ -222,8 +222,8 @@ func TestAGateThatPanicsIsShownAsSuch(t *testing.T) {
 	assert.Contains(t, p.Snapshot().Gate, "PANIC")
 }
 
-// The address of a peer is shown bounded and printable. A connection without one works
-// like any other.
+// A peer's address is truncated and quoted if necessary. A connection without an address
+// works like any other.
 func TestPeerIsBoundedAndPrintable(t *testing.T) {
 	for name, tt := range map[string]struct {
 		peer func() net.Addr
@@ -270,7 +270,7 @@ func TestSnapshotHasTheLastTenErrors(t *testing.T) {
 		l.Release()
 		got := events()
 		require.Len(t, got, 4)
-		assert.Equal(t, "use: pool: connection is no longer valid", got[0], "the newest first")
+		assert.Equal(t, "use: pool: connection is no longer valid", got[0], "newest first")
 		assert.Equal(t, "ping: pool: check failed: scripted error", got[1])
 		assert.True(t, strings.HasPrefix(got[2], `use: gone\r\nxxx`))
 		assert.Less(t, len(got[2]), 1100)
@@ -281,7 +281,7 @@ func TestSnapshotHasTheLastTenErrors(t *testing.T) {
 		waiting := start(t.Context(), p)
 		p.Reset()
 		waiting.wantLease(t).Release()
-		assert.Len(t, events(), 4, "what the pool itself ends is no error")
+		assert.Len(t, events(), 4, "connections that the pool ends itself are not errors")
 
 		for i := range 20 {
 			acquire(t, p).Discard(fmt.Errorf("number %d", i))
@@ -289,7 +289,7 @@ func TestSnapshotHasTheLastTenErrors(t *testing.T) {
 		got = events()
 		assert.Len(t, got, 10)
 		assert.Equal(t, "use: number 19", got[0])
-		assert.Equal(t, "drivertest: connect: scripted error", p.Snapshot().LastError, "which the ten do not have any more")
+		assert.Equal(t, "drivertest: connect: scripted error", p.Snapshot().LastError, "although it is no longer among the ten")
 	})
 }
 
@@ -320,7 +320,7 @@ func TestSnapshotHasTheTimesOfWaitsAndConnects(t *testing.T) {
 		start(t.Context(), p)
 		start(t.Context(), p).wantError(t, pool.ErrTooManyWaiters)
 		s := p.Snapshot()
-		assert.Equal(t, []int64{2, 1, 1}, []int64{s.Stats.Waits, s.WaitTimes.Count(), s.ConnectTimes.Count()}, "one still waits, one need not")
+		assert.Equal(t, []int64{2, 1, 1}, []int64{s.Stats.Waits, s.WaitTimes.Count(), s.ConnectTimes.Count()}, "one still waits, and one did not have to")
 		advance(3 * time.Second)
 		held.Release()
 		s = p.Snapshot()
@@ -330,7 +330,7 @@ func TestSnapshotHasTheTimesOfWaitsAndConnects(t *testing.T) {
 	})
 }
 
-// every returns err in one of n calls, at random.
+// every is a step that returns err in one of n calls, at random.
 func every(n int, err error) error {
 	if rand.IntN(n) == 0 {
 		return err
@@ -338,7 +338,7 @@ func every(n int, err error) error {
 	return nil
 }
 
-// counters returns the numbers in s that must never decrease.
+// counters returns the numbers of s that must never decrease.
 func counters(s pool.Snapshot) (all []int64) {
 	s.Stats.Gauges = pool.Gauges{}
 	var walk func(v reflect.Value)

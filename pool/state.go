@@ -14,11 +14,11 @@ type State uint8
 
 // The states of a pool, from good to bad.
 const (
-	Healthy   State = iota
-	Degraded        // it works, but callers wait long, or something fails
-	Down            // it has no connection, and connecting fails
-	Suspended       // Resize(0)
-	Closed          // Close or Shutdown
+	Healthy   State = iota // nothing is wrong
+	Degraded               // the pool works, but callers wait long, or something fails
+	Down                   // the pool has no connection, and connecting fails
+	Suspended              // Resize(0) was called
+	Closed                 // Close or Shutdown was called
 )
 
 var states = [...]string{"healthy", "degraded", "down", "suspended", "closed"}
@@ -33,22 +33,22 @@ func (s State) String() string {
 // MarshalText returns the text of String.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText reads the text of String.
+// UnmarshalText sets s to the state whose String is text. Any other text is an error.
 func (s *State) UnmarshalText(text []byte) error {
 	i := slices.Index(states[:], string(text))
 	if i < 0 {
-		return fmt.Errorf("pool: there is no state %s; want one of %v", driver.Quote(text), states)
+		return fmt.Errorf("pool: unknown state %s; want one of %v", driver.Quote(text), states)
 	}
 	*s = State(i)
 	return nil
 }
 
-// longWait is how long the oldest caller may wait before the pool is Degraded.
+// longWait is how long the oldest caller may wait until the pool counts as Degraded.
 const longWait = time.Second
 
-// judge returns the State for s, and the reason for it. failing is how long the
+// assess returns the State for s, and the reason for it. failing is how long the
 // outage o has lasted.
-func (s *Snapshot) judge(c *Config, closed bool, o *outage, failing time.Duration) (State, string) {
+func (s *Snapshot) assess(c *Config, closed bool, o *outage, failing time.Duration) (State, string) {
 	g := &s.Stats.Gauges
 	switch {
 	case closed && g.Open > 0:
@@ -58,17 +58,17 @@ func (s *Snapshot) judge(c *Config, closed bool, o *outage, failing time.Duratio
 	case g.MaxOpen == 0:
 		return Suspended, "Resize(0)"
 	case o.err != nil && g.Open == 0:
-		return Down, s.failing(o, failing)
+		return Down, s.describeOutage(o, failing)
 	}
 	var why []string
 	switch {
 	case g.Limit < g.MaxOpen:
 		why = append(why, fmt.Sprintf("the server is full: it takes %d of %d connections", g.Limit, g.MaxOpen))
 	case o.err != nil:
-		why = append(why, s.failing(o, failing)+"; "+count(g.Open, "connection remains", "connections remain"))
+		why = append(why, s.describeOutage(o, failing)+"; "+count(g.Open, "connection remains", "connections remain"))
 	}
 	if s.OldestWait >= longWait {
-		why = append(why, s.waiting())
+		why = append(why, s.describeWait())
 	}
 	if n := s.suspects(); n > 0 {
 		why = append(why, count(n, "lease", "leases")+fmt.Sprintf(" may be leaked: older than %v", c.LeakAfter))
@@ -79,13 +79,13 @@ func (s *Snapshot) judge(c *Config, closed bool, o *outage, failing time.Duratio
 	return Degraded, strings.Join(why, "; ")
 }
 
-// failing says how connecting fails.
-func (s *Snapshot) failing(o *outage, since time.Duration) string {
+// describeOutage says why connecting fails, and when the next attempt is.
+func (s *Snapshot) describeOutage(o *outage, failing time.Duration) string {
 	what := "connecting fails"
 	if o.full {
 		what = "the server is full"
 	}
-	text := fmt.Sprintf("%s (for %v): %s", what, brief(since), textOf(o.err))
+	text := fmt.Sprintf("%s (for %v): %s", what, brief(failing), textOf(o.err))
 	switch {
 	case s.NextConnect > 0:
 		text += fmt.Sprintf("; next attempt in %v", brief(s.NextConnect))
@@ -97,8 +97,8 @@ func (s *Snapshot) failing(o *outage, since time.Duration) string {
 	return text
 }
 
-// waiting says how many callers wait, and what they wait for.
-func (s *Snapshot) waiting() string {
+// describeWait says how many callers wait, and for what.
+func (s *Snapshot) describeWait() string {
 	g := &s.Stats.Gauges
 	text := fmt.Sprintf("%s, the oldest for %v", count(g.Waiting, "caller waits", "callers wait"), brief(s.OldestWait))
 	switch {
@@ -116,7 +116,7 @@ func (s *Snapshot) waiting() string {
 	return text
 }
 
-// suspects is how many leases may be leaked.
+// suspects returns how many leases may be leaked.
 func (s *Snapshot) suspects() (n int) {
 	for _, c := range s.Conns {
 		if c.Suspect {
@@ -126,7 +126,7 @@ func (s *Snapshot) suspects() (n int) {
 	return n
 }
 
-// count returns n with the right form of its noun.
+// count returns n with the singular or plural of its noun.
 func count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -134,7 +134,7 @@ func count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// brief rounds d for a reader.
+// brief rounds d for people to read.
 func brief(d time.Duration) time.Duration {
 	switch {
 	case d >= 10*time.Second:

@@ -7,15 +7,15 @@ import (
 
 // Gauges is the state of a pool at one moment.
 type Gauges struct {
-	MaxOpen    int `json:"max_open"` // the setting, or what Resize set
-	Limit      int `json:"limit"`    // MaxOpen, or less while the server is full (driver.Full)
-	Open       int `json:"open"`     // Idle + Leased
-	Idle       int `json:"idle"`     // unused, or being pinged
-	Leased     int `json:"leased"`   // in use, until Release returns
-	Connecting int `json:"connecting"`
-	Gated      int `json:"gated"` // attempts that wait at the Gate before they connect
-	Closing    int `json:"closing"`
-	Waiting    int `json:"waiting"` // callers in the queue
+	MaxOpen    int `json:"max_open"`   // Config.MaxOpen, or the last Resize
+	Limit      int `json:"limit"`      // MaxOpen, or less while the server is full (driver.Full)
+	Open       int `json:"open"`       // connections: Idle + Leased
+	Idle       int `json:"idle"`       // connections that are unused, or being pinged
+	Leased     int `json:"leased"`     // connections in use, until Release returns
+	Connecting int `json:"connecting"` // Connects in progress
+	Gated      int `json:"gated"`      // attempts that wait at the Gate before they connect
+	Closing    int `json:"closing"`    // Closes in progress
+	Waiting    int `json:"waiting"`    // callers in the queue
 }
 
 // Stats is the state of a pool and its counters.
@@ -23,53 +23,53 @@ type Stats struct {
 	Gauges
 
 	// Counters since the pool was opened.
-	Acquires int64         `json:"acquires"`     // leases given
+	Acquires int64         `json:"acquires"`     // leases given to callers
 	Waits    int64         `json:"waits"`        // callers that had to wait in the queue
-	WaitTime time.Duration `json:"wait_time_ns"` // of all these callers, served or not
+	WaitTime time.Duration `json:"wait_time_ns"` // total of all these waits, served or not
 
-	// The part of Waits that only a release could serve, as far as the pool knew when
-	// the wait began. If it is large, MaxOpen or Limit is too small. The other
-	// callers waited for a Connect or a Ping.
+	// ReleaseWaits is the part of Waits that only a release could serve, as far as the
+	// pool knew when the wait began. If it is large, MaxOpen or Limit is too small.
+	// The other callers waited for a Connect or a Ping.
 	ReleaseWaits    int64         `json:"release_waits"`
-	ReleaseWaitTime time.Duration `json:"release_wait_time_ns"`
+	ReleaseWaitTime time.Duration `json:"release_wait_time_ns"` // total
 
 	Timeouts int64 `json:"timeouts"` // waits ended by AcquireTimeout
 	Canceled int64 `json:"canceled"` // waits ended by the caller's context
 	Rejected int64 `json:"rejected"` // callers that MaxWaiters turned away
 	Failed   int64 `json:"failed"`   // callers that got a connect error
 
-	Connects        int64         `json:"connects"` // attempts that have ended
-	ConnectFailures int64         `json:"connect_failures"`
-	ConnectTime     time.Duration `json:"connect_time_ns"` // of all attempts
-	Useless         int64         `json:"useless"`         // connections that were dead at their first use
-	Pings           int64         `json:"pings"`
-	PingFailures    int64         `json:"ping_failures"`
-	PingTime        time.Duration `json:"ping_time_ns"` // of all pings
+	Connects        int64         `json:"connects"`         // attempts that have ended
+	ConnectFailures int64         `json:"connect_failures"` // attempts that failed
+	ConnectTime     time.Duration `json:"connect_time_ns"`  // total of all attempts
+	Useless         int64         `json:"useless"`          // connections that were dead at their first use
+	Pings           int64         `json:"pings"`            // checks that have ended
+	PingFailures    int64         `json:"ping_failures"`    // checks that failed
+	PingTime        time.Duration `json:"ping_time_ns"`     // total of all checks
 
-	Hijacked int64  `json:"hijacked"`
-	Closed   Closes `json:"closed"`
+	Hijacked int64  `json:"hijacked"` // connections handed over by Hijack
+	Closed   Closes `json:"closed"`   // connections closed by the pool
 }
 
 // Closes counts closed connections by reason.
 type Closes struct {
-	Bad      int64 `json:"bad"`     // discarded by the holder, a hook, ResetSession or a check
-	Invalid  int64 `json:"invalid"` // no longer valid at release (driver.Validator)
-	Idle     int64 `json:"idle"`    // MaxIdle or MaxIdleTime
-	Lifetime int64 `json:"lifetime"`
-	Uses     int64 `json:"uses"`
-	Reset    int64 `json:"reset"`    // Reset or Resize
-	Yielded  int64 `json:"yielded"`  // given up to the Gate
+	Bad      int64 `json:"bad"`      // discarded by the holder, a hook, ResetSession or a check
+	Invalid  int64 `json:"invalid"`  // no longer valid at release (driver.Validator)
+	Idle     int64 `json:"idle"`     // MaxIdle or MaxIdleTime
+	Lifetime int64 `json:"lifetime"` // MaxLifetime
+	Uses     int64 `json:"uses"`     // MaxUses
+	Reset    int64 `json:"reset"`    // Reset, ResetIf or Resize
+	Yielded  int64 `json:"yielded"`  // permit recalled by the Gate, or lost
 	Shutdown int64 `json:"shutdown"` // Close or Shutdown
 }
 
-// counters is the part of Stats that is counted. Guarded by Pool.mu. The number of
-// leases is not counted but computed from the generations of the slots, which
-// costs the fast path nothing.
+// counters has the counters of Stats. Guarded by Pool.mu. It does not count leases:
+// their number is computed from the generations of the slots, which costs the fast path
+// nothing.
 type counters struct {
-	opened   uint64 // connections published; each takes one generation
+	opened   uint64 // connections put into slots; each takes one generation
 	unserved uint64 // leases that no caller got
 
-	acquires int64 // the last Stats.Acquires, so that it never decreases
+	acquires int64 // the last Stats.Acquires, which must not decrease
 
 	waiters, releaseWaits, timeouts, canceled, rejected, failed int64
 	releaseWaited                                               time.Duration
@@ -84,15 +84,16 @@ type counters struct {
 	closes   Closes
 }
 
-// Stats returns the state of the pool and its counters. It looks at every slot.
+// Stats returns the state of the pool and its counters. It does no I/O, but takes time
+// in proportion to the number of connections.
 func (p *Pool[C]) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.statsLocked(nil)
 }
 
-// statsLocked is Stats. If look is not nil, it calls look with each slot and the state
-// that it counts for it.
+// statsLocked is Stats under mu. If look is not nil, statsLocked calls it with each slot
+// and the state in which the slot is counted.
 func (p *Pool[C]) statsLocked(look func(s *slot[C], w word)) Stats {
 	t := &p.total
 	s := Stats{
@@ -114,7 +115,7 @@ func (p *Pool[C]) statsLocked(look func(s *slot[C], w word)) Stats {
 		}
 	}
 	s.setIdle(unused)
-	t.acquires = max(t.acquires, int64(leases-t.opened-t.unserved)) // leases being prepared may yet turn out unserved
+	t.acquires = max(t.acquires, int64(leases-t.opened-t.unserved)) // max, because leases being prepared may turn out to be unserved
 	s.Acquires = t.acquires
 	return s
 }
@@ -156,23 +157,23 @@ func (p *Pool[C]) countIdle() (n int) {
 	return n
 }
 
-// Add returns the sum of s and t, for statistics of several pools. If one has no
-// limit, the sum has none either.
+// Add returns the sum of s and t, for statistics of several pools. If the MaxOpen of one
+// means no limit, so does the sum.
 func (s Stats) Add(t Stats) Stats {
 	sum := reflect.ValueOf(&s).Elem()
 	add(sum, reflect.ValueOf(t))
 	return s
 }
 
-// add adds the fields of from to the fields of sum. All are integers, or structs of
-// them.
+// add adds the fields of from to the fields of sum. All are integers or structs of
+// integers.
 func add(sum, from reflect.Value) {
 	for i := range sum.NumField() {
 		if f := sum.Field(i); f.Kind() == reflect.Struct {
 			add(f, from.Field(i))
 		} else {
 			n := f.Int() + from.Field(i).Int()
-			if n < 0 || f.OverflowInt(n) { // as with a MaxOpen of math.MaxInt
+			if n < 0 || f.OverflowInt(n) { // for example, a MaxOpen of math.MaxInt
 				n = 1<<(f.Type().Bits()-1) - 1
 			}
 			f.SetInt(n)

@@ -13,14 +13,14 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// wantStats fails t unless the Stats of p are want when all is quiet.
+// wantStats waits until all is quiet, and fails t unless the Stats of p are want.
 func wantStats(t *testing.T, p *pool.Pool[*conn], want pool.Stats) {
 	t.Helper()
 	synctest.Wait()
 	require.Equal(t, want, p.Stats())
 }
 
-// Follows a connection through everything that is counted.
+// The test follows a connection through everything that is counted.
 func TestStatsFollowAConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{})
@@ -82,7 +82,7 @@ func TestStatsFollowAConnection(t *testing.T) {
 	})
 }
 
-// Callers that gave up have waited too, and longest of all.
+// Callers that gave up have waited too, and longer than all others.
 func TestStatsCountTheTimeOfFailedWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, p := openFake(t, pool.Config{MaxOpen: 1, AcquireTimeout: 5 * time.Second, MaxWaiters: 3})

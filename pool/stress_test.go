@@ -33,12 +33,12 @@ func stressTime(t *testing.T) time.Duration {
 	return d
 }
 
-// stressPatience is how long a waiter may wait in a stress test before the pool is to
-// blame rather than the machine.
+// stressPatience is how long a waiter may wait in a stress test. If one waits longer,
+// the fault is in the pool and not a slow machine.
 const stressPatience = 10 * time.Second
 
-// stressConn is a connection with a field for its holder's name. The field is
-// deliberately not atomic: if the pool does not order two holders, they race on it.
+// stressConn is a connection with a field for the name of its holder. The field is
+// deliberately not atomic: if the pool fails to separate two holders, they race on it.
 type stressConn struct {
 	*drivertest.BareConn
 	owner int
@@ -53,7 +53,7 @@ type fullStressConn struct {
 func (c *stressConn) holder() *int     { return &c.owner }
 func (c *fullStressConn) holder() *int { return &c.owner }
 
-// stressed is what the stress test pools.
+// stressed has the methods of a connection that the stress test uses.
 type stressed interface {
 	user
 	holder() *int
@@ -166,11 +166,11 @@ func stressEnd(t *testing.T, l pool.Lease[stressed], err error) {
 	default:
 		l.Release()
 	}
-	l.Release() // a second time
+	l.Release() // a second time, which does nothing
 	l.Discard(io.EOF)
 }
 
-// stressTrouble makes trouble until ctx ends, and then ends the trouble.
+// stressTrouble makes trouble for the pool until ctx ends, and then lets it recover.
 func stressTrouble(ctx context.Context, t *testing.T, f *drivertest.Fake, p *pool.Pool[stressed], maxOpen int) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -196,7 +196,7 @@ func stressTrouble(ctx context.Context, t *testing.T, f *drivertest.Fake, p *poo
 	f.Always(drivertest.Connect, nil)
 }
 
-// A few callers come for one connection at the same time, each once, and no others
+// A few callers want one connection at the same time. Each comes once, and no others
 // follow. If the pool overlooks one of them, nothing wakes it later, not even the
 // keeper.
 func TestStressNoWakeUpIsLost(t *testing.T) {
@@ -224,7 +224,7 @@ func TestStressNoWakeUpIsLost(t *testing.T) {
 	t.Logf("%d rounds, %d callers waited, %d of them left", rounds, s.Waits, s.Canceled)
 }
 
-// acquireOnce takes the connection for a moment. leaves means that the caller gives up
+// acquireOnce leases the connection for a moment. leaves means that the caller gives up
 // almost at once.
 func acquireOnce(t *testing.T, p *pool.Pool[*drivertest.BareConn], leaves bool) {
 	ctx := context.Background()
@@ -255,17 +255,17 @@ func spin(n int) {
 
 var spun atomic.Int64
 
-// barrier lets goroutines start at the same time, more exactly than waking them does.
+// barrier lets goroutines start at the same time, more precisely than by waking them.
 type barrier struct{ arrived, passed atomic.Int64 }
 
-// wait returns in all n goroutines as soon as the last of them has called it, with the
-// result of next in that one.
+// wait returns in all n goroutines as soon as the last of them has called it. It returns
+// the result of next, which that last goroutine calls.
 func (b *barrier) wait(n int64, next func() bool) bool {
 	passed := b.passed.Load()
 	if b.arrived.Add(1) == n {
 		b.arrived.Store(0)
 		if !next() {
-			passed = -2 // stays
+			passed = -2 // for all later calls
 		}
 		b.passed.Store(passed + 1)
 	}

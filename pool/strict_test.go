@@ -14,10 +14,10 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// strictGate is a StrictGate all of whose permits end at once.
+// strictGate is a StrictGate whose permits are all lost at the same time.
 type strictGate struct {
 	lost  chan struct{}
-	check error // what is said before each use
+	check error // the result of the function from Strict
 }
 
 func (g *strictGate) Enter(context.Context, pool.Member) (pool.Permit, error) {
@@ -27,7 +27,7 @@ func (g *strictGate) Enter(context.Context, pool.Member) (pool.Permit, error) {
 func (g *strictGate) TryEnter(pool.Member) (pool.Permit, bool) { return nil, false }
 func (g *strictGate) Strict() func() error                     { return func() error { return g.check } }
 
-func TestAStrictGateClosesConnectionsUnderTheirHolders(t *testing.T) {
+func TestAStrictGateClosesConnectionsInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := &strictGate{lost: make(chan struct{})}
 		var why reasons
@@ -40,7 +40,7 @@ func TestAStrictGateClosesConnectionsUnderTheirHolders(t *testing.T) {
 		assert.NotPanics(t, func() { l.Conn() }, "its holder does not know")
 		gate.lost = make(chan struct{})
 		others := acquireN(t, p, 2)
-		assert.True(t, l.Conn().IsClosed(), "it is still its own, not that of the next")
+		assert.True(t, l.Conn().IsClosed(), "Conn still returns the closed connection, not the next one in the slot")
 		l.Release()
 		l.Release()
 		releaseAll(others)

@@ -7,64 +7,64 @@ import (
 
 const (
 	// busyPause is the delay before the next sweep when this one hit the limit of
-	// pings or of connects.
+	// pings or connects.
 	busyPause = 10 * time.Millisecond
 
-	// parkedAfter is how long a lease lasts before waiters no longer count on its
+	// parkedAfter is how long a lease lasts until waiters no longer count on its
 	// end: it may be a long transaction, or wait for mail for hours.
 	parkedAfter = 3 * time.Second
 )
 
 // keeper maintains the connections between their uses: it checks, pings, replaces and
-// closes them. It has no goroutine of its own: a timer runs sweep. Guarded by Pool.mu,
+// closes them. It has no goroutine of its own: a timer calls sweep. Guarded by Pool.mu,
 // except for the last group.
 type keeper struct {
 	every  time.Duration // between sweeps while connections are in use
 	timer  *time.Timer
 	at     time.Duration // of the next sweep, on the pool's clock; 0 = none is set
 	active bool          // a sweep is running
-	woken  bool          // another sweep was requested meanwhile
+	woken  bool          // another sweep was requested while one was running
 	behind bool          // the last sweep could not replace all old connections
 
-	leased int // seen by the last sweep, less those closed since
-	owed   int // replacements to connect for connections that were closed first
+	leased int // leases seen by the last sweep, minus those closed since
+	owed   int // connections that were closed before their replacements were connected
 
 	armedUntil time.Duration // when to stop recording stacks
 
-	rest time.Duration // no sweep begins before this time, so that sweeps take at most 1/64 of the time
+	rest time.Duration // no sweep begins before this, so that sweeps take at most 1/64 of the time
 
 	// Only a running sweep uses these.
 	last  time.Duration // when the last sweep began
-	gap   time.Duration // the least time to the next
-	drift time.Duration // of the wall clock from the pool's clock, at the last sweep
+	gap   time.Duration // the least time between that and the next one
+	drift time.Duration // how far the wall clock was ahead of the pool's clock at the last sweep
 	seen  []seen        // by slot.index
 }
 
 // seen is what the sweeps know about one slot. They recognize an idle connection by
-// its generation, which each lease changes. So Acquire and Release need neither
-// a clock nor a write for its idle time.
+// its generation, which each lease changes. So Acquire and Release neither read a clock
+// nor write anything for its idle time.
 type seen struct {
-	gen       uint64
-	idleSince time.Duration // an early bound: the last sweep that did not see it idle in gen, or its last check
+	gen       uint64        // the last generation in which it was idle
+	idleSince time.Duration // lower bound: when the last sweep that did not see it idle in gen began, or its last check
 
-	lease       uint64
-	leasedSince time.Duration // the first sweep that saw it leased in lease
+	lease       uint64        // the last generation in which it was leased
+	leasedSince time.Duration // when a sweep first saw that lease
 	suspect     *Holder       // that lease, if it was reported as a leak; else nil
 }
 
 // round is what one sweep has found.
 type round[C any] struct {
-	now       time.Duration
+	now       time.Duration // when it began
 	took      time.Duration // how long look took
 	suspended bool          // the machine was suspended since the last sweep
 	idle      int
 	leased    int
-	retiring  int           // leased or held, and to be closed after that
-	awake     bool          // something is in use, or may soon be stale
-	next      time.Duration // the earliest time at which something falls due; negative = none
-	pings     []found[C]    // keepalive is due
+	retiring  int           // connections that are leased or held, and then closed
+	awake     bool          // a connection is in use, or may soon be stale
+	next      time.Duration // the earliest time at which something is due; negative = nothing
+	pings     []found[C]    // the keepalive is due
 	old       []found[C]    // past their lifetime
-	unused    []found[C]    // past MaxIdleTime now or by the next sweep
+	unused    []found[C]    // past MaxIdleTime, now or by the next sweep
 
 	suspicious int        // leases that may be leaked
 	suspects   []found[C] // suspicious leases not yet reported
@@ -77,11 +77,11 @@ type found[C any] struct {
 	word word
 }
 
-// wakeKeeperLocked schedules a sweep within the usual interval. It is called after
-// every change that lets a connection come into use without mu.
+// wakeKeeperLocked schedules a sweep within the usual interval. It must be called after
+// every change after which a connection can come into use without mu.
 func (p *Pool[C]) wakeKeeperLocked() { p.sweepAtLocked(p.now() + p.keeper.every) }
 
-// sweepAtLocked schedules a sweep no later than at, or as soon as one is allowed.
+// sweepAtLocked schedules a sweep no later than at, or as soon as keeper.rest allows.
 func (p *Pool[C]) sweepAtLocked(at time.Duration) {
 	k := &p.keeper
 	if k.active {
@@ -100,8 +100,8 @@ func (p *Pool[C]) sweepAtLocked(at time.Duration) {
 	}
 }
 
-// sweep looks at every slot once, without mu, and then does what is due. Only
-// one sweep runs at a time.
+// sweep inspects every slot once, without mu, and then does what is due. Only one sweep
+// runs at a time. It runs in the goroutine of the timer, and Close waits for it.
 func (p *Pool[C]) sweep() {
 	p.mu.Lock()
 	if p.closed || p.keeper.active {
@@ -112,12 +112,12 @@ func (p *Pool[C]) sweep() {
 	p.running++
 	p.mu.Unlock()
 	var r round[C]
-	defer p.act(&r) // also if Trace.Leak exits this goroutine
+	defer p.act(&r) // deferred, in case Trace.Leak exits this goroutine
 	r = p.look()
 	p.reportLeaks(&r)
 }
 
-// act ends a sweep: it does what is due.
+// act does what is due, and ends the sweep.
 func (p *Pool[C]) act(r *round[C]) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -136,7 +136,7 @@ func (p *Pool[C]) act(r *round[C]) {
 	p.planLocked(r)
 }
 
-// look reads all slots.
+// look reads the state of all slots and returns what it has found.
 func (p *Pool[C]) look() round[C] {
 	k := &p.keeper
 	slots := *p.slots.Load()
@@ -171,15 +171,15 @@ func (p *Pool[C]) look() round[C] {
 	return r
 }
 
-// wasSuspended reports whether the wall clock has run ahead of the pool's clock by
-// span or more since the last sweep, as it does while a machine is suspended.
+// wasSuspended reports whether the wall clock has gained span or more on the pool's
+// clock since the last sweep. It does so while a machine is suspended.
 func (k *keeper) wasSuspended(drift, span time.Duration) bool {
 	ahead := drift - k.drift
 	k.drift = drift
 	return ahead >= span
 }
 
-// lookAtIdle finds what is due for an idle connection.
+// lookAtIdle collects what is due for an idle connection.
 func (p *Pool[C]) lookAtIdle(r *round[C], s *slot[C], w word, v *seen) {
 	checked := time.Duration(s.checkedAt.Load())
 	if v.gen != w.gen() { // released since the last sweep, perhaps just after it
@@ -193,19 +193,19 @@ func (p *Pool[C]) lookAtIdle(r *round[C], s *slot[C], w word, v *seen) {
 		r.unused = r.collect(r.unused, found[C]{s, w}, v.idleSince+p.cfg.MaxIdleTime, p.keeper.gap)
 	}
 	p.lookAtPing(r, s, w)
-	fresh := max(v.idleSince, checked-p.keeper.every) // the next sweep is one interval away
+	fresh := max(v.idleSince, checked-p.keeper.every) // minus one interval, because the next sweep is that far away
 	switch {
 	case w.has(stale):
 	case p.cfg.ValidateAfter < everyUse || !w.has(pings):
-		r.awake = true // it may be used on the fast path, which wakes no keeper
+		r.awake = true // it may be leased on the fast path, which does not wake the keeper
 	case r.suspended || r.now-fresh >= p.cfg.ValidateAfter:
-		r.awake = !s.flag(w, stale) || r.awake // if flag fails, it has come into use
+		r.awake = !s.flag(w, stale) || r.awake // flag fails if the connection has just come into use
 	default:
 		r.awake = true
 	}
 }
 
-// lookAtPing collects a connection whose keepalive is due, even if it is busy. It
+// lookAtPing collects a connection whose keepalive is due, even if it is in use. It
 // skips slots that are not listed: they come back through putBackLocked anyway.
 func (p *Pool[C]) lookAtPing(r *round[C], s *slot[C], w word) {
 	if p.cfg.KeepAlive > 0 && w.has(pings) && w.has(listed) {
@@ -235,8 +235,8 @@ func (p *Pool[C]) lookAtAge(r *round[C], s *slot[C], w word) bool {
 	return end <= r.now
 }
 
-// collect adds f to list if t is no later than ahead from now. Otherwise it schedules
-// a sweep at t.
+// collect appends f to list if t, when something is due for f, is at most ahead from
+// now. Otherwise it schedules a sweep at t.
 func (r *round[C]) collect(list []found[C], f found[C], t, ahead time.Duration) []found[C] {
 	if t <= r.now+ahead {
 		return append(list, f)
@@ -245,15 +245,15 @@ func (r *round[C]) collect(list []found[C], f found[C], t, ahead time.Duration) 
 	return list
 }
 
-// dueAt moves the next sweep to the time t, unless it is earlier already.
+// dueAt schedules the next sweep no later than t.
 func (r *round[C]) dueAt(t time.Duration) {
 	if r.next < 0 || t < r.next {
 		r.next = t
 	}
 }
 
-// planLocked schedules the next sweep: one interval away while connections are in use,
-// otherwise when something falls due.
+// planLocked schedules the next sweep: after one interval while connections are in use,
+// otherwise when something is due.
 func (p *Pool[C]) planLocked(r *round[C]) {
 	k := &p.keeper
 	k.gap = max(time.Millisecond, min(64*r.took, k.every))
@@ -274,16 +274,16 @@ func (p *Pool[C]) planLocked(r *round[C]) {
 	}
 }
 
-// takeLocked takes the idle connection of f for the pool, if its lease has not changed
-// since the sweep found it.
+// takeLocked moves the idle slot of f to held. It reports false if the connection is no
+// longer idle, or was leased since the sweep found it.
 func (f found[C]) takeLocked() bool {
 	w := f.slot.load()
 	return w.phase() == idle && w.gen() == f.word.gen() && f.slot.move(w, w.to(held))
 }
 
-// replaceOldLocked retires the connections past their lifetime. If there is room, the
-// replacement is connected first; otherwise it follows. While connecting fails, they
-// stay: an old connection that works is better than none.
+// replaceOldLocked retires the connections past their lifetime. If there is room, it
+// connects the replacement first; otherwise the replacement follows. While connecting
+// fails, old connections stay: one that works is better than none.
 func (p *Pool[C]) replaceOldLocked(r *round[C]) {
 	p.keeper.behind = false
 	for _, f := range r.old {
@@ -294,9 +294,9 @@ func (p *Pool[C]) replaceOldLocked(r *round[C]) {
 		occupied := p.occupiedLocked()
 		room := occupied < p.outage.atMost(p.max)
 		switch {
-		case !room && f.word.has(parked): // its lease may last for hours, so the others go first
+		case !room && f.word.has(parked): // its lease may last for hours, so others are retired first
 			continue
-		case p.outage.permanent: // only callers may start an attempt
+		case p.outage.permanent: // only a caller may start an attempt
 			r.dueAt(r.now + permanentPause)
 			return
 		case room && !p.mayConnectLocked() || !room && !p.mayRetireLocked(r):
@@ -318,8 +318,8 @@ func (p *Pool[C]) replaceOldLocked(r *round[C]) {
 func (p *Pool[C]) expireLocked(s *slot[C]) bool { return p.retireLocked(s, cmp.Or(s.why, tooOld)) }
 
 // mayRetireLocked reports whether one more old connection may be closed before its
-// replacement is connected. The limit is MaxConnecting at a time, but no more than
-// half of the pool, and one while connecting fails or the server is full.
+// replacement is connected. At most MaxConnecting may be missing at a time, at most half
+// of the pool, and at most one while connecting fails or the server is full.
 func (p *Pool[C]) mayRetireLocked(r *round[C]) bool {
 	limit := p.outage.atMost(p.max)
 	if r.now < p.outage.startsAt(limit) {
@@ -330,14 +330,14 @@ func (p *Pool[C]) mayRetireLocked(r *round[C]) bool {
 		budget = 1
 	}
 	missing := limit - p.openLocked() + r.retiring
-	if p.outage.full { // its limit drops with each connection that is not replaced
+	if p.outage.full { // then its limit drops with each connection that is not replaced
 		missing = max(missing, p.keeper.owed)
 	}
 	return missing < max(budget, 1)
 }
 
-// closeUnusedLocked closes connections that have been idle for MaxIdleTime, keeping
-// MinIdle.
+// closeUnusedLocked closes connections that have been idle for MaxIdleTime, but keeps at
+// least MinIdle idle ones.
 func (p *Pool[C]) closeUnusedLocked(r *round[C]) {
 	for _, f := range r.unused {
 		if r.idle <= p.cfg.MinIdle {
@@ -351,17 +351,17 @@ func (p *Pool[C]) closeUnusedLocked(r *round[C]) {
 }
 
 // pingLocked starts the keepalives that are due. It leaves half of the idle
-// connections to callers; the next sweep continues. It takes connections in use off
-// the list, so that they come back through putBackLocked, which pings them.
+// connections to callers, and the next sweep continues. It unlists connections in use,
+// so that they come back through putBackLocked, which pings them.
 func (p *Pool[C]) pingLocked(r *round[C]) {
 	n := max((r.idle+1)/2, 1) - p.pinging
 	for _, f := range r.pings {
 		s := f.slot
 		switch w := p.unlistLocked(s); {
-		case w.phase() != idle || time.Duration(s.pingAt.Load()) > r.now: // in use, or another connection by now
+		case w.phase() != idle || time.Duration(s.pingAt.Load()) > r.now: // it is in use, or the slot has another connection by now
 		case n <= 0:
 			r.dueAt(r.now + busyPause)
-		case s.move(w, w.to(held)): // fails if a caller has just claimed it; the next sweep looks again
+		case s.move(w, w.to(held)): // fails if a caller has just claimed it; then the next sweep tries again
 			n--
 			p.checkLocked(s, false, fromPool)
 		}

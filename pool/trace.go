@@ -5,50 +5,51 @@ import (
 	"time"
 )
 
-// Trace has functions that the pool calls on events off the fast path: for spans,
-// histograms, alerts. Each may be nil. Without Use, they add nothing to an Acquire
-// that finds an idle connection, nor to its Release.
+// Trace has functions that the pool calls on events: for spans, histograms or alerts.
+// Each may be nil. They are not on the fast path: without Use, an Acquire that finds
+// an idle connection, and its Release, cost no more than without a Trace.
 //
-// The functions run outside all locks, must not block, and may be called by several
-// goroutines at the same time. A context that one returns must derive from the one it
-// got; nil means the one it got. A func that one returns is called once, when the
-// operation ends; nil means none. No slot is lost if a function panics. In Wait and
-// Use the panic reaches the caller, in Connect and Ping it becomes the error of the
-// Connect or of the check, and in Close and Leak it is logged as an error.
+// The functions are called without a lock, possibly by several goroutines at the same
+// time. They must not block. If a function returns a context, that must derive from the
+// one passed in; nil means the one passed in. If it returns a func, the pool calls that
+// once, when the operation ends; nil means none. If a function panics, no slot is lost.
+// A panic in Wait or Use reaches the caller, a panic in Connect or Ping becomes the
+// error of the Connect or of the check, and a panic in Close or Leak is logged as an
+// error.
 type Trace struct {
 	// Wait is called before a caller joins the queue, in its goroutine. The context
-	// is passed on to ResetSession, to OnAcquire, and to the Connect that is made for
-	// this caller. A caller that gets a dead connection may join again.
+	// that it returns is passed to ResetSession, to OnAcquire, and to a Connect that
+	// is made for this caller. If a caller gets a dead connection, it joins again.
 	Wait func(ctx context.Context, w WaitStart) (context.Context, func(WaitEnd))
 
 	// Connect is called before each Connect, in a goroutine of the pool. The context
-	// is passed on to Connect and to OnConnect. ConnectEnd covers both.
+	// that it returns is passed to Connect and OnConnect. ConnectEnd covers both.
 	Connect func(ctx context.Context, c ConnectStart) (context.Context, func(ConnectEnd))
 
-	// Ping is called before each check of a connection by the pool, in
-	// a goroutine of the pool.
+	// Ping is called before each check of a connection, in a goroutine of the pool.
+	// Pool.Ping does not call it.
 	Ping func(ctx context.Context, p PingStart) (context.Context, func(PingEnd))
 
 	// Close is called when the driver's Close has returned, in a goroutine of the
 	// pool.
 	Close func(c CloseInfo)
 
-	// Use is called when a holder has ended its lease, in the goroutine of that
-	// holder. It slows down each Acquire, and the Release of the leases measured. It
-	// is not called if Shutdown closed the connection during the lease.
+	// Use is called after a lease has ended, in the goroutine that ended it. It slows
+	// down each Acquire, and the Release of each lease that is measured. It is not
+	// called if Shutdown or a StrictGate closed the connection during the lease.
 	Use func(u UseInfo)
 
-	// UseEvery makes Use measure one lease in this many, chosen at random.
-	// Zero means every lease. Negative is an error.
+	// UseEvery makes the pool call Use for only one lease in this many, chosen at
+	// random. Zero means every lease. Negative is an error.
 	UseEvery int
 
 	// Leak is called once for a lease that is older than LeakAfter, and once more if
-	// the lease ends after all. A sweep calls it, in a goroutine of the pool.
+	// the lease ends after all. It is called in a goroutine of the pool.
 	Leak func(l LeakInfo)
 }
 
 // begin calls f, a function of a Trace, unless it is nil. It returns the context to
-// use from here on, and the function to call at the end, or nil.
+// use from then on, and the function to call at the end, or nil.
 func begin[S, E any](ctx context.Context, f func(context.Context, S) (context.Context, func(E)), start S) (context.Context, func(E)) {
 	if f == nil {
 		return ctx, nil
@@ -69,7 +70,7 @@ type WaitStart struct {
 // WaitEnd is the end of a wait in the queue.
 type WaitEnd struct {
 	Took time.Duration
-	Err  error // as AcquireError.Cause; nil means that the caller got a connection
+	Err  error // same as AcquireError.Cause; nil if the caller got a connection
 }
 
 // ConnectStart is the start of a Connect.
@@ -80,7 +81,7 @@ type ConnectStart struct {
 // ConnectEnd is the end of a Connect.
 type ConnectEnd struct {
 	Took time.Duration
-	Err  error // of Connect or OnConnect
+	Err  error // of Connect or OnConnect; nil if both succeeded
 }
 
 // PingStart is the start of a check.
@@ -91,26 +92,26 @@ type PingStart struct {
 // PingEnd is the end of a check.
 type PingEnd struct {
 	Took time.Duration
-	Err  error // of Ping, or ErrInvalid
+	Err  error // of Ping, or ErrInvalid; nil if the check passed
 }
 
-// CloseInfo is a connection that was closed.
+// CloseInfo describes a connection that was closed.
 type CloseInfo struct {
 	Pool   string        // Config.Name
-	Cause  string        // the counter of Closes: bad, invalid, idle, lifetime, uses, reset, yielded or shutdown
-	Reason error         // as passed to OnClose
-	Age    time.Duration // since Connect returned; zero if that failed
+	Cause  string        // the field of Closes: bad, invalid, idle, lifetime, uses, reset, yielded or shutdown
+	Reason error         // same as for OnClose
+	Age    time.Duration // time since Connect returned; zero if that failed
 	Uses   int           // leases of the connection
-	Took   time.Duration // to close it, with OnClose
+	Took   time.Duration // time to close it, including OnClose
 }
 
-// UseInfo is a lease that has ended.
+// UseInfo describes a lease that has ended.
 type UseInfo struct {
 	Pool string        // Config.Name
-	Took time.Duration // from the end of Acquire
+	Took time.Duration // from the end of Acquire to the end of the lease
 }
 
-// LeakInfo is a lease that has lasted for longer than LeakAfter.
+// LeakInfo describes a lease that has lasted for longer than LeakAfter.
 type LeakInfo struct {
 	Pool string // Config.Name
 	Holder

@@ -21,18 +21,18 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// span returns the context of a span in that of ctx.
+// span returns the context of a span within the span of ctx.
 func span(ctx context.Context, name string) context.Context {
 	return as(ctx, path(ctx)+"/"+name)
 }
 
-// path is the span of ctx and the spans around it.
+// path returns the span of ctx and the spans around it.
 func path(ctx context.Context) string {
 	name, _ := ctx.Value(traceKey{}).(string)
 	return name
 }
 
-// trace returns a Trace that records every call, with the spans around it.
+// trace returns a Trace that records every call in d, with the spans around it.
 func (d *diary) trace() pool.Trace {
 	return pool.Trace{
 		Wait: func(ctx context.Context, w pool.WaitStart) (context.Context, func(pool.WaitEnd)) {
@@ -56,12 +56,12 @@ func (d *diary) trace() pool.Trace {
 	}
 }
 
-// Follows a connection: each span lies within the one that caused it.
+// The test follows a connection: each span lies within the one that caused it.
 func TestTraceFollowsAConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d diary
 		trace := d.trace()
-		trace.Use = nil // it runs at the same time as the next holder
+		trace.Use = nil // would be called while the next holder runs
 		f := drivertest.NewFake(t)
 		for _, op := range []drivertest.Op{drivertest.Connect, drivertest.ResetSession, drivertest.Close} {
 			f.Always(op, func(ctx context.Context, _ *conn) error { d.add("%v in %q", op, path(ctx)); return nil })
@@ -118,7 +118,7 @@ func TestTraceFollowsAConnection(t *testing.T) {
 	})
 }
 
-// A failure ends its span with the error that the caller gets.
+// If an operation fails, its span ends with the error that the caller gets.
 func TestTraceHasTheErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d diary
@@ -138,7 +138,7 @@ func TestTraceHasTheErrors(t *testing.T) {
 		advance(time.Second)
 		f.Next(drivertest.Connect, 1, drivertest.Goexit)
 		start(t.Context(), p).wantError(t, nil)
-		assert.Contains(t, d.take()[2], "/wait/connect: 0s, pool: a call into the driver or a hook ended")
+		assert.Contains(t, d.take()[2], "/wait/connect: 0s, pool: the driver or a hook panicked or called runtime.Goexit")
 		advance(time.Second)
 		f.Next(drivertest.Connect, 1, drivertest.Panic("scripted panic"))
 		start(t.Context(), p).wantError(t, nil)
@@ -195,7 +195,7 @@ func TestTraceCloseOfARefusedConnection(t *testing.T) {
 // Each reason for a close has the name of its counter.
 func TestTraceCloseNamesTheCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var mu sync.Mutex // connections are closed side by side
+		var mu sync.Mutex // guards causes, because connections are closed at the same time
 		causes := map[string]int{}
 		trace := pool.Trace{Close: func(c pool.CloseInfo) {
 			mu.Lock()
@@ -204,7 +204,7 @@ func TestTraceCloseNamesTheCause(t *testing.T) {
 		}}
 		_, p := openFake(t, pool.Config{MaxOpen: 3, MaxIdle: 1, MaxIdleTime: 10 * time.Second, MaxUses: 5, MaxLifetime: time.Hour, Trace: trace})
 		fill := func(n int) { releaseAll(acquireN(t, p, n)); synctest.Wait() }
-		fill(2) // one too many
+		fill(2) // one more than MaxIdle
 		advance(11 * time.Second)
 		acquire(t, p).Discard(nil)
 		for range 5 {
@@ -228,11 +228,11 @@ func TestTraceCloseNamesTheCause(t *testing.T) {
 			name := closed.Type().Field(i).Name
 			assert.Equal(t, int(closed.Field(i).Int()), causes[strings.ToLower(name)], name)
 		}
-		assert.Len(t, causes, 7, "all but yielded")
+		assert.Len(t, causes, 7, "all causes except yielded")
 	})
 }
 
-// UseEvery measures one lease in this many, and leaves the others alone.
+// UseEvery measures one lease in this many, and the others stay on the fast path.
 func TestTraceUseIsSampled(t *testing.T) {
 	var measured int
 	p, err := pool.New[*plainConn](plainConnector{}, pool.Config{MaxOpen: 1, Trace: pool.Trace{Use: func(pool.UseInfo) { measured++ }, UseEvery: 10}})
@@ -268,8 +268,8 @@ func TestTraceUseSeesEveryEnd(t *testing.T) {
 	}
 }
 
-// A function of a Trace that panics or exits is treated like a hook: no slot is lost,
-// and the pool keeps working.
+// If a function of a Trace panics or exits, as with a hook, no slot is lost and the pool
+// keeps working.
 func TestTraceMayPanicOrExit(t *testing.T) {
 	none := func(f *drivertest.Fake, p *pool.Pool[*conn]) {}
 	for name, tt := range map[string]struct {

@@ -6,7 +6,7 @@ import (
 	"github.com/hotline-go/hotline/driver"
 )
 
-// trackLocked has t follow the connections of the pool until the pool is closed.
+// trackLocked makes t track the connections of the pool until the pool is closed.
 func (p *Pool[C]) trackLocked(t driver.Tracker) {
 	p.tracked, p.forget = t.Ended, t.Forget
 	p.goLocked(func() { // ends soon after the pool is closed
@@ -15,16 +15,16 @@ func (p *Pool[C]) trackLocked(t driver.Tracker) {
 	})
 }
 
-// ended reports to the connector that raw is closed. It is not called under mu.
+// ended reports to the connector that raw is closed. It must not be called under mu.
 func (p *Pool[C]) ended(raw driver.Conn, useless bool) {
 	if p.tracked == nil {
 		return
 	}
-	defer p.logPanic("the connector failed to take note of the end of a connection")
+	defer p.logPanic("the connector failed to record the end of a connection")
 	p.tracked(raw, useless)
 }
 
-// forgetFailures has the connector forget failures. It is not called under mu.
+// forgetFailures makes the connector forget failures. It must not be called under mu.
 func (p *Pool[C]) forgetFailures() {
 	if p.forget == nil {
 		return
@@ -34,7 +34,7 @@ func (p *Pool[C]) forgetFailures() {
 }
 
 // replaceIf ends the lifetime of the connections for which match returns true, so
-// that the keeper replaces them.
+// that the keeper replaces them. It calls match without a lock.
 func (p *Pool[C]) replaceIf(match func(driver.Conn) bool) {
 	hits := p.matching(func(o opened[C]) bool { return match(o.raw) })
 	p.mu.Lock()
@@ -49,7 +49,7 @@ func (p *Pool[C]) replaceIf(match func(driver.Conn) bool) {
 	p.sweepAtLocked(p.now())
 }
 
-// beingReplacedLocked reports whether an attempt is to replace the connection of s.
+// beingReplacedLocked reports whether an attempt will replace the connection of s.
 func (p *Pool[C]) beingReplacedLocked(s *slot[C]) bool {
 	return slices.ContainsFunc(p.attempts, func(a *attempt[C]) bool { return a.old == s && a.oldBorn == s.born })
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// tracker is a Fake that follows its connections.
+// tracker is a Fake that is a driver.Tracker.
 type tracker struct {
 	*drivertest.Fake
 	replace func(match func(driver.Conn) bool) // set by Track
-	forget  func()                             // called by Forget, if not nil
+	forget  func()                             // called by Forget unless nil
 
 	mu    sync.Mutex // guards ended
 	ended map[int]bool
@@ -78,19 +78,19 @@ func TestTheConnectorLearnsOfEachEndOnce(t *testing.T) {
 		hold := make(chan struct{})
 		tr.Next(drivertest.Close, 1, drivertest.StallUntil(hold))
 		leases[0].Discard(nil)
-		tr.want(t, map[int]bool{}) // its Close has not returned
+		tr.want(t, map[int]bool{}) // the Close has not returned yet
 		close(hold)
 		tr.want(t, map[int]bool{1: false})
 
 		_, closed := leases[1].Hijack()
-		tr.want(t, map[int]bool{1: false}) // its holder has not closed it
+		tr.want(t, map[int]bool{1: false}) // the holder has not closed its connection yet
 		closed()
 		closed()
 		tr.want(t, map[int]bool{1: false, 2: false})
 
 		leases[2].Conn().Kill()
 		leases[2].End(leases[2].Conn().Use())
-		tr.want(t, map[int]bool{1: false, 2: false, 3: true}) // dead at its first use
+		tr.want(t, map[int]bool{1: false, 2: false, 3: true}) // the third was dead at its first use
 
 		leases[3].Release()
 		require.NoError(t, p.Close())
@@ -109,7 +109,7 @@ func TestReplaceConnectsTheNewOnesFirst(t *testing.T) {
 			tr.replace(byID(1))
 			advance(time.Second)
 		}
-		assert.Equal(t, []int{3, 4}, []int{tr.Counts().Open, tr.Counts().Connects}, "the old one serves until the new one is there")
+		assert.Equal(t, []int{3, 4}, []int{tr.Counts().Open, tr.Counts().Connects}, "the old connection serves until the new one is open")
 		close(slow)
 		advance(time.Second)
 		tr.want(t, map[int]bool{1: false})
@@ -121,11 +121,11 @@ func TestReplaceConnectsTheNewOnesFirst(t *testing.T) {
 func TestReplaceKeepsTheOldOnesWhileConnectingFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr, p := openTracked(t, pool.Config{MaxOpen: 4, MaxIdleTime: -1})
-		fill(t, p, 4) // and none fits in beside them
+		fill(t, p, 4) // the pool has no room for more
 		tr.Always(drivertest.Connect, drivertest.Fail(errScripted))
 		tr.replace(byID(1, 2, 3, 4))
 		advance(time.Minute)
-		assert.GreaterOrEqual(t, tr.Counts().Open, 3, "one makes room for the attempt")
+		assert.GreaterOrEqual(t, tr.Counts().Open, 3, "one is closed to make room for the attempt")
 		tr.Always(drivertest.Connect, nil)
 		advance(time.Minute)
 		tr.want(t, map[int]bool{1: false, 2: false, 3: false, 4: false})
@@ -133,12 +133,12 @@ func TestReplaceKeepsTheOldOnesWhileConnectingFails(t *testing.T) {
 
 		advance(time.Hour)
 		closed := p.Stats().Closed
-		assert.Equal(t, int64(4), closed.Reset, "the next ones end for their own reasons")
+		assert.Equal(t, int64(4), closed.Reset, "the later connections end for their own reasons")
 		assert.Positive(t, closed.Lifetime)
 	})
 }
 
-// The server that failed before may be the one that the new Connects want.
+// The new Connects may need the server that failed before.
 func TestTheConnectorForgetsFailuresBeforeAResetConnects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr, p := openTracked(t, pool.Config{MaxOpen: 1})
@@ -147,7 +147,7 @@ func TestTheConnectorForgetsFailuresBeforeAResetConnects(t *testing.T) {
 		c.wantWaiting(t)
 		var connects []int
 		tr.forget = func() {
-			_ = p.Stats() // no lock is held
+			_ = p.Stats() // would hang if a lock were held
 			connects = append(connects, tr.Counts().Connects)
 		}
 		assert.Zero(t, p.ResetIf(func(*conn) bool { return true }))
@@ -158,7 +158,7 @@ func TestTheConnectorForgetsFailuresBeforeAResetConnects(t *testing.T) {
 	})
 }
 
-// badTracker panics wherever it can.
+// badTracker panics in every method.
 type badTracker struct{ *drivertest.Fake }
 
 func (badTracker) Track(context.Context, func(func(driver.Conn) bool)) { panic("track") }
@@ -176,6 +176,6 @@ func TestAPanicOfATrackerIsLogged(t *testing.T) {
 		}
 		p.Reset()
 		require.NoError(t, p.Close())
-		log.want(t, "failed to track", "take note of the end", "take note of the end", "forget failures")
+		log.want(t, "failed to track", "record the end", "record the end", "forget failures")
 	})
 }

@@ -88,9 +88,9 @@ func TestTryAcquireSaysWhyNot(t *testing.T) {
 	type fakePool = pool.Pool[*conn]
 	for name, tt := range map[string]struct {
 		idle, leased, waiting int
-		rest                  time.Duration // how long the idle ones rest
-		reset, hook           error         // of ResetSession, of OnAcquire
-		resets                int           // how many fail, in all
+		rest                  time.Duration // how long the connections are idle
+		reset, hook           error         // the errors of ResetSession and of OnAcquire
+		resets                int           // how many calls to ResetSession fail
 		end                   func(p *fakePool) error
 		want                  error // nil = a lease
 		bad                   int64 // connections closed
@@ -100,11 +100,11 @@ func TestTryAcquireSaysWhyNot(t *testing.T) {
 		"in use":              {leased: 2, want: pool.ErrNoneIdle},
 		"others wait":         {leased: 2, waiting: 1, want: pool.ErrNoneIdle},
 		"to be checked":       {idle: 2, rest: 10 * time.Second, want: pool.ErrNoneIdle},
-		"dead":                {idle: 2, reset: driver.ErrBadConn, resets: 2, want: pool.ErrNoneIdle, bad: 1}, // the other is suspect
+		"dead":                {idle: 2, reset: driver.ErrBadConn, resets: 2, want: pool.ErrNoneIdle, bad: 1}, // the other needs a check
 		"no reset":            {idle: 2, reset: errScripted, resets: 2, want: pool.ErrNoneIdle, bad: 2},
 		"some without reset":  {idle: 4, reset: errScripted, resets: 3, bad: 3},
 		"found bad by a hook": {idle: 2, hook: driver.ErrBadConn, want: pool.ErrNoneIdle, bad: 1},
-		"refused by a hook":   {idle: 2, hook: errScripted, want: errScripted, bad: 1}, // says nothing about the other
+		"refused by a hook":   {idle: 2, hook: errScripted, want: errScripted, bad: 1}, // which says nothing about the other
 		"suspended":           {end: func(p *fakePool) error { return p.Resize(0) }, want: pool.ErrSuspended},
 		"closed":              {idle: 1, end: (*fakePool).Close, want: pool.ErrClosed},
 	} {
@@ -136,7 +136,7 @@ func TestTryAcquireSaysWhyNot(t *testing.T) {
 				assert.Equal(t, tt.want == pool.ErrClosed, driver.IsPermanent(err))
 			}
 			assert.Equal(t, tt.bad, p.Stats().Closed.Bad)
-			l.Release() // does nothing to the zero lease
+			l.Release() // does nothing if l is zero
 		})
 	}
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// A peer or a load balancer that accepts each connection and closes it makes it
-// useless. The backoff treats these as failed Connects.
+// If a peer or a load balancer accepts connections and then closes them, they are
+// useless. The backoff treats them as failed Connects.
 
 // requester is a connection that can make a request.
 type requester interface {
@@ -26,12 +26,12 @@ type requester interface {
 	Use() error
 }
 
-// dropper is a peer that closes each connection as soon as it is open, while drops is
-// set.
+// dropper is a peer that closes each connection as soon as it is open, as long as drops
+// is set.
 type dropper struct{ drops atomic.Bool }
 
-// openDropper returns a pool of connections to a dropper that drops. A Connect takes
-// a millisecond. wrap is for Fake.Wrap, or nil.
+// openDropper returns a pool of connections to a dropper whose drops is set. A Connect
+// takes a millisecond. wrap is for Fake.Wrap, or nil.
 func openDropper[C any](t testing.TB, cfg pool.Config, wrap func(*conn) driver.Conn) (*dropper, *drivertest.Fake, *pool.Pool[C]) {
 	t.Helper()
 	d, f := dropBy(t, wrap)
@@ -40,7 +40,7 @@ func openDropper[C any](t testing.TB, cfg pool.Config, wrap func(*conn) driver.C
 	return d, f, open[C](t, f, cfg)
 }
 
-// dropBy returns a Fake whose peer is a dropper that does not drop yet.
+// dropBy returns a Fake whose peer is a dropper. Its drops is not set yet.
 func dropBy(t testing.TB, wrap func(*conn) driver.Conn) (*dropper, *drivertest.Fake) {
 	d, f := &dropper{}, drivertest.NewFake(t)
 	f.Always(drivertest.Connect, drivertest.Delay(time.Millisecond))
@@ -66,7 +66,7 @@ func unmetered(c *conn) driver.Conn {
 	}{c, c, c, c}
 }
 
-// use makes a request, and discards the connection if it fails.
+// use makes a request, and discards the connection if the request fails.
 func use[C requester](l pool.Lease[C]) {
 	if err := l.Conn().Use(); err != nil {
 		l.Discard(err)
@@ -78,14 +78,14 @@ func use[C requester](l pool.Lease[C]) {
 // useAndHide makes a request through a library that hides the error of its I/O.
 func useAndHide(l pool.Lease[requester]) { l.End(hiding(context.Background(), l.Conn())) }
 
-// useAndRelease makes a request and releases the connection whatever the result.
+// useAndRelease makes a request and releases the connection, whatever the result.
 func useAndRelease[C requester](l pool.Lease[C]) {
 	l.Conn().Use()
 	l.Release()
 }
 
-// wantBackoff fails t unless the connects, starting at the index first, follow the
-// default backoff without jitter. It returns how many there are.
+// wantBackoff fails t unless the Connects, starting at the index first, follow the
+// default backoff without jitter. It returns their number.
 func wantBackoff(t testing.TB, f *drivertest.Fake, first int) int {
 	t.Helper()
 	want := 100 * time.Millisecond
@@ -112,7 +112,7 @@ func TestUselessConnectionsFollowTheBackoff(t *testing.T) {
 		"invalid at Release":                          {10, nil, useAndRelease[requester]},
 		"bound":                                       {10, drivertest.Bound, use[requester]},
 		"of a driver that does not count":             {10, unmetered, use[requester]},
-		"of a driver that knows nothing":              {10, drivertest.Bare, use[requester]},
+		"of a driver with bare connections":           {10, drivertest.Bare, use[requester]},
 		"discarded with a wrapped error":              {10, nil, func(l pool.Lease[requester]) { l.Discard(fmt.Errorf("fetch: %w", l.Conn().Use())) }},
 		"hidden by the library, found by a ping":      {10, pinger, useAndHide},
 		"hidden by the library, found by a quick one": {1, pinger, useAndHide},
@@ -124,7 +124,7 @@ func TestUselessConnectionsFollowTheBackoff(t *testing.T) {
 			connects := f.Counts().Connects
 			t.Logf("%d connects in %v", connects, d)
 			assert.LessOrEqual(t, connects, 20*10, "at most 20 a second")
-			assert.GreaterOrEqual(t, connects, backoffSteps(d)-1, "the peer must be asked now and then")
+			assert.GreaterOrEqual(t, connects, backoffSteps(d)-1, "the pool must try again now and then")
 			assert.InDelta(t, connects, p.Stats().Useless, float64(min(tt.maxOpen, 8)))
 		})
 	}
@@ -144,10 +144,10 @@ func TestUselessConnectionsFollowTheBackoff(t *testing.T) {
 		})
 	}
 
-	// One may be chance. The second in a row counts as a failure.
+	// The first may be chance. The second in a row counts as a failure.
 	bubble(t, "from the second in a row on", func(t *testing.T) {
 		d, f, p := openDropper[*conn](t, pool.Config{}, nil)
-		for range 6 { // the pool finds the last ones itself
+		for range 6 { // the pool finds the last ones by itself
 			if l, err := p.Acquire(t.Context()); err == nil {
 				use(l)
 			}
@@ -161,7 +161,7 @@ func TestUselessConnectionsFollowTheBackoff(t *testing.T) {
 	})
 
 	bubble(t, "for long", func(t *testing.T) {
-		const burst = 20 // 10 at once that may all be chance, and the 10 after them
+		const burst = 20 // 10 at once, which may all be chance, and the 10 after them
 		_, f, p := openDropper[*conn](t, pool.Config{MaxOpen: 10, MaxConnecting: 1}, nil)
 		toil(p, 20, 10*time.Minute, 100*time.Millisecond, use[*conn])
 		wantBackoff(t, f, burst)
@@ -179,7 +179,7 @@ func TestUselessConnectionsFollowTheBackoff(t *testing.T) {
 			assert.GreaterOrEqual(t, f.Counts().Connects, 10*60/(5+10))
 			assert.NotZero(t, p.Stats().Useless)
 			d.drops.Store(false)
-			advance(5*time.Second + 2*cfg.KeepAlive + time.Second) // a Ping that fails, one that passes
+			advance(5*time.Second + 2*cfg.KeepAlive + time.Second) // enough for a Ping that fails and one that passes
 			assert.Equal(t, 4, p.Stats().Idle)
 			for range 4 {
 				l := acquire(t, p)
@@ -214,7 +214,7 @@ func TestUselessConnectionsFollowTheBackoff(t *testing.T) {
 		old.Release()
 	})
 
-	bubble(t, "while good old ones circulate", func(t *testing.T) {
+	bubble(t, "while old connections work", func(t *testing.T) {
 		d, f := dropBy(t, nil)
 		p := open[*conn](t, f, pool.Config{MaxOpen: 10, Backoff: pool.Backoff{Jitter: -1}})
 		fill(t, p, 4)
@@ -230,7 +230,7 @@ func TestUsefulConnectionEndsTheBackoffOfUselessOnes(t *testing.T) {
 	for name, tt := range map[string]struct {
 		cfg     pool.Config
 		workers int
-		proof   time.Duration // until the first good connection has proved useful
+		proof   time.Duration // time until the first good connection has proved useful
 	}{
 		"a lease that ends well": {pool.Config{MaxOpen: 10}, 20, 10 * time.Millisecond},
 		"a Ping":                 {pool.Config{MaxOpen: 10, MinIdle: 10, KeepAlive: time.Second}, 0, time.Second},
@@ -263,7 +263,7 @@ func TestUselessConnectionsAreReportedAsSuch(t *testing.T) {
 		advance(time.Millisecond)
 		log.want(t)
 		use(callers[1].wantLease(t))
-		for _, c := range callers[2:] { // joined before the second Connect began
+		for _, c := range callers[2:] { // they joined before the second Connect began
 			e := c.wantError(t, io.EOF)
 			assert.ErrorContains(t, e.Connect, "first use")
 			assert.True(t, driver.SafeToRetry(e))
@@ -313,11 +313,11 @@ func TestConnectionThatEndsAfterASuccessfulUseIsNotUseless(t *testing.T) {
 			l.Conn().Use()
 			l.Release()
 		}},
-		"the holder's time was over":   {nil, func(l pool.Lease[requester]) { l.Discard(context.DeadlineExceeded) }},
-		"the holder was called off":    {nil, func(l pool.Lease[requester]) { l.Discard(fmt.Errorf("fetch: %w", context.Canceled)) }},
-		"the holder did not want it":   {nil, func(l pool.Lease[requester]) { l.Discard(nil) }},
-		"the request was wrong":        {nil, func(l pool.Lease[requester]) { l.Discard(errScripted) }},
-		"nobody counts, but it worked": {unmetered, func(l pool.Lease[requester]) { l.Release() }},
+		"the holder's time was over": {nil, func(l pool.Lease[requester]) { l.Discard(context.DeadlineExceeded) }},
+		"the holder was called off":  {nil, func(l pool.Lease[requester]) { l.Discard(fmt.Errorf("fetch: %w", context.Canceled)) }},
+		"the holder did not want it": {nil, func(l pool.Lease[requester]) { l.Discard(nil) }},
+		"the request was wrong":      {nil, func(l pool.Lease[requester]) { l.Discard(errScripted) }},
+		"nothing counts bytes":       {unmetered, func(l pool.Lease[requester]) { l.Release() }},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			_, f := dropBy(t, tt.wrap)
@@ -343,7 +343,7 @@ func TestConnectionThatEndsAfterASuccessfulUseIsNotUseless(t *testing.T) {
 		assert.Zero(t, p.Stats().Useless)
 	})
 
-	bubble(t, "nor is every second one a row", func(t *testing.T) {
+	bubble(t, "every second connection is not a row", func(t *testing.T) {
 		d, f := dropBy(t, nil)
 		p := open[*conn](t, f, pool.Config{MaxOpen: 1})
 		began := time.Now()
@@ -362,8 +362,8 @@ func TestConnectionThatEndsAfterASuccessfulUseIsNotUseless(t *testing.T) {
 	})
 }
 
-// A firewall that drops connections idle for long is not a server that accepts and
-// closes.
+// A firewall that drops connections after a long idle time is not a server that accepts
+// connections and closes them.
 func TestSparesThatDieOfAgeAreNotUseless(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logLines
@@ -378,8 +378,8 @@ func TestSparesThatDieOfAgeAreNotUseless(t *testing.T) {
 	})
 }
 
-// A connection that was idle before its first lease is reset, even if it was pinged as
-// soon as it was open.
+// A connection that was idle before its first lease is reset, even if it was pinged right
+// after it was opened.
 func TestConnectionPingedBeforeItIsLentIsResetLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, f, p := openDropper[*conn](t, pool.Config{ValidateAfter: -1}, nil)

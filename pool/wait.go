@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// wait joins the queue and blocks until the caller is served. again means that it was
-// already served, with a dead connection, so it gets its place back. The error is not
-// yet an AcquireError. wait also returns the context from Trace.Wait, or ctx without
-// one, to use from here on.
+// wait joins the queue and blocks until the caller is served. again means that the
+// caller has been served before, with a dead connection, so it gets its place back. wait
+// also returns the context to use from then on: the one from Trace.Wait, or else ctx.
+// Its error is not yet an AcquireError.
 func (p *Pool[C]) wait(ctx context.Context, began time.Duration, again bool) (Lease[C], context.Context, error) {
 	if err := ctx.Err(); err != nil {
 		return Lease[C]{}, ctx, err
@@ -49,7 +49,8 @@ func (p *Pool[C]) traceWait(ctx context.Context, began time.Duration, again bool
 	return l, traced, err
 }
 
-// queueUp does the waiting. A Connect for this caller gets the values of traced.
+// queueUp is wait without Trace.Wait. A Connect for this caller gets the values of
+// traced.
 func (p *Pool[C]) queueUp(ctx, traced context.Context, began time.Duration, again bool) (Lease[C], error) {
 	w, ok := p.waiters.Get().(*waiter[C])
 	if !ok {
@@ -59,7 +60,7 @@ func (p *Pool[C]) queueUp(ctx, traced context.Context, began time.Duration, agai
 	w.counted, w.crowded = false, false
 	w.ctx, w.began, w.joined, w.due, w.holds = traced, began, began, p.dueAt(ctx, began), 0
 	if p.nests.Load() {
-		w.holds = p.heldUp(ctx)
+		w.holds = p.heldBy(ctx)
 	}
 	if again {
 		w.joined = p.now()
@@ -78,7 +79,7 @@ func (p *Pool[C]) queueUp(ctx, traced context.Context, began time.Duration, agai
 	}
 }
 
-// dueAt returns when a caller gives up whose Acquire began then; zero means never.
+// dueAt returns when a caller whose Acquire began at began gives up; zero means never.
 func (p *Pool[C]) dueAt(ctx context.Context, began time.Duration) time.Time {
 	due, ok := ctx.Deadline()
 	if p.cfg.AcquireTimeout < 0 {
@@ -98,11 +99,11 @@ func (p *Pool[C]) joinLocked(w *waiter[C], again bool) error {
 	}
 	if again {
 		p.queue.insert(w)
-		p.expirySet = false // its deadline may be before that of the previous head
+		p.expirySet = false // the deadline of w may be earlier than that of the previous head
 	} else {
 		p.queue.pushBack(w)
 	}
-	p.gateLocked()
+	p.setGateLocked()
 	p.joining = w
 	p.serveLocked()
 	p.joining = nil
@@ -122,8 +123,8 @@ func (p *Pool[C]) joinLocked(w *waiter[C], again bool) error {
 	return nil
 }
 
-// turnAwayLocked returns why w, which has just joined, must not wait, or nil.
-// MaxWaiters does not apply again to a caller that got a dead connection.
+// turnAwayLocked returns why w, which has just joined, must not wait, or nil if it may.
+// MaxWaiters does not apply to a caller that joins again after a dead connection.
 func (p *Pool[C]) turnAwayLocked(w *waiter[C], again bool) error {
 	switch {
 	case p.cfg.FailFast && p.max == 0:
@@ -137,15 +138,15 @@ func (p *Pool[C]) turnAwayLocked(w *waiter[C], again bool) error {
 	return nil
 }
 
-// crowdedOutLocked returns how many waiters only a release can serve, because there
-// is neither room to connect nor a connection being pinged for them.
+// crowdedOutLocked returns how many waiters only a release can serve: there is neither
+// room to connect for them nor a connection being pinged.
 func (p *Pool[C]) crowdedOutLocked() int {
 	room := p.outage.atMost(p.max) - p.openLocked()
 	return p.queue.len - max(room, p.comingLocked(), 0) - p.pinging
 }
 
-// leave takes w out of the queue because its context ended. If w has been served
-// in the meantime, its connection goes to the next waiter.
+// leave takes w out of the queue because its context has ended with err. If w has been
+// served in the meantime, its connection goes to the next waiter.
 func (p *Pool[C]) leave(w *waiter[C], err error) error {
 	p.mu.Lock()
 	queued := w.queued
@@ -163,7 +164,7 @@ func (p *Pool[C]) leave(w *waiter[C], err error) error {
 	if late != nil {
 		return late
 	}
-	if _, ok := l.slot.grab(l.word); ok { // not Release, because the lease had no holder
+	if _, ok := l.slot.grab(l.word); ok { // not Release, because no caller has held the lease
 		p.mu.Lock()
 		p.total.unserved++
 		p.putBackLocked(l.slot, reason{}, fromPool)
@@ -172,8 +173,8 @@ func (p *Pool[C]) leave(w *waiter[C], err error) error {
 	return err
 }
 
-// gateLocked computes gate from the queue and closed.
-func (p *Pool[C]) gateLocked() {
+// setGateLocked sets gate from queue and closed.
+func (p *Pool[C]) setGateLocked() {
 	g := int32(min(p.queue.len, closedGate-1))
 	if p.closed {
 		g = closedGate
@@ -181,11 +182,10 @@ func (p *Pool[C]) gateLocked() {
 	p.gate.Store(g)
 }
 
-// dequeueLocked takes w out of the queue and counts its wait. The caller settles
-// w.
+// dequeueLocked takes w out of the queue and counts its wait. It does not settle w.
 func (p *Pool[C]) dequeueLocked(w *waiter[C]) {
 	p.queue.remove(w)
-	p.gateLocked()
+	p.setGateLocked()
 	waited := p.now() - w.joined
 	if w.counted {
 		p.total.waits.add(waited)
@@ -204,7 +204,7 @@ func (p *Pool[C]) settleLocked(w *waiter[C], l Lease[C], err error) {
 }
 
 // armExpiryLocked sets the timer for the AcquireTimeout of the oldest waiter. One
-// timer is enough, because the queue is in the order of the deadlines.
+// timer is enough, because the waiters are in the order of their deadlines.
 func (p *Pool[C]) armExpiryLocked() {
 	if p.cfg.AcquireTimeout < 0 || p.expirySet || p.queue.head == nil {
 		return

@@ -47,7 +47,7 @@ func TestWarmBlocksUntilThatManyAreOpen(t *testing.T) {
 	}
 }
 
-// Warm connects once. Connections that close later are not replaced.
+// Warm connects once. It does not replace connections that close later.
 func TestWarmKeepsNoSpares(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxIdleTime: time.Minute})
@@ -65,7 +65,7 @@ func TestWarmKeepsNoSpares(t *testing.T) {
 	})
 }
 
-// Two concurrent calls share the same connections; they do not add up.
+// Two concurrent calls share the same connections. Their numbers do not add up.
 func TestWarmTogetherConnectsAsManyAsTheLarger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{MaxConnecting: 1})
@@ -82,7 +82,7 @@ func TestWarmTogetherConnectsAsManyAsTheLarger(t *testing.T) {
 	})
 }
 
-// Warm waits for a server that is down, following the backoff.
+// While the server is down, Warm waits and follows the backoff.
 func TestWarmWaitsForTheServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := openFake(t, pool.Config{})
@@ -132,7 +132,7 @@ func TestWarmEndsWithAnError(t *testing.T) {
 			before := f.Counts().Connects
 			f.Always(drivertest.Connect, nil)
 			advance(time.Minute)
-			assert.Equal(t, before, f.Counts().Connects, "nobody wants more")
+			assert.Equal(t, before, f.Counts().Connects, "no caller wants more")
 		})
 	}
 }

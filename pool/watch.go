@@ -12,23 +12,24 @@ import (
 	"time"
 )
 
-// watch is recorded for a lease when it begins, if stacks are recorded or its length
-// is measured. It never changes.
+// watch has the stack or the start of a lease. The pool makes one when a lease begins,
+// if it records stacks or measures the lease. A watch never changes.
 type watch struct {
-	gen      uint64        // of the lease
-	began    time.Duration // when Acquire was done, on the pool's clock
-	measured bool          // for Trace.Use
+	gen      uint64        // generation of the lease
+	began    time.Duration // when Acquire ended, on the pool's clock
+	measured bool          // Trace.Use gets the length of the lease
 	callers  []uintptr     // the stack of Acquire; nil if stacks are not recorded
 }
 
-// maxStack limits the callers kept of a stack.
+// maxStack is the maximum length of watch.callers.
 const maxStack = 32
 
 // isOf reports whether t belongs to the lease with the word w.
 func (t *watch) isOf(w word) bool { return t != nil && t.gen == w.gen() }
 
-// watched starts a watch of l, which its holder is about to get, if one is needed. The
-// Release of the lease it returns then takes the slow path, which ends the watch.
+// watched starts a watch of l, which the caller of Acquire is about to get, if one is
+// needed. The Release of the lease that it returns then takes the slow path, which ends
+// the watch.
 func (p *Pool[C]) watched(l Lease[C]) Lease[C] {
 	measured, armed := p.measures(), p.armed.Load()
 	if !measured && !armed {
@@ -42,7 +43,7 @@ func (p *Pool[C]) watched(l Lease[C]) Lease[C] {
 	}
 	t.began = p.now()
 	l.slot.watch.Store(t)
-	if p.gate.Load() == closedGate { // forgetStacks may have run before the Store
+	if p.gate.Load() == closedGate { // forgetStacks may have run before Store
 		t.forgetStack()
 	}
 	l.word &^= listed
@@ -63,7 +64,7 @@ func (s *slot[C]) takeWatch() *watch {
 	return s.watch.Swap(nil)
 }
 
-// used ends the watch t after its lease; t may be nil.
+// used ends the watch t of a lease that has ended, and calls Trace.Use. t may be nil.
 func (p *Pool[C]) used(t *watch) {
 	if t == nil {
 		return
@@ -74,7 +75,7 @@ func (p *Pool[C]) used(t *watch) {
 	}
 }
 
-// leases is the pprof profile of all pools. It has the current leases that have
+// leases returns the pprof profile of all pools, which has the current leases that have
 // a stack. Another copy of this package in the program may already have made it.
 var leases = sync.OnceValue(func() *pprof.Profile {
 	const name = "hotline.leases"
@@ -84,14 +85,14 @@ var leases = sync.OnceValue(func() *pprof.Profile {
 	return pprof.NewProfile(name)
 })
 
-// forgetStack removes the lease of t from the profile. It may be called again.
+// forgetStack removes the lease of t from the profile. It may be called more than once.
 func (t *watch) forgetStack() {
 	if t.callers != nil {
 		leases().Remove(t)
 	}
 }
 
-// forgetStacks removes the leases of p, which is closed, from the profile.
+// forgetStacks removes all leases of p, which is closed, from the profile.
 func (p *Pool[C]) forgetStacks() {
 	for _, s := range *p.slots.Load() {
 		if t := s.watch.Load(); t != nil {
@@ -100,9 +101,9 @@ func (p *Pool[C]) forgetStacks() {
 	}
 }
 
-// stack formats the stack of t in two lines per function, the name and the position,
-// without the functions of this package and of keyed at the top. It is empty if t is
-// nil.
+// stack formats the stack of t, with two lines per function: its name and its position.
+// It omits the functions of this package and of keyed at the top. It returns nothing if
+// t is nil.
 func (t *watch) stack() string {
 	if t == nil || t.callers == nil {
 		return ""

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// Yield closes up to n idle connections whose permits are recalled, the longest
-// unused first, and returns how many. It is for the [Gate], and does not block.
+// Yield closes up to n idle connections whose permits the gate recalls, those unused
+// longest first, and returns their number. It is for the [Gate]; see [Member]. It does
+// not block.
 func (p *Pool[C]) Yield(n int) (closed int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -19,7 +20,7 @@ func (p *Pool[C]) Yield(n int) (closed int) {
 			why := p.recalledLocked(s)
 			if why.cause == 0 {
 				p.putBackLocked(s, reason{}, fromPool)
-				break // the gate needs no more, or not yet
+				break // the gate needs no more, or not now
 			}
 			p.closeLocked(s, why)
 			closed++
@@ -28,8 +29,8 @@ func (p *Pool[C]) Yield(n int) (closed int) {
 	return closed
 }
 
-// takeIdleLocked takes s if it is idle. Otherwise it takes s off the list, even if it
-// was claimed just now, so that its Release comes through putBackLocked.
+// takeIdleLocked moves s to held if it is idle. Otherwise it unlists s, even if s was
+// claimed just now, so that its Release comes through putBackLocked.
 func (p *Pool[C]) takeIdleLocked(s *slot[C]) bool {
 	for {
 		w := p.unlistLocked(s)
@@ -42,8 +43,8 @@ func (p *Pool[C]) takeIdleLocked(s *slot[C]) bool {
 	}
 }
 
-// unusedLocked returns the idle connections, the longest unused first. It takes the
-// others off the list: they come back through putBackLocked.
+// unusedLocked returns the idle connections, those unused longest first. It unlists the
+// others, so that they come back through putBackLocked.
 func (p *Pool[C]) unusedLocked() (unused []found[C]) {
 	for _, s := range *p.slots.Load() {
 		if w := p.unlistLocked(s); w.phase() == idle {
@@ -54,21 +55,21 @@ func (p *Pool[C]) unusedLocked() (unused []found[C]) {
 	return unused
 }
 
-// unusedFor returns how long the connection of s, which is held, has been unused at
-// least. If it was used since the last call, the keeper's observation decides.
+// unusedFor returns a lower bound of how long the connection of s, which is held, has
+// been unused. If it was used since the last call, that comes from the keeper.
 func (p *Pool[C]) unusedFor(s *slot[C]) time.Duration {
 	t, now, gen := s.pass, p.now(), s.load().gen()
 	if t.gen != gen {
 		t.gen, t.since = gen, now
 		if at, ok := s.idleSeen.in(gen); ok {
-			t.since = min(at+p.keeper.every, now) // it came back after one sweep, and before the next
+			t.since = min(at+p.keeper.every, now) // it was released after one sweep and before the next
 		}
 	}
 	return now - t.since
 }
 
-// idleSince is when the keeper first saw f idle. It is forever if the keeper has not,
-// because f was used a moment ago.
+// idleSince returns when the keeper first saw f idle. If it has not, because f was used
+// a moment ago, idleSince returns forever.
 func (f found[C]) idleSince() time.Duration {
 	if at, ok := f.slot.idleSeen.in(f.word.gen()); ok {
 		return at

@@ -63,7 +63,7 @@ bit kept; /* the keeper has had its turn */
 /* The Connect of slot s is in progress and will return. */
 #define RETURNS(s) (phase[s] == CONNECTING && hung != s)
 
-/* Pool.hopeLocked: a waiter may still get a connection. */
+/* Pool.mayStillServeLocked: a waiter may still get a connection. */
 #define RETURNED(s) ((phase[s] == LEASED || phase[s] == HELD) && !retire[s])
 #define HOPE        (RETURNED(0) || RETURNED(LAST))
 #define ANY_IDLE    (phase[0] == IDLE || phase[LAST] == IDLE)
@@ -89,7 +89,7 @@ inline claim(s) {
 	}
 }
 
-/* Pool.gateLocked. */
+/* Pool.setGateLocked. */
 inline set_gate() { gate = (closed -> CLOSED : len(queue)) }
 
 /* Pool.settleLocked: takes the oldest waiter out of the queue and wakes it. */

@@ -307,7 +307,7 @@ func TestWithoutTheStoreConnectionsStayUntilTheDeadline(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			_, err := p.Acquire(ctx)
-			assert.ErrorContains(t, err, `waits for room: budget "depot": 4 of 10 connections granted, 4 used, `)
+			assert.ErrorContains(t, err, `waiting for room: budget "depot": 4 of 10 connections granted, 4 used, `)
 			assert.ErrorContains(t, err, `; the last store call failed: the network is cut`)
 			<-time.After(ttl - time.Since(began) + time.Second)
 			assert.Equal(t, 4, p.Stats().Open, "the connections in use stay")

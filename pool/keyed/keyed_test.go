@@ -314,7 +314,7 @@ func TestAKeyThatComesBackCountsTheConnectionsOfItsLastPool(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err := p.Acquire(ctx, "ada")
-		assert.ErrorContains(t, err, "waits for room: the key has 2 open connections, including those from before it was forgotten")
+		assert.ErrorContains(t, err, "waiting for room: the key has 2 open connections, including those from before it was forgotten")
 		acquire(t, p, "eve").Release() // other keys do not wait
 		p.Forget("ada")
 

@@ -114,7 +114,7 @@ func TestTheJSONIsWhatTheDocumentSays(t *testing.T) {
 		again, err := json.Marshal(decoded.Pools[0])
 		require.NoError(t, err)
 		assert.JSONEq(t, string(want), string(again))
-		assert.ErrorContains(t, json.Unmarshal([]byte(`{"state": "so-so"}`), &decoded.Pools[0]), `no state "so-so"`)
+		assert.ErrorContains(t, json.Unmarshal([]byte(`{"state": "so-so"}`), &decoded.Pools[0]), `unknown state "so-so"`)
 
 		document, err := os.ReadFile("../../docs/observe.md")
 		require.NoError(t, err)

@@ -8,10 +8,11 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// BudgetStates are the values of pool.BudgetStats.State.
+// BudgetStates are the possible values of pool.BudgetStats.State.
 var BudgetStates = []string{"none", "held", "learning", "static", "over"}
 
-// Budgets are the budgets of pools, each once: by owner, which is unique to a gate.
+// Budgets is a set of the budgets of pools. The keys are the owners, each of which is
+// unique to a gate, so a budget of several pools is in it once.
 type Budgets map[string]*pool.BudgetStats
 
 // Add adds the budget of s, if it has one.
@@ -21,8 +22,8 @@ func (b Budgets) Add(s *pool.Snapshot) {
 	}
 }
 
-// All returns the budgets with their names. If a process has several gates of one budget,
-// the second is called name#2, the third name#3.
+// All returns the budgets with their names. If a process has several gates for the same
+// budget, the second is called name#2, the third name#3 and so on.
 func (b Budgets) All() iter.Seq2[string, *pool.BudgetStats] {
 	return func(yield func(string, *pool.BudgetStats) bool) {
 		taken := make(map[string]bool)

@@ -1,8 +1,8 @@
-// Package roster keeps the pools that a collector or a meter exports. Add adds a pool,
-// and a closed pool is removed.
+// Package roster has a set of the pools that a collector or a meter exports. Closed pools
+// leave it by themselves.
 //
 // The modules pool/otel and pool/prometheus use it. A program may combine this package
-// with an older version of them, so it must keep the API they use.
+// with an older version of them, so it must keep the API that they use.
 package roster
 
 import (
@@ -16,12 +16,12 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// Source is a [pool.Pool], or a keyed.Pool, which appears as the sum of its keys.
+// Source is a [pool.Pool], or a keyed.Pool, whose Snapshot is the sum of its keys.
 type Source interface{ Snapshot() pool.Snapshot }
 
 // Member is a pool in a Roster.
 type Member struct {
-	Name   string // of the pool, or name#2, name#3 and so on if other pools have that name
+	Name   string // the name of the pool, or name#2, name#3 and so on if other pools have that name
 	Source Source
 }
 
@@ -32,8 +32,8 @@ type Roster struct {
 	members map[string]*Member // by Name
 }
 
-// Add adds s until it is closed or Remove is called. The Member gets the first name that
-// no other pool has. The name of a closed pool is free again.
+// Add adds s, which stays until it is closed or Remove is called. The Member gets the
+// first name that no other pool has. The name of a closed pool is free again.
 func (r *Roster) Add(s Source) *Member {
 	m := &Member{Source: s}
 	First(s.Snapshot().Pool, func(name string) bool {
@@ -43,8 +43,8 @@ func (r *Roster) Add(s Source) *Member {
 	return m
 }
 
-// First returns the first of name, name#2, name#3 and so on that is free. It is
-// UTF-8 even if name is not.
+// First returns the first of name, name#2, name#3 and so on for which free returns true.
+// The result is valid UTF-8 even if name is not.
 func First(name string, free func(string) bool) string {
 	name = strings.ToValidUTF8(name, "\uFFFD")
 	for n, next := 2, name; ; n++ {
@@ -55,7 +55,8 @@ func First(name string, free func(string) bool) string {
 	}
 }
 
-// claim adds m and reports true, unless a pool that is not closed has its name.
+// claim adds m. It reports false, and does nothing, if another pool that is not closed
+// has its name.
 func (r *Roster) claim(m *Member) bool {
 	r.mu.Lock()
 	holder := r.members[m.Name]

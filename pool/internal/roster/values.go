@@ -8,7 +8,7 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// Closes returns the counters of c with their names in pool.CloseInfo.Cause.
+// Closes returns the counters of c by cause, as in pool.CloseInfo.Cause.
 func Closes(c pool.Closes) iter.Seq2[string, int64] {
 	return func(yield func(string, int64) bool) {
 		v := reflect.ValueOf(c)
@@ -35,7 +35,8 @@ func Suspects(s *pool.Snapshot) (n int) {
 	return n
 }
 
-// MaxIdle returns how many idle connections s keeps: MaxOpen if there is no other limit.
+// MaxIdle returns how many idle connections the pool of s keeps: MaxOpen if it has no
+// other limit.
 func MaxIdle(s *pool.Snapshot) int {
 	if s.MaxIdle < 0 {
 		return s.Stats.MaxOpen
@@ -43,7 +44,7 @@ func MaxIdle(s *pool.Snapshot) int {
 	return s.MaxIdle
 }
 
-// Bounds returns the bounds of a pool.Histogram in seconds.
+// Bounds returns pool.HistogramBounds in seconds.
 func Bounds() (seconds []float64) {
 	for _, b := range pool.HistogramBounds() {
 		seconds = append(seconds, b.Seconds())
