@@ -44,7 +44,7 @@ type Config struct {
 	// error, and so is more than Limit.
 	Floor int
 
-	// Strict closes connections under their holders when the grant is over, and
+	// Strict also closes connections in use when the grant is over, and
 	// checks the deadline before each use. It requires a Floor of zero.
 	Strict bool
 

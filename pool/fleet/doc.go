@@ -79,7 +79,7 @@
 //     frees them at once. Those that are still open at that moment are free after Grace.
 //   - While the store is down, slow or unreachable, connections stay and none is added.
 //     At the deadline, all but Floor of them are closed: idle ones at once, those in use
-//     when they are released, or under their holders if Strict is set.
+//     when they are released, or at once if Strict is set.
 //   - After a pause longer than TTL (SIGSTOP, a debugger, a sleeping machine), the
 //     deadline is checked before a connection is made and, if Strict is set, before
 //     each use of one.
