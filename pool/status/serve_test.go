@@ -84,6 +84,7 @@ func TestTheJSONIsWhatTheDocumentSays(t *testing.T) {
 		page := New(newFake(8, "b"))
 		defer page.Close()
 		page.AddGroup("mail", slices.Values([]Source{f}))
+		<-time.After(freshFor) // the first refresh may have begun before AddGroup
 		read := func(query string) (got map[string]any) {
 			w := get(page, query)
 			assert.Equal(t, "application/json", w.Header().Get("Content-Type"))
