@@ -19,10 +19,10 @@ func ExampleConn_Bind() {
 	c := conn.New(nc)
 	defer c.Close()
 
+	io.WriteString(c, "PING\n")
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()
 	unbind := c.Bind(ctx)
-	io.WriteString(c, "PING\n")
 	_, err := c.Read(make([]byte, 5))
 	unbind()
 
