@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hotline-go/hotline/internal/testclock"
 	"github.com/hotline-go/hotline/pool"
 )
 
@@ -22,7 +23,7 @@ const stoppedPing = 200 * time.Millisecond
 // stopServer opens a pool of four connections and stops its server.
 func stopServer(t *testing.T, greets bool) (*server, *pool.Pool[*lineConn]) {
 	s := startServer(t, "127.0.0.1:0")
-	p := open[*lineConn](t, &lineDriver{s.address, greets}, pool.Config{
+	p := open[*lineConn](t, &lineDriver{s.address, greets, 200 * time.Millisecond}, pool.Config{
 		MaxOpen: 4, MinIdle: 4, PingTimeout: stoppedPing, ConnectTimeout: time.Second, ValidateAfter: 1,
 		Backoff: pool.Backoff{Initial: 20 * time.Millisecond, Max: 200 * time.Millisecond},
 	})
@@ -61,11 +62,12 @@ func (s *server) wantRecovery(t *testing.T, p *pool.Pool[*lineConn]) {
 func TestStoppedServerHoldsNoCallerForLongerThanPingTimeout(t *testing.T) {
 	t.Parallel()
 	s, p := stopServer(t, false)
+	clock := testclock.Start(t)
 	for range 3 {
-		began := time.Now()
+		began := clock.Elapsed()
 		l, err := p.Acquire(t.Context())
 		require.NoError(t, err)
-		assert.Less(t, time.Since(began), stoppedPing+patience)
+		assert.Less(t, clock.Elapsed()-began, stoppedPing+patience)
 		l.Discard(nil)
 	}
 	s.wantRecovery(t, p)
@@ -75,10 +77,10 @@ func TestStoppedServerHoldsNoCallerForLongerThanPingTimeout(t *testing.T) {
 func TestStoppedServerEndsInAConnectError(t *testing.T) {
 	t.Parallel()
 	s, p := stopServer(t, true)
-	began := time.Now()
+	clock := testclock.Start(t)
 	_, err := p.Acquire(t.Context())
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.ErrorContains(t, err, "ConnectTimeout")
-	assert.Less(t, time.Since(began), stoppedPing+time.Second+patience)
+	assert.Less(t, clock.Elapsed(), stoppedPing+time.Second+patience)
 	s.wantRecovery(t, p)
 }
