@@ -282,8 +282,8 @@ func removal(s *suite) {
 func learning(s *suite) {
 	e := row("a", 1, 1, 1)
 	e.Learn = life
-	s.write(e)
 	began := time.Now()
+	s.write(e)
 	s.write(row("b", 1, 1, 1)) // must not end the learning
 	for s.read().Learning {
 		if s.ctx.Err() != nil {
