@@ -34,8 +34,9 @@ func peer(t *testing.T, answers ...string) (addr string, commands <-chan string)
 				}
 				array, _ := command.([]any)
 				words, _ := strs(array)
+				_, err = io.WriteString(c, answer)
 				got <- strings.Join(words, " ")
-				if _, err := io.WriteString(c, answer); err != nil {
+				if err != nil {
 					break
 				}
 			}
@@ -63,7 +64,19 @@ func TestTheClientLogsInAndConnectsAgain(t *testing.T) {
 	}
 }
 
+// late is a context that ends like one whose deadline has passed, when the context in it
+// is canceled.
+type late struct{ context.Context }
+
+func (l late) Err() error {
+	if l.Context.Err() != nil {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
 func TestTheClientFails(t *testing.T) {
+	const timeout = "context deadline exceeded"
 	for name, tt := range map[string]struct{ answer, want string }{
 		"wrong password":        {"-WRONGPASS invalid\x1b[31m\r\n", `AUTH: the server says "WRONGPASS"`},
 		"a server without AUTH": {"-ERR unknown command 'AUTH', with args beginning with: 's3cr3t'\r\n", `AUTH: the server says "ERR"`},
@@ -73,17 +86,23 @@ func TestTheClientFails(t *testing.T) {
 		"too long":              {"$9999999999\r\n", "not in the Redis protocol"},
 		"too deep":              {strings.Repeat("*1\r\n", 9), "not in the Redis protocol"},
 		"a line without end":    {strings.Repeat("x", 10_000), "buffer full"},
-		"silence":               {"", "context deadline exceeded"},
-		"half of an answer":     {"$10\r\nabc", "context deadline exceeded"},
+		"silence":               {"", timeout},
+		"half of an answer":     {"$10\r\nabc", timeout},
 		"a number of letters":   {":x\r\n", "not in the Redis protocol"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			addr, _ := peer(t, tt.answer, "+OK\r\n")
+			addr, commands := peer(t, tt.answer, "+OK\r\n")
 			c, err := parse("redis://:s3cr3t@" + addr)
 			require.NoError(t, err)
-			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
-			_, err = c.eval(ctx, "return 7", nil, nil)
+			if tt.want == timeout {
+				go func() { // ends when the peer has answered
+					<-commands
+					cancel()
+				}()
+			}
+			_, err = c.eval(late{ctx}, "return 7", nil, nil)
 			assert.ErrorContains(t, err, tt.want)
 			assert.NotContains(t, err.Error(), "s3cr3t")
 			assert.Nil(t, c.conn)
