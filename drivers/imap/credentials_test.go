@@ -357,13 +357,15 @@ func TestASecretThatTheServerRepeatsIsHidden(t *testing.T) {
 }
 
 func TestHidingTheTextKeepsTheClass(t *testing.T) {
-	connector, err := driver.OpenConnector("imap", plainDSN(script(t, greeting(""), "C: LOGIN", "* BYE no such user, "+password+"\r\n"), "?tls=none"))
-	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err = connector.Connect(ctx)
-	assert.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.ErrorContains(t, err, "BYE (hidden")
+	synctest.Test(t, func(t *testing.T) {
+		connector, err := imap.NewConnector(scripted(t, plainDSN("localhost", "?tls=none"), greeting(""), "C: LOGIN", "* BYE no such user, "+password+"\r\n"))
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		_, err = connector.Connect(ctx)
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.ErrorContains(t, err, "BYE (hidden")
+	})
 }
 
 // Our own error texts may contain the password, because any word may be a password.

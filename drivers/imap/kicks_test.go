@@ -181,7 +181,9 @@ func (s *realServer) subjects() map[string]int {
 // A restart under load: operations fail only while the server is down.
 func TestRealServersRestartUnderLoad(t *testing.T) {
 	onServers(t, mailserver.Options{}, func(t *testing.T, s *realServer) {
-		p, err := pool.New[*imap.Conn](s.connector(s.config(imap.Implicit)), pool.Config{MaxOpen: 4})
+		// With a longer backoff, the end of the outage would be noticed late if the server
+		// takes long to start.
+		p, err := pool.New[*imap.Conn](s.connector(s.config(imap.Implicit)), pool.Config{MaxOpen: 4, Backoff: pool.Backoff{Max: 500 * time.Millisecond}})
 		require.NoError(t, err)
 		defer p.Close()
 		noop := func() error {

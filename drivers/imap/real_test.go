@@ -15,6 +15,7 @@ import (
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/drivers/imap"
 	"github.com/hotline-go/hotline/internal/mailserver"
+	"github.com/hotline-go/hotline/internal/testclock"
 	"github.com/hotline-go/hotline/pool"
 )
 
@@ -162,14 +163,14 @@ func TestRealServersStopAnswering(t *testing.T) {
 		pinged, bound, closed := s.dial(imap.Implicit), s.dial(imap.StartTLS), s.dial(imap.Implicit)
 		s.Signal(syscall.SIGSTOP)
 		defer s.Signal(syscall.SIGCONT)
-		began := time.Now()
+		clock := testclock.Start(t)
 		assert.ErrorIs(t, pinged.Ping(bounded(t, 100*time.Millisecond)), context.DeadlineExceeded)
 		unbind := bound.Bind(bounded(t, 100*time.Millisecond))
 		_, err := bound.Select("INBOX", nil).Wait()
 		unbind()
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.Less(t, time.Since(began), time.Second)
-		began = time.Now()
+		assert.Less(t, clock.Elapsed(), time.Second)
+		began := time.Now()
 		within(t, "Close", func() { closed.Close() })
 		t.Log("Close took", time.Since(began))
 		wantGoroutines(t, 0)
@@ -258,7 +259,8 @@ func TestRealServersAreWatched(t *testing.T) {
 			require.NoError(t, appendMail(s.dial(imap.None), message(10)))
 			assert.NotEmpty(t, <-calls)
 			s.Kick()
-			assert.Empty(t, <-calls, "after a lost connection")
+			for news := <-calls; len(news) > 0; news = <-calls { // the rest of the news, then the loss of the connection
+			}
 		}
 		cancel()
 		for {
