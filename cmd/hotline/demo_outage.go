@@ -36,17 +36,19 @@ type outageResult struct {
 }
 
 // play loads the server for d. Meanwhile it kills the server, leaves it down for a fifth
-// of d, and restarts it.
+// of d, and restarts it. On a busy machine that may take longer than d; the load lasts
+// until then.
 func (o *outage) play(ctx context.Context, d time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	o.start = time.Now()
-	loaded := make(chan *tally)
+	loaded, over := make(chan *tally), make(chan struct{})
 	go func() { // ends with the load
 		patient := load{o.askUntilAnswered, demoClients, demoTimeout}
-		loaded <- patient.run(ctx, d)
+		loaded <- patient.runUntil(ctx, d, over)
 	}()
 	err := o.crash(ctx, d/5)
+	close(over)
 	if err != nil {
 		cancel()
 	}

@@ -74,9 +74,15 @@ type load struct {
 // refuses everything.
 const afterFailure = 10 * time.Millisecond
 
-// run runs the workers for d, and then waits for the requests in progress. If ctx is
-// canceled, it ends at once and does not count the requests in progress.
+// run runs the workers for d, and then waits for the requests in progress. Each worker
+// makes at least one request. If ctx is canceled, run ends at once and does not count the
+// requests in progress.
 func (l *load) run(ctx context.Context, d time.Duration) *tally {
+	return l.runUntil(ctx, d, nil)
+}
+
+// runUntil is run that goes on until over is closed, if that is later.
+func (l *load) runUntil(ctx context.Context, d time.Duration, over <-chan struct{}) *tally {
 	began := time.Now()
 	end := began.Add(d)
 	ctx, cancel := context.WithDeadline(ctx, end.Add(l.grace))
@@ -85,7 +91,7 @@ func (l *load) run(ctx context.Context, d time.Duration) *tally {
 	var workers sync.WaitGroup
 	for i := range tallies {
 		tallies[i] = newTally()
-		workers.Go(func() { l.work(ctx, end, tallies[i]) }) // ends soon after end, or ctx
+		workers.Go(func() { l.work(ctx, end, over, tallies[i]) }) // ends soon after end and over, or ctx
 	}
 	workers.Wait()
 	sum := newTally()
@@ -97,8 +103,12 @@ func (l *load) run(ctx context.Context, d time.Duration) *tally {
 }
 
 // work runs one worker.
-func (l *load) work(ctx context.Context, end time.Time, t *tally) {
-	for began := time.Now(); began.Before(end) && ctx.Err() == nil; began = time.Now() {
+func (l *load) work(ctx context.Context, end time.Time, over <-chan struct{}, t *tally) {
+	for n := 0; ctx.Err() == nil; n++ {
+		began := time.Now()
+		if n > 0 && !began.Before(end) && isOver(over) {
+			return
+		}
 		get, use, err := l.ask(ctx)
 		if ctx.Err() == context.Canceled {
 			return
@@ -109,6 +119,16 @@ func (l *load) work(ctx context.Context, end time.Time, t *tally) {
 			continue
 		}
 		t.succeeded(get, use, time.Since(began))
+	}
+}
+
+// isOver reports whether over is closed or nil.
+func isOver(over <-chan struct{}) bool {
+	select {
+	case <-over:
+		return true
+	default:
+		return over == nil
 	}
 }
 

@@ -46,6 +46,26 @@ func TestLoadGivesRequestsAtTheEndItsGraceOnly(t *testing.T) {
 	})
 }
 
+// On a busy machine, the time may be over before the first worker starts.
+func TestEachWorkerMakesARequestHoweverShortTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := load{slowAsk, 4, time.Minute}
+		assert.EqualValues(t, 4, l.run(t.Context(), 0).requests())
+	})
+}
+
+func TestLoadGoesOnUntilTheOutageIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := load{slowAsk, 4, time.Minute}
+		over := make(chan struct{})
+		time.AfterFunc(20*time.Second, func() { close(over) })
+		sum := l.runUntil(t.Context(), 10*time.Second, over) // the last requests begin after 18 s
+		assert.EqualValues(t, 28, sum.requests())
+		assert.Equal(t, 21*time.Second, sum.elapsed)
+		assert.Equal(t, 12*time.Second, l.runUntil(t.Context(), 10*time.Second, over).elapsed)
+	})
+}
+
 func TestLoadEndsWithItsContextAndDoesNotCountRequestsInProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
