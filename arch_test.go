@@ -88,7 +88,8 @@ func TestPackagesImportOnlyWhatTheLayoutAllows(t *testing.T) {
 		{"internal/secrettest", []string{"driver"}, "what a secret is does not depend on who shows it"},
 		{"internal/testcert", nil, "certificates know no protocol"},
 		{"internal/testclock", nil, "a clock knows nothing but the time"},
-		{"internal/mailserver", []string{"internal/testcert"}, "a server shares no code with the client that it tests"},
+		{"internal/testport", nil, "a port knows no protocol"},
+		{"internal/mailserver", []string{"internal/testcert", "internal/testport"}, "a server shares no code with the client that it tests"},
 		{"internal/testserver", []string{"internal/testcert"}, "a server shares no code with the client that it tests"},
 	}
 	for _, p := range list(t, "./...") {
@@ -143,7 +144,7 @@ func TestOnlyTheCommandReadsFlagsAndEnvironment(t *testing.T) {
 }
 
 func TestOnlyTestHelpersImportTesting(t *testing.T) {
-	helpers := []string{"driver/drivertest", "pool/fleet/fleettest", "internal/mailserver", "internal/memnet", "internal/secrettest", "internal/testcert", "internal/testclock", "internal/testserver"}
+	helpers := []string{"driver/drivertest", "pool/fleet/fleettest", "internal/mailserver", "internal/memnet", "internal/secrettest", "internal/testcert", "internal/testclock", "internal/testport", "internal/testserver"}
 	for _, p := range list(t, "./...") {
 		if !under(p.local(), helpers...) {
 			assert.NotContains(t, p.Imports, "testing", "%s would bring test flags into programs", p.local())

@@ -4,7 +4,6 @@ package mailserver
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -19,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hotline-go/hotline/internal/testcert"
+	"github.com/hotline-go/hotline/internal/testport"
 )
 
 // The account of every server. Its INBOX is empty at first.
@@ -101,7 +101,7 @@ func Start(t testing.TB, kind Kind, options Options) *Server {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o755))
 	s := &Server{
-		Name: kind.name(), Plain: address(t), TLS: address(t), CA: testcert.NewCA(),
+		Name: kind.name(), Plain: testport.Reserve(t), TLS: testport.Reserve(t), CA: testcert.NewCA(),
 		t: t, dir: dir, options: options, kind: kind,
 	}
 	cert, key := testcert.PEM(s.CA.Server())
@@ -126,20 +126,6 @@ func obstacle(kind Kind) string {
 		return kind.name() + " must change its user, which only root can do"
 	}
 	return kind.obstacle()
-}
-
-// address returns an address that is reserved for the server until the test ends. It
-// binds a socket that does not listen, so that no other process gets the port, even
-// while the server is down. Servers set SO_REUSEADDR, so they can still listen on it.
-func address(t testing.TB) string {
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	require.NoError(t, err)
-	t.Cleanup(func() { syscall.Close(fd) })
-	require.NoError(t, syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1))
-	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
-	bound, err := syscall.Getsockname(fd)
-	require.NoError(t, err)
-	return fmt.Sprintf("127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port)
 }
 
 // write writes a file in the server's folder.
