@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/internal/testport"
 )
 
 // build builds the command and returns the path of the binary.
@@ -52,7 +54,7 @@ func TestBinary(t *testing.T) {
 	r.wantSuccess(t)
 	assert.Contains(t, r.out, "8 of 8")
 	runBinary(t, path, "ping").wantFailure(t, exitUsage, `expected "<DSN>"`)
-	runBinary(t, path, "ping", "tcp://"+refused(t)).wantFailure(t, exitFailed, "tcp: connect to ")
+	runBinary(t, path, "ping", "tcp://"+testport.Refused(t)).wantFailure(t, exitFailed, "tcp: connect to ")
 
 	if runtime.GOOS == "windows" { // it has no signal for this
 		require.NoError(t, server.Process.Kill())

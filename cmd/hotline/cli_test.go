@@ -15,6 +15,7 @@ import (
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/driver/drivertest"
 	"github.com/hotline-go/hotline/internal/testcert"
+	"github.com/hotline-go/hotline/internal/testport"
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
@@ -122,7 +123,7 @@ func TestNoSecretOfADSNIsPrinted(t *testing.T) {
 		{"ping", "tcp://host:1?proxy=socks5://ada:s3cret@host"},
 		{"bench", "tcp://host:1?ping=a&pong=b&proxy=socks5://ada:s3cret@host:1&pool_x=s3cret"},
 		{"ping", "imaps://ada:s3cret@host:port"},
-		{"ping", "imaps://ada:s3cret@" + refused(t)},
+		{"ping", "imaps://ada:s3cret@" + testport.Refused(t)},
 		{"ping", "imap://ada:s3cret@" + mail.Addr() + "?tls=none"},
 		{"bench", "imap://ada:s3cret@" + mail.Addr() + "?tls=none"},
 		{"ping", "imap://ada:s3cret@" + mail.Addr()},

@@ -16,6 +16,7 @@ import (
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/driver/drivertest"
 	"github.com/hotline-go/hotline/drivers/tcp"
+	"github.com/hotline-go/hotline/internal/testport"
 	"github.com/hotline-go/hotline/internal/testserver"
 	"github.com/hotline-go/hotline/pool"
 )
@@ -123,7 +124,7 @@ func TestSocketsCountFromBeforeTheDialUntilAfterTheClose(t *testing.T) {
 	assert.Equal(t, 1, s.open)
 	require.NoError(t, first.Close())
 	assert.Error(t, first.Close())
-	_, err = s.dial(t.Context(), "tcp", refused(t))
+	_, err = s.dial(t.Context(), "tcp", testport.Refused(t))
 	require.Error(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/internal/testport"
 	"github.com/hotline-go/hotline/internal/testserver"
 	"github.com/hotline-go/hotline/pool"
 	"github.com/hotline-go/hotline/pool/status"
@@ -120,9 +121,9 @@ func TestThePageShowsNoSecretOfADSN(t *testing.T) {
 	page := status.New()
 	defer page.Close()
 	dsns := []string{
-		"imaps://ada:s3cret@" + refused(t) + "/INBOX",
+		"imaps://ada:s3cret@" + testport.Refused(t) + "/INBOX",
 		"imap://ada:s3cret@" + mail.Addr() + "?tls=none&pool_name=wrong",
-		"tcp://127.0.0.1:1?proxy=socks5://ada:s3cret@" + refused(t),
+		"tcp://127.0.0.1:1?proxy=socks5://ada:s3cret@" + testport.Refused(t),
 	}
 	for _, dsn := range dsns {
 		scheme, _, _ := strings.Cut(dsn, ":")

@@ -69,14 +69,3 @@ func silent(ln net.Listener) {
 		c.Close()
 	}
 }
-
-// refused returns an address where nothing listens until the test ends: it is the
-// client's end of a connection, so no other process gets the port.
-func refused(t *testing.T) string {
-	t.Helper()
-	server, _ := serve(t, silent)
-	c, err := net.Dial("tcp", server.Addr())
-	require.NoError(t, err)
-	t.Cleanup(func() { c.Close() })
-	return c.LocalAddr().String()
-}

@@ -17,6 +17,7 @@ import (
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/driver/drivertest"
 	"github.com/hotline-go/hotline/internal/testcert"
+	"github.com/hotline-go/hotline/internal/testport"
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
@@ -77,7 +78,7 @@ func TestPingWorksWithEachDriver(t *testing.T) {
 func TestPingOfSeveralHostsReachesOneThatIsUp(t *testing.T) {
 	ping := new(testserver.Ping)
 	up, _ := serve(t, ping.Serve)
-	hosts := refused(t) + "," + up.Addr()
+	hosts := testport.Refused(t) + "," + up.Addr()
 	r := hotline(t.Context(), "ping", "tcp://"+hosts+pinging)
 	r.wantSuccess(t)
 	assert.Contains(t, r.out, "tcp "+hosts+": connected in ")
@@ -104,7 +105,7 @@ func TestPingFailures(t *testing.T) {
 	dead, _ := serve(t, silent)
 	shut, _ := serve(t, (&testserver.Ping{User: "ada", Password: "secret"}).Serve)
 	mail, _ := serve(t, testserver.NewIMAP("ada", "secret").Serve)
-	down := refused(t)
+	down := testport.Refused(t)
 	for _, tc := range []struct {
 		name, dsn, timeout, want string
 	}{
