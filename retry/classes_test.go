@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/hotline-go/hotline/driver"
+	"github.com/hotline-go/hotline/internal/testport"
 	"github.com/hotline-go/hotline/retry"
 )
 
@@ -68,16 +69,11 @@ func TestSafe(t *testing.T) {
 }
 
 func TestFailedDialIsRepeated(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln.Close() // now nothing listens there
-
+	address := testport.Refused(t)
 	dials := 0
-	err = retry.Policy{MaxAttempts: 3, Interval: -1}.Do(t.Context(), func(ctx context.Context) error {
+	err := retry.Policy{MaxAttempts: 3, Interval: -1}.Do(t.Context(), func(ctx context.Context) error {
 		dials++
-		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", ln.Addr().String())
+		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 		if err == nil {
 			c.Close()
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/hotline-go/hotline/drivers/tcp"
 	"github.com/hotline-go/hotline/internal/memnet"
 	"github.com/hotline-go/hotline/internal/testcert"
+	"github.com/hotline-go/hotline/internal/testport"
 )
 
 func TestConnectOverTCP(t *testing.T) {
@@ -74,12 +75,8 @@ func TestFallbackDelayReachesTheDialer(t *testing.T) {
 }
 
 func TestAConnectErrorNamesTheAddressAndIsNotPermanent(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	closed := l.Addr().String()
-	l.Close()
-
-	_, err = connect(t, tcp.Config{Address: closed})
+	closed := testport.Refused(t)
+	_, err := connect(t, tcp.Config{Address: closed})
 	require.ErrorContains(t, err, "tcp: connect to "+closed+": ")
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
 	assert.False(t, driver.IsPermanent(err))

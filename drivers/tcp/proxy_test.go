@@ -26,6 +26,7 @@ import (
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/drivers/tcp"
 	"github.com/hotline-go/hotline/internal/memnet"
+	"github.com/hotline-go/hotline/internal/testport"
 )
 
 // greet is a server that speaks first, in one packet with the proxy's answer.
@@ -191,10 +192,7 @@ func TestConnectThroughAProxyOverIPv6(t *testing.T) {
 }
 
 func TestAProxysRefusalIsAClearError(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	closed := l.Addr().String()
-	l.Close()
+	closed := testport.Refused(t)
 	httpAddr, httpAuth := httpProxy(t, ""), httpProxy(t, "secret")
 	socksAddr, socksAuth := socksProxy(t, "", ""), socksProxy(t, "secret", "")
 	for _, tc := range []struct {
