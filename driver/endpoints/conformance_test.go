@@ -12,6 +12,7 @@ import (
 	"github.com/hotline-go/hotline/driver/drivertest"
 	"github.com/hotline-go/hotline/driver/endpoints"
 	"github.com/hotline-go/hotline/drivers/tcp"
+	"github.com/hotline-go/hotline/internal/testport"
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
@@ -20,12 +21,9 @@ func TestASetKeepsTheContractOfItsDriver(t *testing.T) {
 	drivertest.Run(t, func(t testing.TB) drivertest.Subject {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
-		down, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		require.NoError(t, down.Close())
 		server := &testserver.Ping{User: "ada", Password: "p4ssword"}
 		connector, err := endpoints.New(endpoints.Set{
-			Addrs: []string{down.Addr().String(), l.Addr().String()},
+			Addrs: []string{testport.Refused(t), l.Addr().String()},
 			Connector: func(addr string) (driver.Connector, error) {
 				return tcp.NewConnector(tcp.Config{Address: addr, PingBytes: "PING\n", PongBytes: "PONG\n", Handshake: login})
 			},

@@ -93,6 +93,7 @@ func TestDovecotsThatDoNotLetUsIn(t *testing.T) {
 	warm := time.Since(began).Round(time.Millisecond)
 	seen := callAll(ctx, p, noop, func() {})
 	assert.Empty(t, seen.errs)
+	require.NoError(t, p.Warm(ctx, 8)) // a call that was too late on a busy machine has cost its connection
 	at := p.Snapshot().Servers
 	assert.Zero(t, at[0].Open)
 	assert.Positive(t, at[2].Open, "%v", at) // Dovecot may let one in more than MaxLogins

@@ -14,12 +14,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hotline-go/hotline/internal/testcert"
+	"github.com/hotline-go/hotline/internal/testport"
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
-// serverEnv is an environment variable. If it is tcp or tls, this program serves PING
-// over that instead of running tests.
-const serverEnv = "HOTLINE_TEST_PING"
+// serverEnv and addressEnv are environment variables. If the first is tcp or tls, this
+// program serves PING over that, at the address in the second, instead of running tests.
+const (
+	serverEnv  = "HOTLINE_TEST_PING"
+	addressEnv = "HOTLINE_TEST_PING_AT"
+)
 
 // serveIfAsked returns if serverEnv is not set. Otherwise it serves PING until the
 // test that started this program ends, and exits.
@@ -33,7 +37,7 @@ func serveIfAsked() {
 	if scheme == "tls" {
 		listen = func(addr string) (net.Listener, error) { return tls.Listen("tcp", addr, ca.ServerConfig("127.0.0.1")) }
 	}
-	s, err := testserver.Start(listen, "127.0.0.1:0", new(testserver.Ping).Serve)
+	s, err := testserver.Start(listen, os.Getenv(addressEnv), new(testserver.Ping).Serve)
 	if err != nil {
 		panic(err)
 	}
@@ -55,7 +59,7 @@ func startProcess(t testing.TB, scheme string) process {
 	program, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(program)
-	cmd.Env = append(os.Environ(), serverEnv+"="+scheme)
+	cmd.Env = append(os.Environ(), serverEnv+"="+scheme, addressEnv+"="+testport.Reserve(t))
 	in, err := cmd.StdinPipe()
 	require.NoError(t, err)
 	out, err := cmd.StdoutPipe()
