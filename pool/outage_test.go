@@ -19,6 +19,7 @@ import (
 
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/internal/testclock"
+	"github.com/hotline-go/hotline/internal/testport"
 	"github.com/hotline-go/hotline/pool"
 )
 
@@ -92,7 +93,7 @@ type server struct {
 }
 
 // startServer starts a server at the address, which is that of the previous server or
-// "127.0.0.1:0". The server is killed when t ends, if not before.
+// one of package testport. The server is killed when t ends, if not before.
 func startServer(t *testing.T, address string) *server {
 	t.Helper()
 	binary, err := os.Executable()
@@ -246,7 +247,7 @@ func TestServerIsKilledAndRestartedAtRest(t *testing.T)    { t.Parallel(); outag
 // outage kills and restarts a server three times while n users use it.
 func outage(t *testing.T, n int) {
 	const maxBackoff = 200 * time.Millisecond
-	s := startServer(t, "127.0.0.1:0")
+	s := startServer(t, testport.Reserve(t))
 	p := open[*lineConn](t, &lineDriver{s.address, true, 5 * time.Second}, pool.Config{
 		MaxOpen: 4, MinIdle: 4, KeepAlive: 50 * time.Millisecond,
 		Backoff: pool.Backoff{Initial: 20 * time.Millisecond, Max: maxBackoff},

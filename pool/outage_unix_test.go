@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hotline-go/hotline/internal/testclock"
+	"github.com/hotline-go/hotline/internal/testport"
 	"github.com/hotline-go/hotline/pool"
 )
 
@@ -22,7 +23,7 @@ const stoppedPing = 200 * time.Millisecond
 
 // stopServer opens a pool of four connections and stops its server.
 func stopServer(t *testing.T, greets bool) (*server, *pool.Pool[*lineConn]) {
-	s := startServer(t, "127.0.0.1:0")
+	s := startServer(t, testport.Reserve(t))
 	p := open[*lineConn](t, &lineDriver{s.address, greets, 200 * time.Millisecond}, pool.Config{
 		MaxOpen: 4, MinIdle: 4, PingTimeout: stoppedPing, ConnectTimeout: time.Second, ValidateAfter: 1,
 		Backoff: pool.Backoff{Initial: 20 * time.Millisecond, Max: 200 * time.Millisecond},
