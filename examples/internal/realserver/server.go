@@ -17,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/hotline-go/hotline/internal/testport"
 )
 
 // Program says how to run a server.
@@ -88,7 +90,7 @@ func Start(t testing.TB, p Program) *Server {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o755))
 	s := &Server{
-		Addr: reserve(t), Dir: dir,
+		Addr: testport.Reserve(t), Dir: dir,
 		t: t, program: p, path: path, attr: &syscall.SysProcAttr{Setpgid: true},
 	}
 	if p.User != "" && os.Getuid() == 0 {
@@ -106,20 +108,6 @@ func Start(t testing.TB, p Program) *Server {
 	s.Start()
 	s.await(s.ready)
 	return s
-}
-
-// reserve returns an address that is reserved for the server until the test ends. It
-// binds a socket that does not listen, so that no other process gets the port, even while
-// the server is down. Servers set SO_REUSEADDR, so they can still listen on it.
-func reserve(t testing.TB) string {
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	require.NoError(t, err)
-	t.Cleanup(func() { syscall.Close(fd) })
-	require.NoError(t, syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1))
-	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
-	bound, err := syscall.Getsockname(fd)
-	require.NoError(t, err)
-	return fmt.Sprintf("127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port)
 }
 
 // credential returns the credential of a user and its main group.
