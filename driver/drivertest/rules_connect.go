@@ -159,8 +159,13 @@ func fullServerIsFull(p *probe) {
 	}
 }
 
-// enough is how many requests it takes to find a fault that shows up a little late.
+// enough is how many requests it takes to find a fault that shows up a little late, with
+// letOthersRun before each.
 const enough = 10
+
+// letOthersRun is a pause for what the driver does in the background. In fake time it lasts
+// until all of that has been done.
+func letOthersRun() { <-time.After(time.Millisecond) }
 
 func contextOfConnectEnds(p *probe) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -175,6 +180,7 @@ func contextOfConnectEnds(p *probe) {
 	}
 	cancel()
 	for range enough {
+		letOthersRun()
 		c := p.startExchange(*conn)
 		if err := p.must(c); err != nil {
 			p.failf("%s after the ctx of Connect ended: %v", c.what, err)

@@ -149,6 +149,7 @@ func unbindEndsTheBinding(p *probe) {
 	b.Bind(ctx)()
 	cancel()
 	for range enough {
+		letOthersRun()
 		if err := p.must(p.startExchange(conn)); err != nil {
 			p.failf("Exchange after unbind and the end of ctx: %v", err)
 		}
