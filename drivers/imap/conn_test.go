@@ -16,6 +16,7 @@ import (
 
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/drivers/imap"
+	"github.com/hotline-go/hotline/internal/testclock"
 	"github.com/hotline-go/hotline/internal/testserver"
 )
 
@@ -250,17 +251,25 @@ func TestCloseDoesNotWaitForTheServersAgreement(t *testing.T) {
 		"APPEND": func(c *imap.Conn) error { return c.Append("INBOX", 10, nil).Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, err := connectAs(t, scripted(t, plainDSN("localhost", "?tls=none"), "* PREAUTH [CAPABILITY IMAP4rev1 IDLE] hi\r\n"))
-				require.NoError(t, err)
-				failed := make(chan error, 1)
-				go func() { failed <- begin(c) }() // ends by Close
-				synctest.Wait()                    // for the agreement
-				began := time.Now()
-				require.NoError(t, c.Close())
-				assert.Less(t, time.Since(began), time.Second)
-				assert.True(t, driver.IsBad(<-failed))
+			heard := make(chan struct{})
+			server, err := testserver.Start(testserver.TCP, "127.0.0.1:0", func(l net.Listener) {
+				if c, err := l.Accept(); err == nil {
+					fmt.Fprint(c, "* PREAUTH [CAPABILITY IMAP4rev1 IDLE] hi\r\n")
+					_, _ = c.Read(make([]byte, 1000))
+					close(heard)
+					play(c, nil)
+				}
 			})
+			require.NoError(t, err)
+			defer server.Close()
+			c := dial(t, plainDSN(server.Addr(), "?tls=none"))
+			failed := make(chan error, 1)
+			go func() { failed <- begin(c) }() // ends by Close
+			<-heard
+			clock := testclock.Start(t)
+			require.NoError(t, c.Close())
+			assert.Less(t, clock.Elapsed(), time.Second)
+			assert.True(t, driver.IsBad(<-failed))
 		})
 	}
 }
