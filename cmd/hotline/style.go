@@ -3,7 +3,6 @@ package main
 import (
 	"io"
 	"os"
-	"runtime"
 
 	"golang.org/x/term"
 )
@@ -18,10 +17,11 @@ const (
 // terminal is an output that shows styles.
 type terminal struct{ io.Writer }
 
-// styled returns w as a terminal if it is one and the user wants styles: NO_COLOR, if not
-// empty, turns them off (no-color.org). Old consoles of Windows would show the codes.
+// styled returns w as a terminal if it is one, and the user wants styles: NO_COLOR, if
+// not empty, turns them off (no-color.org).
 func styled(w io.Writer) io.Writer {
-	if !isTerminal(w) || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" || runtime.GOOS == "windows" {
+	f, ok := w.(*os.File)
+	if !ok || !isTerminal(f) || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" || !obeysCodes(f) {
 		return w
 	}
 	return terminal{w}
