@@ -49,7 +49,7 @@ func (c *benchCommand) Run(ctx context.Context, con console) error {
 		return err
 	}
 	if t.checksSocketOnly() {
-		return usageError{errors.New("bench needs round trips; add ping= and pong= to the DSN, as in tcp://127.0.0.1:2485?ping=PING%0A&pong=PONG%0A")}
+		return usageError{errors.New("bench needs round trips; add ping= and pong= to the DSN, as in 'tcp://127.0.0.1:2485?ping=PING%0A&pong=PONG%0A'")}
 	}
 	p, err := c.open(t, con)
 	if err != nil {

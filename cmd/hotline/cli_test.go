@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"os"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/assert"
@@ -37,6 +39,9 @@ func TestUsageErrorsExitWith2AndOneLine(t *testing.T) {
 		{"serve without protocol", "serve", `expected one of "tcp", "tls", "imap"`},
 		{"serve with an unknown protocol", "serve smtp", "unexpected argument smtp"},
 		{"serve tcp with an unknown flag", "serve tcp --color", "unknown flag --color; see hotline serve tcp --help"},
+		{"fleet without budget", "fleet", `expected "<DSN>"`},
+		{"fleet without time", "fleet redis://host/depot -t 0s", "fleet: --timeout: want more than 0"},
+		{"a budget without scheme", "fleet depot", "the budget has no scheme"},
 		{"a demo in no time", "demo --for 10ms", "demo: --for: want at least 1s"},
 		{"a DSN without scheme", "ping 127.0.0.1:2485", "the DSN has no scheme; want a URL such as tcp://127.0.0.1:2485"},
 		{"an unknown driver", "ping gopher://host", `no driver for "gopher"; the drivers are ` + strings.Join(driver.Drivers(), ", ")},
@@ -55,7 +60,7 @@ func TestUsageErrorsExitWith2AndOneLine(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			r := hotline(t.Context(), strings.Fields(tc.args)...)
 			r.wantFailure(t, exitUsage, tc.want)
-			assert.Regexp(t, `; see hotline( demo| ping| bench| serve( tcp)?)? --help\n$`, r.err)
+			assert.Regexp(t, `; see hotline( demo| ping| bench| serve( tcp)?| fleet)? --help\n$`, r.err)
 			command, _, _ := strings.Cut(tc.args, " ")
 			assert.Equal(t, command != "" && command != "pong", strings.Contains(r.err, "; see hotline "+command+" "), r.err)
 			assert.Empty(t, r.out)
@@ -72,14 +77,35 @@ func TestHelpIsNoError(t *testing.T) {
 		{"ping --help", "<DSN>"},
 		{"bench --help", "--pool-only"},
 		{"serve tcp --help", "--addr"},
+		{"fleet --help", "--watch"},
 	} {
 		r := hotline(t.Context(), strings.Fields(tc.args)...)
 		r.wantSuccess(t)
 		assert.Contains(t, r.out, "Usage: hotline", tc.args)
 		assert.Contains(t, r.out, tc.want, tc.args)
-		for line := range strings.Lines(r.out) {
-			assert.LessOrEqual(t, len(strings.TrimSuffix(line, "\n")), 80, line)
-		}
+		wantNarrow(t, r.out)
+	}
+}
+
+// wantNarrow checks that text fits on a terminal of 80 columns.
+func wantNarrow(t *testing.T, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), 80, line)
+	}
+}
+
+// A shell would take the ? and & of a DSN for its own.
+func TestDSNsToCopyAreQuoted(t *testing.T) {
+	var text strings.Builder
+	for _, args := range []string{"help ping", "help bench", "help fleet", "bench tcp://host:1", "fleet depot"} {
+		r := hotline(t.Context(), strings.Fields(args)...)
+		text.WriteString(r.out + r.err)
+	}
+	found := regexp.MustCompile(`\S+://\S+\?[^\s;]+`).FindAllString(text.String(), -1)
+	assert.Len(t, found, 4)
+	for _, dsn := range found {
+		assert.Regexp(t, `^'.*'$`, dsn)
 	}
 }
 

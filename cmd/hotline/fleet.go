@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -18,7 +19,7 @@ var stores = []string{"redis", "rediss"}
 
 // fleetCommand is hotline fleet.
 type fleetCommand struct {
-	DSN     string        `arg:"" name:"DSN" help:"Budget to show, such as redis://10.0.0.5/gmail-ada?limit=15"`
+	DSN     string        `arg:"" name:"DSN" help:"Budget to show, such as 'redis://10.0.0.5/gmail-ada?limit=15'"`
 	Watch   bool          `short:"w" help:"Print the budget again every second, until interrupted."`
 	Timeout time.Duration `short:"t" default:"5s" help:"Time limit for each store call."`
 }
@@ -31,7 +32,10 @@ func (c *fleetCommand) Run(ctx context.Context, con console) error {
 	store, cfg, err := fleet.OpenStore(c.DSN)
 	if err != nil {
 		scheme, _, found := strings.Cut(c.DSN, "://")
-		if found && !slices.Contains(stores, strings.ToLower(scheme)) {
+		switch {
+		case !found:
+			err = errors.New("the budget has no scheme; want a URL such as 'redis://10.0.0.5/gmail-ada?limit=15'")
+		case !slices.Contains(stores, strings.ToLower(scheme)):
 			err = fmt.Errorf("no store for %.20q; this command is built with %s; examples/fleet/show has all", scheme, strings.Join(stores, ", "))
 		}
 		return usageError{err}

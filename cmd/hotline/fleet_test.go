@@ -43,7 +43,7 @@ $`, r.out)
 func TestFleetNamesTheStoresThatItIsBuiltWith(t *testing.T) {
 	for dsn, want := range map[string]string{
 		"redis://u:s3cr3t@host":            "fleet: no budget; want its name as the last part of the path",
-		"u:s3cr3t@host/depot":              "fleet: dsn: no scheme",
+		"u:s3cr3t@host/depot":              "the budget has no scheme; want a URL such as 'redis://10.0.0.5/gmail-ada?limit=15'; see hotline fleet --help",
 		"postgres://u:s3cr3t@host/d/depot": `no store for "postgres"; this command is built with redis, rediss; examples/fleet/show has all; see hotline fleet --help`,
 		"etcd://u:s3cr3t@host/depot":       `no store for "etcd"; this command is built with redis, rediss; examples/fleet/show has all; see hotline fleet --help`,
 	} {

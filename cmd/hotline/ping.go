@@ -13,7 +13,7 @@ import (
 
 // pingCommand is hotline ping.
 type pingCommand struct {
-	DSN     string        `arg:"" name:"DSN" help:"Server to connect to, such as tcp://127.0.0.1:2485?ping=PING%0A&pong=PONG%0A"`
+	DSN     string        `arg:"" name:"DSN" help:"Server to connect to, such as 'tcp://127.0.0.1:2485?ping=PING%0A&pong=PONG%0A'"`
 	Count   int           `short:"n" default:"5" help:"Number of round trips."`
 	Timeout time.Duration `short:"t" default:"5s" help:"Time limit for the connect, and for each round trip."`
 	JSON    bool          `name:"json" help:"Print JSON instead of text. Times are in nanoseconds."`
