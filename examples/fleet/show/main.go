@@ -1,7 +1,7 @@
 // Command show is hotline fleet, with the stores that need a client library too. It prints
 // how processes share a budget in PostgreSQL, etcd or Redis.
 //
-//	go run ./fleet/show postgres://app@10.0.0.5/database/depot?limit=100
+//	go run ./fleet/show 'postgres://app@10.0.0.5/database/depot?limit=100'
 package main
 
 import (
