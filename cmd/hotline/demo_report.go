@@ -8,8 +8,8 @@ import (
 
 // demoIntro is printed before the demo.
 const demoIntro = `This demo runs inside one process, on loopback: a PING server with a login, over
-TCP and then over TLS, and a mail server over TLS, from which it fetches a message.
-As with servers in the same city, an answer takes %v and a login %v.
+TCP and then over TLS, and a mail server over TLS, from which it fetches a
+message. As with servers in the same city, an answer takes %v and a login %v.
 %d clients send requests without pause. A pool lets them share %d connections.
 
 `
@@ -29,7 +29,7 @@ func printDemo(w io.Writer, results []*sceneResult) {
 		rows = append(rows, r.connect.demoRow(r.name+", a connect per request"), r.pool.demoRow(r.name+", a pool"))
 	}
 	printTable(w, rows)
-	fmt.Fprint(w, "\nThe server crashed while the pool was under load, and came back. The times until the\nfirst answer and until all were connected count from its return:\n\n")
+	fmt.Fprint(w, "\nThe server crashed while the pool was under load, and came back. The times until\nthe first answer and until all were connected count from its return:\n\n")
 	rows = [][]string{{"", "down for", "requests", "retried", "lost", "first answer", "all connected", "most open"}}
 	for _, r := range results {
 		o := r.outage

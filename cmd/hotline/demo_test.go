@@ -24,6 +24,7 @@ import (
 func TestDemoShowsBothWaysAndTheOutage(t *testing.T) {
 	r := hotline(t.Context(), "demo", "--for", "1s")
 	r.wantSuccess(t)
+	wantNarrow(t, r.out)
 	assert.Contains(t, r.out, "an answer takes 1ms and a login 5ms")
 	assert.Regexp(t, `(?m)^ +requests/s +p50 +p99 +failed
 tcp, a connect per request +[\d,]+ +[\d.]+[ nµm]s +[\d.]+[ nµm]s +0
@@ -33,8 +34,8 @@ tls, a pool +[\d,]+ +[\d.]+[ nµm]s +[\d.]+[ nµm]s +0
 imaps, a connect per request +[\d,]+ +[\d.]+[ nµm]s +[\d.]+[ nµm]s +0
 imaps, a pool +[\d,]+ +[\d.]+[ nµm]s +[\d.]+[ nµm]s +0
 
-The server crashed while the pool was under load, and came back. The times until the
-first answer and until all were connected count from its return:
+The server crashed while the pool was under load, and came back. The times until
+the first answer and until all were connected count from its return:
 
  +down for +requests +retried +lost +first answer +all connected +most open
 tcp +[\d.]+[ nµm]s +[\d,]+ +[1-9][\d,]* +0 +[\d.]+[ nµm]s +[\d.]+[ nµm]s +8 of 8
