@@ -40,9 +40,9 @@ import (
 // A connector should copy the parts that it needs. It should not keep the URL in an
 // unexported field: fmt calls no methods on such fields, and would print the secrets.
 type URL struct {
-	Scheme   string // in lower case
-	User     string
-	Password string
+	Scheme   string            // in lower case
+	User     string            // empty if the DSN has none
+	Password string            // empty if the DSN has none
 	Host     string            // a name or an IP address; IPv6 without brackets
 	Port     int               // 1 to 65535; 0 if the DSN has none
 	Path     string            // empty, or with its leading slash
