@@ -82,7 +82,7 @@ type Set struct {
 	Logger logr.Logger
 }
 
-// Resolver looks up names, as [net.Resolver] does.
+// Resolver looks up names. LookupNetIP and LookupSRV work like those of [net.Resolver].
 type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 	LookupSRV(ctx context.Context, service, proto, name string) (cname string, records []*net.SRV, err error)
