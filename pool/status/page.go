@@ -9,7 +9,8 @@ import (
 	"github.com/hotline-go/hotline/pool"
 )
 
-// Source is a pool on a page: every *pool.Pool[C] is one.
+// Source is a pool on a page: every *pool.Pool[C] is one, with these two of its
+// methods: Snapshot and Holders.
 type Source interface {
 	Snapshot() pool.Snapshot
 	Holders() []pool.Holder
