@@ -43,7 +43,7 @@ type Ledger struct {
 
 // Row is the grant of an owner, which is the Gate of a process, and what it reports.
 type Row struct {
-	Owner   string
+	Owner   string        // the name of the owner, from Config.Owner; no two are the same
 	Version string        // changes with each Write of the row
 	May     int           // connections that it is granted
 	Held    int           // connections that it has or is about to make
