@@ -69,8 +69,8 @@ type WaitStart struct {
 
 // WaitEnd is the end of a wait in the queue.
 type WaitEnd struct {
-	Took time.Duration
-	Err  error // same as AcquireError.Cause; nil if the caller got a connection
+	Took time.Duration // time in the queue
+	Err  error         // same as AcquireError.Cause; nil if the caller got a connection
 }
 
 // ConnectStart is the start of a Connect.
@@ -80,8 +80,8 @@ type ConnectStart struct {
 
 // ConnectEnd is the end of a Connect.
 type ConnectEnd struct {
-	Took time.Duration
-	Err  error // of Connect or OnConnect; nil if both succeeded
+	Took time.Duration // time in Connect and OnConnect
+	Err  error         // of Connect or OnConnect; nil if both succeeded
 }
 
 // PingStart is the start of a check.
@@ -91,8 +91,8 @@ type PingStart struct {
 
 // PingEnd is the end of a check.
 type PingEnd struct {
-	Took time.Duration
-	Err  error // of Ping, or ErrInvalid; nil if the check passed
+	Took time.Duration // time in Ping
+	Err  error         // of Ping, or ErrInvalid; nil if the check passed
 }
 
 // CloseInfo describes a connection that was closed.
