@@ -10,6 +10,7 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -171,7 +172,55 @@ func TestEveryExportedNameIsDocumented(t *testing.T) {
 				missing(f.Doc, f.Name)
 			}
 		}
+		for _, file := range parse(t, fset, p) {
+			for _, decl := range file.Decls {
+				if g, ok := decl.(*ast.GenDecl); ok {
+					checkSpecs(g, missing)
+				}
+			}
+		}
 	}
+}
+
+// checkSpecs calls missing for the exported constants, variables, fields and methods of
+// interfaces in g. One comment may be for several names: it is above a group of values, or
+// above the first field and has the names of the others, or at the type and has its name.
+func checkSpecs(g *ast.GenDecl, missing func(doc, name string)) {
+	for _, spec := range g.Specs {
+		switch spec := spec.(type) {
+		case *ast.ValueSpec:
+			for _, name := range spec.Names {
+				if name.IsExported() {
+					missing(g.Doc.Text()+spec.Doc.Text()+spec.Comment.Text(), name.Name)
+				}
+			}
+		case *ast.TypeSpec:
+			above := g.Doc.Text() + spec.Doc.Text()
+			for _, field := range members(spec) {
+				above += field.Doc.Text()
+				for _, name := range field.Names {
+					typ, _ := field.Type.(*ast.Ident) // Stats Stats needs no comment
+					named := typ != nil && typ.Name == name.Name || slices.Contains(words.FindAllString(above, -1), name.Name)
+					if spec.Name.IsExported() && name.IsExported() && !named {
+						missing(field.Doc.Text()+field.Comment.Text(), spec.Name.Name+"."+name.Name)
+					}
+				}
+			}
+		}
+	}
+}
+
+var words = regexp.MustCompile(`\w+`)
+
+// members returns the fields of a struct or the methods of an interface.
+func members(spec *ast.TypeSpec) []*ast.Field {
+	switch typ := spec.Type.(type) {
+	case *ast.StructType:
+		return typ.Fields.List
+	case *ast.InterfaceType:
+		return typ.Methods.List
+	}
+	return nil
 }
 
 // isPromise reports whether a method belongs to a well-known interface, so a comment
