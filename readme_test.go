@@ -96,6 +96,10 @@ func TestLinksInThePagesLeadToFilesAndHeadings(t *testing.T) {
 	}
 }
 
+func TestReadmeHasAtMost150Lines(t *testing.T) {
+	assert.LessOrEqual(t, strings.Count(pages(t)["README.md"], "\n"), 150, "move details to docs")
+}
+
 func TestReadmeLinksToEveryPage(t *testing.T) {
 	texts := pages(t)
 	for page := range texts {
