@@ -463,6 +463,6 @@ func TestNewReportsAllFaultsOfTheSettings(t *testing.T) {
 	assert.ErrorContains(t, err, "store is nil")
 	g, err := fleet.New(&fleet.Memory{}, fleet.Config{Budget: "b", Limit: 1})
 	require.NoError(t, err)
-	assert.Equal(t, `budget "b": 0 of 1 connections granted, 0 used, 0 connects waiting`, fmt.Sprintf("%+v", g))
+	assert.Equal(t, `budget "b": 0 of 1 connection granted, 0 used, 0 connects waiting`, fmt.Sprintf("%+v", g))
 	require.NoError(t, g.Close())
 }

@@ -35,11 +35,7 @@ func Show(ctx context.Context, w io.Writer, store Store, cfg Config) error {
 	if cfg.Limit > 0 {
 		limit, shares = fmt.Sprintf(" of %d", cfg.Limit), l.Shares(cfg.Limit)
 	}
-	owners := "owners"
-	if len(l.Rows) == 1 {
-		owners = "owner"
-	}
-	fmt.Fprintf(w, "budget %q: %d%s granted to %d %s%s\n", cfg.Budget, granted, limit, len(l.Rows), owners, l.trouble())
+	fmt.Fprintf(w, "budget %q: %d%s granted to %s%s\n", cfg.Budget, granted, limit, count(len(l.Rows), "owner"), l.trouble())
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	if len(l.Rows) > 0 {
 		fmt.Fprintln(table, "owner\tgranted\theld\twants\tshare\tforgotten in\t")

@@ -63,10 +63,18 @@ func (g *Gate) stateLocked() string {
 	return None
 }
 
+// count returns n and the noun, in the plural unless n is 1.
+func count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}
+
 // String describes the grant and says why callers wait.
 func (g *Gate) String() string {
 	s := g.Stats()
-	text := fmt.Sprintf("budget %q: %d of %d connections granted, %d used, %d connects waiting", s.Budget, s.Granted, s.Limit, s.Used, s.Waiting)
+	text := fmt.Sprintf("budget %q: %d of %s granted, %d used, %s waiting", s.Budget, s.Granted, count(s.Limit, "connection"), s.Used, count(s.Waiting, "connect"))
 	switch {
 	case s.State == Learning:
 		text += "; the store is new or has lost its state, and is learning who has connections"
