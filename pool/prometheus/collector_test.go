@@ -79,7 +79,7 @@ func TestEveryNumberOfStatsIsShown(t *testing.T) {
 	last := int64(1000)
 	number(reflect.ValueOf(&s.Stats).Elem(), &last)
 	for _, d := range []*time.Duration{&s.Stats.ReleaseWaitTime, &s.Stats.PingTime} {
-		*d *= time.Duration(time.Second)
+		*d *= time.Second
 	}
 	shown := make(map[float64]bool)
 	for _, v := range gather(t, prometheus.New(fixed(s))) {

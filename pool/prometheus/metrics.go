@@ -2,6 +2,7 @@ package prometheus
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -139,7 +140,7 @@ func newMetrics(prefix string, labels ...string) metrics {
 	for _, s := range singles {
 		all := labels
 		if s.label != "" {
-			all = append(labels[:len(labels):len(labels)], s.label)
+			all = append(slices.Clip(labels), s.label)
 		}
 		m.singles = append(m.singles, desc(s.name, s.help, all...))
 	}
@@ -156,7 +157,7 @@ func (m *metrics) describe(ch chan<- *prometheus.Desc) {
 
 // collect sends the metrics of s with the values of the labels.
 func (m *metrics) collect(ch chan<- prometheus.Metric, s *pool.Snapshot, labels ...string) {
-	labels = labels[:len(labels):len(labels)]
+	labels = slices.Clip(labels)
 	for i, single := range singles {
 		single.values(s, func(v float64, label ...string) {
 			ch <- prometheus.MustNewConstMetric(m.singles[i], single.kind, v, append(labels, label...)...)
