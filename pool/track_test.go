@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -62,12 +63,7 @@ func openTracked(t testing.TB, cfg pool.Config) (*tracker, *pool.Pool[*conn]) {
 
 func byID(ids ...int) func(driver.Conn) bool {
 	return func(c driver.Conn) bool {
-		for _, id := range ids {
-			if c.(*conn).ID == id {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(ids, c.(*conn).ID)
 	}
 }
 
