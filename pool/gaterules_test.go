@@ -57,6 +57,26 @@ func TestAnIdleConnectionThatIsUsedWhileOthersYieldComesToTheGate(t *testing.T) 
 	})
 }
 
+func TestAnIdleConnectionThatTheGateLeavesIsStillCheckedBeforeItsUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, p := openFake(t, pool.Config{Gate: &brokenGate{enter: func() (pool.Permit, error) { return &brokenPermit{}, nil }}})
+		fill(t, p, 1)
+		advance(10 * time.Second)
+		assert.Zero(t, p.Yield(1))
+		acquire(t, p).Release()
+		assert.EqualValues(t, 1, p.Stats().Pings)
+	})
+}
+
+func TestAPoolWithoutAGateYieldsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, p := openFake(t, pool.Config{})
+		fill(t, p, 2)
+		assert.Zero(t, p.Yield(1))
+		assert.Equal(t, 2, p.Stats().Idle)
+	})
+}
+
 func TestAnAttemptAtTheGateEndsWhenItsCallerIsServed(t *testing.T) {
 	for name, minIdle := range map[string]int{"without MinIdle": 0, "MinIdle takes nothing": 1} {
 		bubble(t, name, func(t *testing.T) {

@@ -8,37 +8,44 @@ import (
 
 // Yield closes up to n idle connections whose permits the gate recalls, those unused
 // longest first, and returns their number. It is for the [Gate]; see [Member]. It does
-// not block.
+// not block. Without a Gate, it does nothing.
 func (p *Pool[C]) Yield(n int) (closed int) {
+	if p.cfg.Gate == nil {
+		return 0
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, f := range p.unusedLocked() {
 		if closed >= n {
 			break
 		}
-		if s := f.slot; p.takeIdleLocked(s) {
-			why := p.recalledLocked(s)
-			if why.cause == 0 {
-				p.putBackLocked(s, reason{}, fromPool)
-				break // the gate needs no more, or not now
-			}
-			p.closeLocked(s, why)
-			closed++
+		s := f.slot
+		w, ok := p.takeIdleLocked(s)
+		if !ok {
+			continue
 		}
+		why := p.recalledLocked(s)
+		if why.cause == 0 {
+			p.settleIdleLocked(s, w.has(stale)) // as it was: no one else has seen it held
+			break                               // the gate needs no more, or not now
+		}
+		p.closeLocked(s, why)
+		closed++
 	}
 	return closed
 }
 
-// takeIdleLocked moves s to held if it is idle. Otherwise it unlists s, even if s was
-// claimed just now, so that its Release comes through putBackLocked.
-func (p *Pool[C]) takeIdleLocked(s *slot[C]) bool {
+// takeIdleLocked moves s to held if it is idle, and returns its state before that.
+// Otherwise it unlists s, even if s was claimed just now, so that its Release comes
+// through putBackLocked.
+func (p *Pool[C]) takeIdleLocked(s *slot[C]) (was word, ok bool) {
 	for {
 		w := p.unlistLocked(s)
 		if w.phase() != idle {
-			return false
+			return 0, false
 		}
 		if s.move(w, w.to(held)) {
-			return true
+			return w, true
 		}
 	}
 }
