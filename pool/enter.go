@@ -102,7 +102,7 @@ func (p *Pool[C]) entered(ctx context.Context, a *attempt[C], t *pass, err error
 		var none C
 		p.connected(a, nil, none, fmt.Errorf("the gate: %w", err))
 	} else {
-		p.drop(a)
+		p.drop(a, t == nil && !calledOff)
 	}
 	return false
 }
@@ -114,18 +114,25 @@ func (p *Pool[C]) mayBeginLocked() bool {
 	return p.outage.startsAt(others) <= p.now() && !(p.outage.full && others >= p.outage.limit && p.probingLocked())
 }
 
-// drop removes an attempt that has not begun to connect.
-func (p *Pool[C]) drop(a *attempt[C]) {
+// drop removes an attempt that has not begun to connect. noRoom means that it is spare
+// and the gate had no room for it.
+func (p *Pool[C]) drop(a *attempt[C], noRoom bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i := slices.Index(p.attempts, a)
 	p.attempts = slices.Delete(p.attempts, i, i+1)
 	p.freeLocked(a.slot)
-	if a.spare {
+	if noRoom {
 		p.sparesAt = p.now() + spareCheck
 	}
-	if old := a.old; old != nil && old.born == a.oldBorn && p.expireLocked(old) && p.maxIdle != 0 {
-		p.keeper.owed++ // the old one is closed first, and then replaced
+	if old := a.old; old != nil && old.born == a.oldBorn {
+		again := p.now()
+		if old.load().has(parked) { // its lease may last for hours, so the gate is not asked in each sweep
+			again += parkedAfter
+		}
+		old.expires.Store(int64(again)) // it has expired, but stays open for now
+		p.keeper.noRoom = p.keeper.noRoom || noRoom
+		p.sweepAtLocked(again)
 	}
 	p.serveLocked()
 	p.changedLocked()

@@ -180,6 +180,43 @@ func TestOldConnectionsStayWhileConnectingFails(t *testing.T) {
 }
 
 // Callers that come one at a time always find an idle connection, even in a small pool.
+// Behind a full gate, there is no room to connect before an old connection is closed,
+// even if MaxOpen has room.
+func TestPoolOfOneAgeBehindAFullGateIsReplacedAFewAtATime(t *testing.T) {
+	for name, tt := range map[string]struct {
+		connecting int // MaxConnecting
+		leased     int // connections that are in use when they come of age
+		down       bool
+		least      int // connections that must stay open
+	}{
+		"at rest":                {least: 4},
+		"one at a time":          {connecting: 1, least: 7},
+		"in use":                 {leased: 8, least: 4},
+		"partly in use":          {leased: 5, least: 4},
+		"while connecting fails": {down: true, least: 4},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			const n = 8
+			f, p := sameAge(t, n, pool.Config{MaxOpen: 20, MaxConnecting: tt.connecting, Gate: pool.NewGate(n)})
+			leases := acquireN(t, p, tt.leased)
+			advance(50 * time.Second)
+			least := watchFewest(f, 0)
+			if tt.down {
+				f.Always(drivertest.Connect, drivertest.Fail(errScripted))
+				advance(time.Hour)
+				f.Always(drivertest.Connect, nil)
+			}
+			advance(12 * time.Second)
+			releaseAll(leases)
+			advance(20 * time.Second)
+			assert.GreaterOrEqual(t, least.get(), tt.least, "open connections")
+			assert.Zero(t, oldest(f, n), "connections past their lifetime")
+			assert.Equal(t, n, p.Stats().Open)
+			assert.LessOrEqual(t, f.Counts().Peak, n)
+		})
+	}
+}
+
 func TestSingleCallerNeverWaitsForARotation(t *testing.T) {
 	for name, tt := range map[string]struct {
 		n    int

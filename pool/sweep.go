@@ -25,6 +25,7 @@ type keeper struct {
 	active bool          // a sweep is running
 	woken  bool          // another sweep was requested while one was running
 	behind bool          // the last sweep could not replace all old connections
+	noRoom bool          // the gate had no room to replace an old connection before closing it
 
 	leased int // leases seen by the last sweep, minus those closed since
 	owed   int // connections that were closed before their replacements were connected
@@ -286,20 +287,22 @@ func (f found[C]) takeLocked() bool {
 // fails, old connections stay: one that works is better than none.
 func (p *Pool[C]) replaceOldLocked(r *round[C]) {
 	p.keeper.behind = false
+	gateFull := p.keeper.noRoom
+	p.keeper.noRoom = false // the next sweep tries the gate again
 	for _, f := range r.old {
 		s := f.slot
 		if end := time.Duration(s.expires.Load()); end == 0 || end > r.now {
 			continue // the slot has another connection by now
 		}
 		occupied := p.occupiedLocked()
-		room := occupied < p.outage.atMost(p.max)
+		room := occupied < p.outage.atMost(p.max) && !gateFull
 		switch {
 		case !room && f.word.has(parked): // its lease may last for hours, so others are retired first
 			continue
 		case p.outage.permanent: // only a caller may start an attempt
 			r.dueAt(r.now + permanentPause)
 			return
-		case room && !p.mayConnectLocked() || !room && !p.mayRetireLocked(r):
+		case room && !p.mayConnectLocked() || !room && !p.mayRetireLocked(r, gateFull):
 			p.keeper.behind = true
 			r.dueAt(max(r.now+p.keeper.every, p.outage.startsAt(occupied)))
 			return
@@ -319,9 +322,15 @@ func (p *Pool[C]) expireLocked(s *slot[C]) bool { return p.retireLocked(s, cmp.O
 
 // mayRetireLocked reports whether one more old connection may be closed before its
 // replacement is connected. At most MaxConnecting may be missing at a time, at most half
-// of the pool, and at most one while connecting fails or the server is full.
-func (p *Pool[C]) mayRetireLocked(r *round[C]) bool {
+// of the pool, and at most one while connecting fails or the server is full. If the
+// gate is full, the pool consists of the connections that it has and those it owes.
+func (p *Pool[C]) mayRetireLocked(r *round[C], gateFull bool) bool {
 	limit := p.outage.atMost(p.max)
+	missing := limit - p.openLocked() + r.retiring
+	if gateFull {
+		limit = p.openLocked() + max(p.keeper.owed-r.retiring, 0)
+		missing = p.keeper.owed
+	}
 	if r.now < p.outage.startsAt(limit) {
 		return false
 	}
@@ -329,7 +338,6 @@ func (p *Pool[C]) mayRetireLocked(r *round[C]) bool {
 	if p.outage.pace.steps > 0 || p.outage.full {
 		budget = 1
 	}
-	missing := limit - p.openLocked() + r.retiring
 	if p.outage.full { // then its limit drops with each connection that is not replaced
 		missing = max(missing, p.keeper.owed)
 	}
