@@ -169,7 +169,11 @@ func (p *Pool[C]) mayConnectLocked() bool {
 // false if no Connect may start until something else changes.
 func (p *Pool[C]) connectsAtLocked() (at time.Duration, ok bool) {
 	occupied := p.occupiedLocked()
-	if occupied >= p.max || p.outage.full && occupied >= p.outage.limit && p.probingLocked() {
+	beyondFull := p.outage.full && occupied >= p.outage.limit
+	switch {
+	case occupied >= p.max, beyondFull && p.probingLocked():
+		return 0, false
+	case (beyondFull || p.outage.pace.steps > 0) && p.gatedLocked() > 0: // only one of them would begin, but each may take a connection away from another pool
 		return 0, false
 	}
 	beyond, ok := p.underMaxConnectingLocked()

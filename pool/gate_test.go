@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/driver/drivertest"
 	"github.com/hotline-go/hotline/pool"
 )
@@ -162,6 +163,39 @@ func TestWaitingAtTheGateIsVisibleAndNoFailure(t *testing.T) {
 		l.Release()
 		acquire(t, pools[1]).Release()
 	})
+}
+
+func TestAnOutageTakesNoMoreConnectionsFromOtherPoolsThanItTries(t *testing.T) {
+	for name, tt := range map[string]struct {
+		err  error
+		open int // connections that the server has accepted before
+	}{
+		"a server that is down": {errScripted, 0},
+		"a full server":         {driver.Full(errScripted, 0), 2},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			gate := pool.NewGate(20)
+			f, broken := drivertest.NewFake(t), drivertest.NewFake(t)
+			healthy := open[*conn](t, f, pool.Config{MaxOpen: 20, Gate: gate})
+			failing := open[*conn](t, broken, pool.Config{MaxOpen: 20, Gate: gate, AcquireTimeout: 10 * time.Second})
+			defer releaseAll(acquireN(t, failing, tt.open))
+			broken.Always(drivertest.Connect, drivertest.Fail(tt.err))
+			tries := func() int { return broken.Counts().Connects }
+			start(t.Context(), failing)
+			advance(time.Second)
+			before, ctx := tries(), t.Context()
+			for range 30 {
+				fill(t, healthy, 20-tt.open)
+				advance(3 * time.Second)
+				for range 10 { // at once, when the backoff allows an attempt
+					go failing.Acquire(ctx)
+				}
+				advance(3 * time.Second)
+			}
+			assert.GreaterOrEqual(t, tries()-before, 30)
+			assert.LessOrEqual(t, healthy.Stats().Closed.Yielded, int64(tries()-before))
+		})
+	}
 }
 
 func TestMinIdleTakesNothingFromOtherPools(t *testing.T) {
