@@ -186,8 +186,12 @@ func (p *Pool[C]) connect(ctx context.Context, a *attempt[C]) {
 		defer func() { end(ConnectEnd{p.now() - a.began, err}) }()
 	}
 	defer func() {
-		if err != nil && ctx.Err() == context.DeadlineExceeded {
+		switch {
+		case err == nil:
+		case ctx.Err() == context.DeadlineExceeded:
 			err = fmt.Errorf("ConnectTimeout of %v passed: %w", timeout, err)
+		case ctx.Err() != nil && a.pass.isLost():
+			err = fmt.Errorf("%w: %v", ErrPermitLost, err) // %v, because no caller's context was canceled
 		}
 	}()
 	defer recovered(&err)
