@@ -278,6 +278,20 @@ func TestCloseLeavesNoLeaseInTheProfile(t *testing.T) {
 	})
 }
 
+func TestALeaseThatAStrictGateEndsLeavesTheProfile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := &strictGate{lost: make(chan struct{})}
+		_, p := openFake(t, pool.Config{Gate: gate, LeakAfter: time.Minute})
+		p.Arm(true)
+		l := leaker(t, p)
+		close(gate.lost)
+		synctest.Wait()
+		assert.Contains(t, profileText(t), "leaker", "its holder still has it")
+		l.Release()
+		assert.NotContains(t, profileText(t), "leaks_test.go")
+	})
+}
+
 // A short LeakAfter makes sweeps more frequent.
 func TestLeakIsFoundWithinASixteenthOfLeakAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

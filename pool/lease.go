@@ -188,6 +188,9 @@ func (l Lease[C]) endCut() {
 	}
 	w := s.load()
 	s.move(w, w&^cut) // can't fail: the word of such a slot changes only under mu
+	if t := s.takeWatch(); t != nil {
+		t.forgetStack()
+	}
 	if w.phase() == free {
 		s.empty()
 	}

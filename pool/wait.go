@@ -164,12 +164,14 @@ func (p *Pool[C]) leave(w *waiter[C], err error) error {
 	if late != nil {
 		return late
 	}
-	if _, ok := l.slot.grab(l.word); ok { // not Release, because no caller has held the lease
-		p.mu.Lock()
-		p.total.unserved++
+	_, ok := l.slot.grab(l.word) // not Release, because no caller has held the lease
+	p.mu.Lock()
+	p.total.unserved++
+	if ok {
 		p.putBackLocked(l.slot, reason{}, fromPool)
-		p.mu.Unlock()
 	}
+	p.mu.Unlock()
+	l.endCut()
 	return err
 }
 
