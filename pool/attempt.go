@@ -282,11 +282,16 @@ func (p *Pool[C]) connectOverdue(a *attempt[C]) {
 func (p *Pool[C]) connected(a *attempt[C], raw driver.Conn, c C, err error) {
 	took := p.now() - a.began
 	failed := classify(err)
-	err = failed.err
-	if raw == nil { // now, before another attempt needs the permit
-		p.leaveGate(a.pass)
+	defer p.settleAttempt(a, raw, c, failed, took) // deferred, in case the gate exits this goroutine
+	if t := a.pass; raw == nil {                   // now, before another attempt needs the permit
 		a.pass = nil
+		p.leaveGate(t)
 	}
+}
+
+// settleAttempt takes a finished attempt out of the pool, and its connection into it.
+func (p *Pool[C]) settleAttempt(a *attempt[C], raw driver.Conn, c C, failed failure, took time.Duration) {
+	err := failed.err
 	p.mu.Lock()
 	p.total.connects.add(took)
 	a.slot.pass = a.pass

@@ -91,9 +91,9 @@ func (p *Pool[C]) close(s *slot[C], raw driver.Conn, permit *pass, why reason, i
 		} else {
 			p.log.V(1).Info("closed", "reason", fmt.Sprint(why.err))
 		}
-		defer done() // deferred, in case the gate exits this goroutine
+		defer done() // deferred, in case the connector or the gate exits this goroutine
+		defer p.leaveGate(permit)
 		p.ended(raw, why.useless)
-		p.leaveGate(permit)
 	}()
 	began := p.now()
 	defer func() {

@@ -45,16 +45,11 @@ func (p *Pool[C]) enter(ctx context.Context, a *attempt[C]) (begins bool) {
 		}
 		begins = p.entered(ctx, a, t, err)
 	}()
-	t, err = p.askGate(ctx, a)
-	if t == nil {
-		return false
+	var result error
+	if t, result = p.askGate(ctx, a); t != nil {
+		result = t.watchLost()
 	}
-	if t.lost = t.Lost(); t.lost != nil {
-		t.done = make(chan struct{})
-	}
-	if t.isLost() { // counts as a failure: otherwise attempts would repeat without a pause
-		err = ErrPermitLost
-	}
+	err = result // only now, because the permit may exit this goroutine too
 	return false
 }
 
@@ -98,13 +93,13 @@ func (p *Pool[C]) entered(ctx context.Context, a *attempt[C], t *pass, err error
 	if begins {
 		return true
 	}
-	p.leaveGate(t)
-	if failed {
+	if failed { // both deferred, in case the gate exits this goroutine
 		var none C
-		p.connected(a, nil, none, fmt.Errorf("the gate: %w", err))
+		defer p.connected(a, nil, none, fmt.Errorf("the gate: %w", err))
 	} else {
-		p.drop(a, t == nil && !calledOff)
+		defer p.drop(a, t == nil && !calledOff)
 	}
+	p.leaveGate(t)
 	return false
 }
 

@@ -222,6 +222,14 @@ func TestAGateThatFailsCostsNoSlotAndNoPermit(t *testing.T) {
 		"the permit panics in Lost": func() (pool.Permit, error) {
 			return &brokenPermit{lost: func() <-chan struct{} { panic(errScripted) }}, nil
 		},
+		"the permit exits in Lost": func() (pool.Permit, error) {
+			return &brokenPermit{lost: func() <-chan struct{} { runtime.Goexit(); return nil }}, nil
+		},
+		"the permit is lost at once, and exits in Leave": func() (pool.Permit, error) {
+			lost := make(chan struct{})
+			close(lost)
+			return &brokenPermit{lost: func() <-chan struct{} { return lost }, leave: runtime.Goexit}, nil
+		},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			broken := true
@@ -273,6 +281,18 @@ func TestAPermitThatPanicsCostsNoSlot(t *testing.T) {
 			wantServes(t, p, 1)
 		})
 	}
+}
+
+func TestAPermitThatExitsInLeaveAfterAFailedConnectCostsNoSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		permit := &brokenPermit{leave: runtime.Goexit}
+		f, p := openFake(t, pool.Config{MaxOpen: 1, Gate: &brokenGate{enter: func() (pool.Permit, error) { return permit, nil }}})
+		f.Next(drivertest.Connect, 1, drivertest.Fail(errScripted))
+		start(t.Context(), p).wantError(t, errScripted)
+		assert.EqualValues(t, 1, permit.left.Load())
+		advance(time.Second)
+		wantServes(t, p, 1)
+	})
 }
 
 func TestALostPermitClosesItsConnection(t *testing.T) {

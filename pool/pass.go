@@ -24,6 +24,18 @@ type pass struct {
 	done chan struct{} // closed when the pool no longer owns the connection; nil if lost is nil
 }
 
+// watchLost asks the permit how it gets lost. It returns an error if it already is, which
+// counts as a failed Connect: otherwise attempts would repeat without a pause.
+func (t *pass) watchLost() error {
+	if t.lost = t.Lost(); t.lost != nil {
+		t.done = make(chan struct{})
+	}
+	if t.isLost() {
+		return ErrPermitLost
+	}
+	return nil
+}
+
 // isLost reports whether the permit is lost.
 func (t *pass) isLost() bool {
 	if t == nil {
@@ -77,8 +89,8 @@ func (p *Pool[C]) handOver(raw driver.Conn, t *pass) func() {
 		t.end()
 	}
 	return sync.OnceFunc(func() {
+		defer p.leaveGate(t) // deferred, in case the connector exits this goroutine
 		p.ended(raw, false)
-		p.leaveGate(t)
 	})
 }
 

@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -160,6 +161,25 @@ type badTracker struct{ *drivertest.Fake }
 func (badTracker) Track(context.Context, func(func(driver.Conn) bool)) { panic("track") }
 func (badTracker) Ended(driver.Conn, bool)                             { panic("ended") }
 func (badTracker) Forget()                                             { panic("forget") }
+
+// exitingTracker is a tracker whose Ended calls runtime.Goexit.
+type exitingTracker struct{ *tracker }
+
+func (exitingTracker) Ended(driver.Conn, bool) { runtime.Goexit() }
+
+func TestATrackerThatExitsCostsNoPermit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := &countingGate{}
+		p := open[*conn](t, exitingTracker{&tracker{Fake: drivertest.NewFake(t)}}, pool.Config{MaxOpen: 1, Gate: gate})
+		acquire(t, p).Discard(nil)
+		synctest.Wait()
+		assert.Zero(t, gate.used(), "after Close")
+		c, closed := acquire(t, p).Hijack()
+		c.Close()
+		apart(closed)
+		assert.Zero(t, gate.used(), "after Hijack")
+	})
+}
 
 func TestAPanicOfATrackerIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
