@@ -26,6 +26,7 @@ var budgets = struct {
 // gate. If the gate is an [io.Closer], it is closed when the last of these pools is, and
 // open is called again for the next one. RegisterBudget panics if the scheme is taken.
 func RegisterBudget(scheme string, open func(dsn string) (Gate, error)) {
+	scheme = strings.ToLower(scheme)
 	budgets.mu.Lock()
 	defer budgets.mu.Unlock()
 	if _, taken := budgets.open[scheme]; taken {
@@ -145,31 +146,39 @@ func (b *budget) current() Gate {
 }
 
 // Enter implements Gate.
-func (b *budget) Enter(ctx context.Context, m Member) (Permit, error) {
+func (b *budget) Enter(ctx context.Context, m Member) (permit Permit, err error) {
 	gate, err := b.join()
 	if err != nil {
 		return nil, err
 	}
-	permit, err := gate.Enter(ctx, m)
-	if err != nil {
-		b.leaveSoon()
+	defer func() { // deferred, in case the gate panics or exits this goroutine
+		if permit == nil {
+			b.leaveSoon()
+		}
+	}()
+	t, err := gate.Enter(ctx, m)
+	if err != nil || t == nil {
 		return nil, err
 	}
-	return budgetPermit{permit, b}, nil
+	return budgetPermit{t, b}, nil
 }
 
 // TryEnter implements Gate.
-func (b *budget) TryEnter(m Member) (Permit, bool) {
+func (b *budget) TryEnter(m Member) (permit Permit, ok bool) {
 	gate, err := b.join()
 	if err != nil {
 		return nil, false
 	}
-	permit, ok := gate.TryEnter(m)
-	if !ok {
-		b.leaveSoon()
-		return nil, false
+	defer func() { // deferred, in case the gate panics or exits this goroutine
+		if permit == nil {
+			b.leaveSoon()
+		}
+	}()
+	t, ok := gate.TryEnter(m)
+	if !ok || t == nil {
+		return nil, ok
 	}
-	return budgetPermit{permit, b}, true
+	return budgetPermit{t, b}, true
 }
 
 // budgetPermit is a Permit that counts as a user of its budget.
@@ -180,8 +189,8 @@ type budgetPermit struct {
 
 // Leave implements Permit.
 func (p budgetPermit) Leave() {
+	defer p.budget.leaveSoon() // deferred, in case the gate panics or exits this goroutine
 	p.Permit.Leave()
-	p.budget.leaveSoon()
 }
 
 // Strict implements StrictGate. The function that it returns asks the gate that is open

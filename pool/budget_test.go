@@ -1,9 +1,11 @@
 package pool
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"testing/synctest"
 
@@ -89,6 +91,85 @@ func TestTheLastPoolOfABudgetClosesItsGate(t *testing.T) {
 		assert.EqualError(t, b.Close(), `pool "*drivertest.Fake": refused`)
 		assert.Equal(t, []int{round + 1, round + 1}, []int{opened, closed})
 		assert.Equal(t, "the budget is not in use", a.Snapshot().Gate)
+	}
+}
+
+func TestABudgetThatNoPoolUsesIsClosed(t *testing.T) {
+	opened, closed := 0, 0
+	scheme := fmt.Sprint("Unused", rand.Int())
+	RegisterBudget(scheme, func(string) (Gate, error) {
+		opened++
+		return closingGate{NewGate(1), &closed}, nil
+	})
+	dsn := "tcp://h?pool_budget=" + scheme + "://here/b"
+	for name, open := range map[string]func() error{
+		"a parameter is wrong": func() error {
+			_, err := new(Config).CutDSN(dsn + "&pool_max_open=x")
+			return err
+		},
+		"no connector": func() error {
+			var cfg Config
+			_, err := cfg.CutDSN(dsn)
+			assert.NoError(t, err)
+			_, err = New[*drivertest.FakeConn](nil, cfg)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				assert.Error(t, open())
+				synctest.Wait()
+				assert.NotZero(t, opened)
+				assert.Equal(t, opened, closed)
+			})
+		})
+	}
+}
+
+// brokenGate is a gate whose Enter and TryEnter call enter.
+type brokenGate struct {
+	closingGate
+	enter func() Permit
+}
+
+func (g brokenGate) Enter(context.Context, Member) (Permit, error) { return g.enter(), nil }
+func (g brokenGate) TryEnter(Member) (Permit, bool)                { return g.enter(), true }
+
+// brokenPermit is a permit that panics in Leave.
+type brokenPermit struct{ Permit }
+
+func (brokenPermit) Lost() <-chan struct{} { return nil }
+func (brokenPermit) Recalled(Worth) bool   { return false }
+func (brokenPermit) Leave()                { panic("broken") }
+
+func TestABudgetIsClosedEvenIfItsGateIsBroken(t *testing.T) {
+	for name, tt := range map[string]struct {
+		enter func() Permit
+		want  string // part of the error of Acquire; empty = it succeeds
+	}{
+		"no permit":        {func() Permit { return nil }, "the gate: pool: Enter returned neither a permit nor an error"},
+		"a panic":          {func() Permit { panic("broken") }, "the gate: pool: panic: broken"},
+		"Goexit":           {func() Permit { runtime.Goexit(); return nil }, "the gate: "},
+		"a panic in Leave": {func() Permit { return brokenPermit{} }, ""},
+	} {
+		for minIdle := range 2 { // 1 = TryEnter is called too
+			t.Run(fmt.Sprint(name, ", MinIdle ", minIdle), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					closed := 0
+					b := &budget{open: func() (Gate, error) { return brokenGate{closingGate{NewGate(1), &closed}, tt.enter}, nil }}
+					p, err := New[*drivertest.FakeConn](drivertest.NewFake(t), Config{Gate: b, MinIdle: minIdle})
+					require.NoError(t, err)
+					l, err := p.Acquire(t.Context())
+					if tt.want != "" {
+						assert.ErrorContains(t, err, tt.want)
+					}
+					l.Discard(nil)
+					p.Close()
+					synctest.Wait()
+					assert.Equal(t, 1, closed)
+				})
+			})
+		}
 	}
 }
 

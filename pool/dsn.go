@@ -69,6 +69,7 @@ func (c *Config) CutDSN(text string) (rest string, err error) {
 		err = errors.Join(c.setBudget(values), c.params().Apply(values))
 	}
 	if err != nil {
+		c.dropBudget()
 		err = fmt.Errorf("pool: %w", err)
 	}
 	return rest, err

@@ -119,6 +119,7 @@ func Open[C any](name, dsn string, cfg Config) (*Pool[C], error) {
 // take pool_ parameters from a DSN, use [Config.CutDSN].
 func New[C any](connector driver.Connector, cfg Config) (*Pool[C], error) {
 	if connector == nil {
+		cfg.dropBudget()
 		return nil, errors.New("pool: the connector is nil; want one from driver.OpenConnector or from a driver's NewConnector")
 	}
 	var advice driver.Advice
