@@ -147,7 +147,7 @@ func (p *Pool[C]) callOffLocked() {
 			occupied--
 		}
 	}
-	surplus := max(p.supplyLocked()-p.queue.len, -p.wantedLocked(), occupied-p.max)
+	surplus := max(p.supplyLocked()-p.queue.len, occupied-p.max)
 	for i := len(p.attempts) - 1; i >= 0 && surplus > 0; i-- {
 		if a := p.attempts[i]; a.gated && !a.spare && !a.calledOff {
 			a.calledOff = true
