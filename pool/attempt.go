@@ -80,12 +80,12 @@ func (p *Pool[C]) startConnectLocked(old *slot[C]) {
 	}
 	ctx, cancel := p.contextLocked(p.connects, old == nil)
 	a.cancel = cancel
-	if p.cfg.Gate == nil {
-		p.beginLocked(a)
-	} else {
-		a.gated, a.spare = true, old != nil || p.queue.len <= p.supplyLocked()
-	}
+	a.gated = p.cfg.Gate != nil
+	a.spare = a.gated && (old != nil || p.queue.len <= p.supplyLocked())
 	p.attempts = append(p.attempts, a)
+	if !a.gated {
+		p.beginLocked(a)
+	}
 	p.goLocked(func() {
 		defer cancel()
 		if p.enter(ctx, a) {
@@ -94,13 +94,13 @@ func (p *Pool[C]) startConnectLocked(old *slot[C]) {
 	})
 }
 
-// beginLocked records that a begins to connect.
+// beginLocked records that a, which is in attempts, begins to connect.
 func (p *Pool[C]) beginLocked(a *attempt[C]) {
 	now := p.now()
+	p.started++
+	a.gated, a.began, a.seq, a.order = false, now, p.started, p.queue.arrivals
 	a.probe = p.outage.starting(now, p.occupiedLocked()-1)
 	p.stepBeyondLocked(now)
-	p.started++
-	a.began, a.seq, a.order = now, p.started, p.queue.arrivals
 	p.sweepAtLocked(p.hangsAt(a))
 }
 
@@ -124,10 +124,10 @@ func (p *Pool[C]) contextLocked(parent context.Context, forWaiter bool) (context
 	return ctx, func() { stop(); cancel() }
 }
 
-// stepBeyondLocked is called at the start of an attempt. It steps the pace of Connects
+// stepBeyondLocked is called when an attempt has begun. It steps the pace of Connects
 // beyond MaxConnecting, or resets that pace if this attempt is within the limit.
 func (p *Pool[C]) stepBeyondLocked(now time.Duration) {
-	if coming, hanging := p.connectingLocked(); coming+hanging < p.cfg.MaxConnecting {
+	if coming, hanging := p.connectingLocked(); coming+hanging <= p.cfg.MaxConnecting {
 		p.beyond = pace{}
 		return
 	}

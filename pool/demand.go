@@ -188,7 +188,7 @@ func (p *Pool[C]) probingLocked() bool {
 
 // underMaxConnectingLocked reports whether MaxConnecting allows one more Connect,
 // and from when on. If Connects hang, others may start beyond MaxConnecting, at the
-// pace of the backoff.
+// pace of the backoff, which steps when one has passed the gate.
 func (p *Pool[C]) underMaxConnectingLocked() (at time.Duration, ok bool) {
 	if len(p.attempts) < p.cfg.MaxConnecting {
 		return 0, true
@@ -197,7 +197,7 @@ func (p *Pool[C]) underMaxConnectingLocked() (at time.Duration, ok bool) {
 	if coming+hanging < p.cfg.MaxConnecting {
 		return 0, true
 	}
-	return p.beyond.until, coming < p.cfg.MaxConnecting
+	return p.beyond.until, coming < p.cfg.MaxConnecting && p.gatedLocked() == 0
 }
 
 // connectingLocked returns how many of the Connects in progress count against

@@ -85,7 +85,6 @@ func (p *Pool[C]) entered(ctx context.Context, a *attempt[C], t *pass, err error
 		a.pass = t
 	}
 	if begins || failed { // otherwise it counts as waiting at the gate until drop
-		a.gated = false
 		p.beginLocked(a)
 		p.fillLocked() // the next one may enter the gate, at the pace of the outage
 	}

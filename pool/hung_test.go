@@ -190,6 +190,24 @@ func TestBlackHoleGetsNoStorm(t *testing.T) {
 	}
 }
 
+func TestTheGateDoesNotChangeThePaceBeyondMaxConnecting(t *testing.T) {
+	var paces [2][]time.Duration
+	for i, gate := range []pool.Gate{nil, pool.NewGate(20)} {
+		bubble(t, fmt.Sprintf("gate %v", gate), func(t *testing.T) {
+			f := drivertest.NewFake(t)
+			f.Always(drivertest.Connect, drivertest.Hang)
+			p := open[*conn](t, f, pool.Config{MaxConnecting: 2, ConnectTimeout: 8 * time.Second, Gate: gate, Backoff: pool.Backoff{Jitter: -1}})
+			ctx, cancel := context.WithCancel(t.Context())
+			startN(ctx, p, 8)
+			advance(7 * time.Second)
+			paces[i] = gaps(f, 0)
+			cancel()
+		})
+	}
+	require.GreaterOrEqual(t, len(paces[0]), 5)
+	assert.Equal(t, paces[0], paces[1])
+}
+
 func TestSlowServerGetsNoMoreConnectsThanThereAreCallers(t *testing.T) {
 	for name, tt := range map[string]struct{ usual, takes time.Duration }{
 		"hardly":     {time.Millisecond, 40 * time.Millisecond},
