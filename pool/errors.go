@@ -131,22 +131,18 @@ func (e *AcquireError) Error() string {
 // acquireError returns the error of an Acquire that began at began.
 func (p *Pool[C]) acquireError(ctx context.Context, cause error, began time.Duration) *AcquireError {
 	p.mu.Lock()
-	e := &AcquireError{Pool: p.cfg.Name, Cause: cause, Connect: p.outage.err, Waited: p.now() - began, Gauges: p.gaugesLocked()}
+	e := &AcquireError{Pool: p.cfg.Name, Cause: plainCause(ctx, cause), Connect: p.outage.err, Waited: p.now() - began, Gauges: p.gaugesLocked()}
 	e.next = p.outage.startsAt(p.occupiedLocked()) - p.now()
 	pinging := p.pinging
 	p.mu.Unlock()
 	e.setIdle(p.countIdle() + pinging) // without mu, because many callers may fail at once
 	if failed, ok := cause.(connectFailure); ok {
-		e.Cause, e.Connect, e.failed = failed.error, failed.error, true
+		e.Connect, e.failed = failed.error, true
 	}
 	if gated, ok := cause.(gatedWait); ok {
-		cause = gated.error
-		e.Cause, e.gate = cause, p.cfg.gateText()
+		cause, e.gate = gated.error, p.cfg.gateText()
 	}
 	e.waited = cause == ErrTimeout || cause == ctx.Err()
-	if cause == ctx.Err() && context.Cause(ctx) != cause {
-		e.Cause = fmt.Errorf("%w: %w", cause, context.Cause(ctx))
-	}
 	return e
 }
 
@@ -176,13 +172,17 @@ func (e *AcquireError) BadConn() bool { return false }
 // AcquireError.
 type connectFailure struct{ error }
 
-// plainCause returns err without the mark of connectFailure or gatedWait.
-func plainCause(err error) error {
+// plainCause returns the AcquireError.Cause for err: without the mark of connectFailure
+// or gatedWait, and with the cause of ctx if the end of ctx is the error.
+func plainCause(ctx context.Context, err error) error {
 	switch marked := err.(type) {
 	case connectFailure:
 		return marked.error
 	case gatedWait:
-		return marked.error
+		err = marked.error
+	}
+	if err != nil && err == ctx.Err() && context.Cause(ctx) != err {
+		return fmt.Errorf("%w: %w", err, context.Cause(ctx))
 	}
 	return err
 }

@@ -160,6 +160,11 @@ func TestTraceHasTheErrors(t *testing.T) {
 			"/wait: 1 in the queue", "/wait: 2 in the queue", "/wait: 0s, pool: too many waiters", "/wait: 1s, context deadline exceeded",
 			"/wait: 1 in the queue", "/wait: 5s, pool: AcquireTimeout passed",
 		}, d.take())
+		because, leave := context.WithCancelCause(t.Context())
+		waiting = start(because, p)
+		leave(errScripted)
+		assert.Equal(t, waiting.wantError(t, context.Canceled).Cause, last)
+		assert.ErrorIs(t, last, errScripted, "the cause of the context")
 		l.Release()
 		assert.NoError(t, p.Close())
 		_, err := p.Acquire(t.Context())

@@ -44,7 +44,7 @@ func (p *Pool[C]) traceWait(ctx context.Context, began time.Duration, again bool
 			l.Discard(errExited)
 		}
 	}()
-	end(WaitEnd{p.now() - joined, plainCause(err)})
+	end(WaitEnd{p.now() - joined, plainCause(ctx, err)})
 	ended = true
 	return l, traced, err
 }
