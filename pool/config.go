@@ -95,8 +95,8 @@ type Config struct {
 	MaxIdleTime time.Duration
 
 	// MaxLifetime is the age at which a connection is replaced. Each connection gets
-	// a random extra time on top; see LifetimeJitter. If MaxOpen allows, the pool
-	// connects the replacement before it closes the old connection. Otherwise it
+	// a random extra time on top; see LifetimeJitter. If MaxOpen and the Gate allow,
+	// the pool connects the replacement before it closes the old connection. Otherwise it
 	// closes at most half of the connections at once for this. While connecting
 	// fails, old connections stay open.
 	// Zero means Advice, else 30 minutes. Negative means no limit.

@@ -96,10 +96,11 @@
 // holder ends it. Package fleet is a gate for many processes.
 //
 // When other pools need a permit more, the gate recalls it. It first calls Yield,
-// which closes idle connections. From then on, the pool also asks the gate about each
-// connection whose lease ends. If the gate recalls its permit, the pool closes the
-// connection instead of keeping it or passing it to the next caller. The gate weighs
-// the [Worth] of the connection, because closing it means connecting again later.
+// which closes idle connections. The pool also asks the gate about each connection
+// that is in use at that time, when its lease ends. If the gate recalls its permit, the
+// pool closes the connection instead of keeping it or passing it to the next caller.
+// The gate weighs the [Worth] of the connection, because closing it means connecting
+// again later.
 // A connection keeps its permit until it is closed, however long that takes.
 //
 // Reset gives up the pool's place in line at the gate.

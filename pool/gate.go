@@ -55,8 +55,8 @@ func (c *Config) gateText() string {
 type Member interface {
 	// Yield closes up to n idle connections, those unused longest first, and returns
 	// their number. It asks Permit.Recalled before each, and stops when that reports
-	// false. From then on, the pool also calls Recalled for each connection that is
-	// released. Yield does not block.
+	// false. The pool also calls Recalled for each connection that is in use at that
+	// time, when it is released. Yield does not block.
 	Yield(n int) int
 
 	fmt.Stringer // without secrets
