@@ -47,6 +47,9 @@ func (p *Pool[C]) checkLocked(s *slot[C], asked bool, from origin) {
 		c.birth = s.birth
 	}
 	ctx, cancel := p.contextLocked(p.ctx, asked)
+	if s.pass != nil {
+		s.pass.endPing = cancel
+	}
 	p.goLocked(func() {
 		defer cancel()
 		p.check(ctx, c)
@@ -99,6 +102,9 @@ func (p *Pool[C]) checked(c *checkup[C], err error) {
 	}
 	c.settled = true
 	s := c.slot
+	if s.pass != nil {
+		s.pass.endPing = nil
+	}
 	now := p.now()
 	p.pinging--
 	if c.asked {
@@ -109,6 +115,9 @@ func (p *Pool[C]) checked(c *checkup[C], err error) {
 	switch {
 	case p.closed:
 		p.closeLocked(s, because(shutDown))
+	case s.pass.isLost(): // that has ended the Ping, so err says nothing
+		p.closeLocked(s, because(permitLost))
+		p.serveLocked()
 	case err != nil:
 		p.total.pingFailures++
 		why.counts = why.useless && p.wastedLocked(s, why.err)

@@ -283,6 +283,25 @@ func TestAPermitThatPanicsCostsNoSlot(t *testing.T) {
 	}
 }
 
+func TestALostPermitEndsThePingOfItsConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lost := make(chan struct{})
+		gate := &brokenGate{enter: func() (pool.Permit, error) {
+			return &brokenPermit{lost: func() <-chan struct{} { return lost }}, nil
+		}}
+		var why reasons
+		f, p := openFake(t, pool.Config{MaxOpen: 2, Gate: gate, KeepAlive: 10 * time.Second, PingTimeout: time.Minute, OnClose: why.add})
+		fill(t, p, 2)
+		f.Next(drivertest.Ping, 1, drivertest.Hang)
+		advance(11 * time.Second)
+		close(lost)
+		synctest.Wait()
+		assert.Zero(t, f.Counts().Open)
+		why.want(t, 2, pool.ErrPermitLost)
+		assert.Zero(t, p.Stats().PingFailures, "it says nothing about the server")
+	})
+}
+
 func TestAPermitThatExitsInLeaveAfterAFailedConnectCostsNoSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		permit := &brokenPermit{leave: runtime.Goexit}

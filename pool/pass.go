@@ -20,6 +20,8 @@ type pass struct {
 	gen   uint64        // generation of the slot at that time
 	since time.Duration // since when it has been unused, on the pool's clock
 
+	endPing context.CancelFunc // ends the Ping of the connection; nil if none is in progress; guarded by Pool.mu
+
 	ends sync.Once     // closes done
 	done chan struct{} // closed when the pool no longer owns the connection; nil if lost is nil
 }
@@ -110,15 +112,21 @@ func (t *pass) cancelWhenLost(ctx context.Context, cancel context.CancelFunc) {
 	}
 }
 
-// watch closes the connection of s if its permit t is lost. It runs in a goroutine of its
-// own, which ends with the connection.
+// watch closes the connection of s if its permit t is lost, at once if it is idle or being
+// pinged. It runs in a goroutine of its own, which ends with the connection.
 func (p *Pool[C]) watch(s *slot[C], t *pass) {
 	select {
 	case <-t.done:
 	case <-t.lost:
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if s.pass == t && p.retireLocked(s, permitLost) && p.strict {
+		if s.pass != t || !p.retireLocked(s, permitLost) {
+			return
+		}
+		if t.endPing != nil {
+			t.endPing()
+		}
+		if p.strict {
 			p.severLocked(s, permitLost)
 		}
 	}
