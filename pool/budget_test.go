@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -15,7 +14,21 @@ import (
 	"github.com/hotline-go/hotline/driver/drivertest"
 )
 
+// forgetBudgets forgets, until t ends, the kinds of budgets that are registered.
+func forgetBudgets(t *testing.T) {
+	budgets.mu.Lock()
+	defer budgets.mu.Unlock()
+	open, gates := budgets.open, budgets.gates
+	budgets.open, budgets.gates = map[string]func(string) (Gate, error){}, map[string]*budget{}
+	t.Cleanup(func() {
+		budgets.mu.Lock()
+		defer budgets.mu.Unlock()
+		budgets.open, budgets.gates = open, gates
+	})
+}
+
 func TestPoolsWithOneBudgetDSNShareItsGate(t *testing.T) {
+	forgetBudgets(t)
 	opened := 0
 	RegisterBudget("ledger", func(dsn string) (Gate, error) {
 		opened++
@@ -64,14 +77,14 @@ func (g closingGate) Close() error {
 }
 
 func TestTheLastPoolOfABudgetClosesItsGate(t *testing.T) {
+	forgetBudgets(t)
 	opened, closed := 0, 0
-	scheme := fmt.Sprint("closing", rand.Int()) // not registered by an earlier run
-	RegisterBudget(scheme, func(string) (Gate, error) {
+	RegisterBudget("closing", func(string) (Gate, error) {
 		opened++
 		return closingGate{NewGate(1), &closed}, nil
 	})
 	var cfg Config
-	_, err := cfg.CutDSN("tcp://h?pool_budget=" + scheme + "://here/b")
+	_, err := cfg.CutDSN("tcp://h?pool_budget=closing://here/b")
 	require.NoError(t, err)
 	assert.NotContains(t, fmt.Sprintf("%v %+v %#v", cfg.Gate, cfg.Gate, cfg.Gate), "here")
 	for round := range 2 { // a Config may be used again
@@ -95,13 +108,13 @@ func TestTheLastPoolOfABudgetClosesItsGate(t *testing.T) {
 }
 
 func TestABudgetThatNoPoolUsesIsClosed(t *testing.T) {
+	forgetBudgets(t)
 	opened, closed := 0, 0
-	scheme := fmt.Sprint("Unused", rand.Int())
-	RegisterBudget(scheme, func(string) (Gate, error) {
+	RegisterBudget("Unused", func(string) (Gate, error) {
 		opened++
 		return closingGate{NewGate(1), &closed}, nil
 	})
-	dsn := "tcp://h?pool_budget=" + scheme + "://here/b"
+	const dsn = "tcp://h?pool_budget=unused://here/b"
 	for name, open := range map[string]func() error{
 		"a parameter is wrong": func() error {
 			_, err := new(Config).CutDSN(dsn + "&pool_max_open=x")
@@ -237,9 +250,9 @@ func TestTheStrictnessOfABudgetIsThatOfItsOpenGate(t *testing.T) {
 type wrapped struct{ *budget }
 
 func TestAPoolThatFailsToOpenClosesTheGateOfItsBudget(t *testing.T) {
+	forgetBudgets(t)
 	opened, closed := 0, make(chan struct{}, 3)
-	scheme := fmt.Sprint("failing", rand.Int()) // not registered by an earlier run
-	RegisterBudget(scheme, func(string) (Gate, error) {
+	RegisterBudget("failing", func(string) (Gate, error) {
 		opened++
 		return signalingGate{NewGate(1), closed}, nil
 	})
@@ -248,7 +261,7 @@ func TestAPoolThatFailsToOpenClosesTheGateOfItsBudget(t *testing.T) {
 		"budgettest://h:1?pool_max_open=-1",
 		"budgettest://h:1?pool_max_open=x",
 	} {
-		_, err := Open[*drivertest.FakeConn]("budgettest", fmt.Sprint(dsn, "&pool_budget=", scheme, "://here/", i), Config{})
+		_, err := Open[*drivertest.FakeConn]("budgettest", fmt.Sprint(dsn, "&pool_budget=failing://here/", i), Config{})
 		require.Error(t, err, dsn)
 		<-closed
 	}
