@@ -221,6 +221,32 @@ func TestAConnectThatBeganBeforeForgetShowsNothing(t *testing.T) {
 	})
 }
 
+// A holder keeps a connection from before the reset, and finds that it is dead. The
+// server may be well again.
+func TestAConnectionFromBeforeAResetShowsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarm(t, "a:1", "b:1")
+		f.servers["a:1"].Always(drivertest.Use, drivertest.Fail(io.EOF))
+		c := f.new(endpoints.Set{})
+		p := openPool(t, c, pool.Config{MaxOpen: 4})
+		use := func(_ context.Context, c *conn) error { return c.Use() }
+		old, err := p.Acquire(t.Context())
+		require.NoError(t, err)
+		require.Error(t, p.Do(t.Context(), use))
+		advance(0)
+		require.Equal(t, "down untried", states(c))
+
+		f.servers["a:1"].Always(drivertest.Use, nil)
+		advance(time.Second)
+		p.Reset()
+		advance(time.Second)
+		old.Discard(io.EOF)
+		advance(0)
+		require.NoError(t, p.Do(t.Context(), use))
+		assert.Equal(t, "up untried", states(c))
+	})
+}
+
 // Field failure 76: all look bad, and none is tried.
 func TestEndpointsThatAllLookBadAreTriedAllTheSame(t *testing.T) {
 	for name, step := range map[string]drivertest.Step{

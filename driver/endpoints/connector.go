@@ -263,9 +263,6 @@ func (c *Connector) Ended(conn driver.Conn, useless bool) {
 	e := o.at
 	e.open--
 	c.forgetLocked()
-	if useless {
-		e.useless = time.Now()
-	}
 	c.mu.Unlock()
 	if useless {
 		c.settle(e, Down, errUseless, o.began)

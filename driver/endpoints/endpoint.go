@@ -134,6 +134,9 @@ func (e *endpoint) settle(s Status, cause error, began, now time.Time) (changed 
 	case s == Untried || s == Up:
 		e.forget()
 	case s != Gone:
+		if cause == errUseless {
+			e.useless = now
+		}
 		if !began.Before(e.failed) {
 			e.failures++
 			e.failed = now

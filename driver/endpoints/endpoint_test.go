@@ -65,7 +65,6 @@ func TestAConnectDoesNotEndTheRestAfterAUselessConnection(t *testing.T) {
 	e := &endpoint{}
 	for range 5 {
 		e.settle(Up, nil, now, now)
-		e.useless = now
 		e.settle(Down, errUseless, now, now)
 	}
 	e.settle(Up, nil, now, now)
