@@ -23,7 +23,8 @@ const (
 	// leastBetween is the minimum time between two lookups.
 	leastBetween = time.Second
 
-	// maxLooking is how many names are looked up at the same time.
+	// maxLooking is how many names, or hosts in the records of a domain, are looked up
+	// at the same time.
 	maxLooking = 8
 )
 
@@ -171,23 +172,30 @@ type answer struct {
 
 // lookAll looks up every source.
 func (c *Connector) lookAll(ctx context.Context) []answer {
-	answers := make([]answer, len(c.sources))
+	return inParallel(len(c.sources), func(i int) answer {
+		s := c.sources[i]
+		switch {
+		case s.static:
+			return answer{found: []ranked{{target: target{addr: c.set.Addrs[i]}, weight: 1}}}
+		case c.set.SRV != "":
+			return c.lookSRV(ctx, s.host)
+		}
+		return c.lookHost(ctx, s.host, s.port)
+	})
+}
+
+// inParallel calls look for each of 0 to n-1, maxLooking at a time, and returns the
+// answers.
+func inParallel(n int, look func(i int) answer) []answer {
+	answers := make([]answer, n)
 	room := make(chan struct{}, maxLooking)
 	var all sync.WaitGroup
-	for i, s := range c.sources {
-		if s.static {
-			answers[i].found = []ranked{{target: target{addr: c.set.Addrs[i]}, weight: 1}}
-			continue
-		}
+	for i := range n {
 		room <- struct{}{}
-		all.Go(func() { // ends when the resolver returns, soon after ctx
+		all.Go(func() { // ends when the resolver returns, soon after the context of look
 			defer func() { <-room }()
 			err := safely(func() error {
-				if c.set.SRV != "" {
-					answers[i] = c.lookSRV(ctx, s.host)
-				} else {
-					answers[i] = c.lookHost(ctx, s.host, s.port)
-				}
+				answers[i] = look(i)
 				return answers[i].err
 			})
 			answers[i].err = err
@@ -220,15 +228,17 @@ func (c *Connector) lookHost(ctx context.Context, host, port string) (a answer) 
 func (c *Connector) lookSRV(ctx context.Context, domain string) (a answer) {
 	_, records, err := c.set.Resolver.LookupSRV(ctx, c.set.SRV, "tcp", domain)
 	what := "_" + c.set.SRV + "._tcp." + domain
-	if err != nil {
-		return answer{err: fmt.Errorf("endpoints: look up %s: %w", what, err)}
+	if err != nil { // a net.Resolver may return some records all the same
+		a.err = fmt.Errorf("endpoints: look up %s: %w", what, err)
 	}
-	for _, r := range records {
-		host := strings.TrimSuffix(r.Target, ".")
-		if host == "" { // a bare dot means that there is no such service
-			continue
-		}
-		one := c.lookHost(ctx, host, strconv.Itoa(int(r.Port)))
+	records = slices.DeleteFunc(slices.Clone(records), func(r *net.SRV) bool {
+		return r.Target == "." || r.Target == "" // a bare dot means that there is no such service
+	})
+	hosts := inParallel(len(records), func(i int) answer { // a host that takes long must not keep the others from their turn
+		return c.lookHost(ctx, strings.TrimSuffix(records[i].Target, "."), strconv.Itoa(int(records[i].Port)))
+	})
+	for i, r := range records {
+		one := hosts[i]
 		for _, f := range one.found {
 			f.priority = int(r.Priority)
 			f.weight = max(float64(r.Weight), 1) / float64(len(one.found)) // RFC 2782 gives 0 a small share too

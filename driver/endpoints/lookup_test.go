@@ -1,10 +1,12 @@
 package endpoints_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -310,6 +312,52 @@ func TestServiceRecordsAreEndpointsByTheirPriority(t *testing.T) {
 		c = f.new(endpoints.Set{Addrs: []string{"nothing.test"}, SRV: "mail", Resolver: &n})
 		_, _, err = tryConnect(f, c)
 		assert.ErrorContains(t, err, "the domain has no such service")
+	})
+}
+
+// oddNames is a resolver with a host whose lookup hangs, and records with a fault.
+type oddNames struct {
+	*names
+	hangs string
+	fault error // returned with the records
+}
+
+func (n oddNames) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	if host == n.hangs {
+		<-ctx.Done()
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return n.names.LookupNetIP(ctx, network, host)
+}
+
+func (n oddNames) LookupSRV(ctx context.Context, service, proto, name string) (string, []*net.SRV, error) {
+	cname, records, err := n.names.LookupSRV(ctx, service, proto, name)
+	return cname, records, cmp.Or(err, n.fault)
+}
+
+// The other hosts are used all the same.
+func TestARecordWithAFaultKeepsNoOtherHostFromItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarm(t, ip1, ip2)
+		n := names{records: map[string][]*net.SRV{"_mail._tcp.example.test": {
+			{Target: "hangs.example.test.", Port: 1, Priority: 10},
+			{Target: "one.example.test.", Port: 1, Priority: 20},
+			{Target: "two.example.test.", Port: 1, Priority: 30},
+		}}}
+		n.set("one.example.test", "10.0.0.1")
+		n.set("two.example.test", "10.0.0.2")
+		for name, odd := range map[string]oddNames{
+			"a host whose lookup hangs": {&n, "hangs.example.test", nil},
+			"a malformed record":        {&n, "", &net.DNSError{Err: "malformed", Name: "example.test"}}, // net.Resolver returns the others
+		} {
+			c := f.new(endpoints.Set{Addrs: []string{"example.test"}, SRV: "mail", Resolver: odd})
+			addr, _, err := tryConnect(f, c)
+			require.NoError(t, err, name)
+			assert.Equal(t, ip1, addr, name)
+			assert.Len(t, c.State(), 2, name)
+		}
 	})
 }
 
