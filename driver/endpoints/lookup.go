@@ -96,6 +96,9 @@ func (c *Connector) anyMoved() bool {
 
 // moved reports whether the endpoint of conn is gone.
 func (c *Connector) moved(conn driver.Conn) bool {
+	if !isKey(conn) {
+		return false
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o, known := c.conns[conn]

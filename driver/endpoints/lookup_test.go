@@ -83,6 +83,42 @@ func TestConnectionsMoveWhenTheAddressesOfANameChange(t *testing.T) {
 	})
 }
 
+// uncounted is a connection that can't be a key of a map.
+type uncounted struct {
+	*conn
+	_ []int
+}
+
+// connectFunc is a connector.
+type connectFunc func(ctx context.Context) (driver.Conn, error)
+
+func (f connectFunc) Connect(ctx context.Context) (driver.Conn, error) { return f(ctx) }
+
+func TestConnectionsThatCannotBeCountedDoNotKeepOthersFromMoving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarm(t, ip1, ip2)
+		var n names
+		n.set("db.test", "10.0.0.1")
+		made := 0
+		c := f.new(endpoints.Set{Addrs: []string{"db.test:1"}, Resolver: &n, Connector: func(addr string) (driver.Connector, error) {
+			return connectFunc(func(ctx context.Context) (driver.Conn, error) {
+				c, err := dialer{f, addr}.Connect(ctx)
+				if made++; err == nil && made%2 == 0 {
+					return uncounted{conn: c.(*conn)}, nil
+				}
+				return c, err
+			}), nil
+		}})
+		p, err := pool.New[driver.Conn](c, pool.Config{MaxOpen: 4, MaxConnecting: 1, MaxIdleTime: -1, MaxLifetime: -1})
+		require.NoError(t, err)
+		defer p.Close()
+		require.NoError(t, p.Warm(t.Context(), 4))
+		n.set("db.test", "10.0.0.2")
+		advance(2 * time.Minute)
+		assert.Equal(t, []int{2, 2}, f.open())
+	})
+}
+
 // One address is replaced by another, and later a fourth is added.
 func TestLeastOpenSharesEvenlyAfterTheAddressesHaveChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
