@@ -121,11 +121,12 @@ func classify(text string, errs []error, errCtx error) error {
 	var plain []error
 	for _, err := range errs {
 		pause, asks := driver.RetryAfter(err)
+		refused := driver.IsPermanent(err)
 		full = full || driver.IsFull(err)
-		permanent = permanent && driver.IsPermanent(err)
-		paused = paused && asks
+		permanent = permanent && refused
+		paused = paused && asks && !refused
 		least = min(least, pause)
-		if !asks && !driver.IsPermanent(err) {
+		if !asks && !refused {
 			plain = append(plain, err)
 		}
 	}

@@ -40,6 +40,7 @@ func TestTheClassOfTheErrorFollowsFromAllEndpoints(t *testing.T) {
 		{"all throttled", []error{throttled, throttled}, false, false, true, 3 * time.Second},
 		{"one throttled", []error{throttled, plain}, false, false, false, 0},
 		{"throttled and permanent", []error{throttled, permanent}, false, false, false, 0},
+		{"throttled and both", []error{throttled, driver.Permanent(throttled)}, false, false, false, 0},
 	} {
 		bubble(t, tc.name, func(t *testing.T) {
 			f := newFarm(t, []string{"a:1", "b:1", "c:1"}[:len(tc.errs)]...)
