@@ -26,11 +26,10 @@ type wholeLines struct {
 func (l *wholeLines) Read(b []byte) (n int, err error) {
 	for len(l.line) > 0 || n == 0 || l.hasLine() {
 		if len(l.line) == 0 {
-			line, err := l.r.ReadSlice('\n')
-			if err != nil && err != bufio.ErrBufferFull {
+			if err := l.fill(); err != nil {
 				return n, err
 			}
-			l.line = line
+			l.line, _ = l.r.ReadSlice('\n') // the whole buffer if that is full
 		}
 		copied := copy(b[n:], l.line)
 		l.line = l.line[copied:]
@@ -39,6 +38,17 @@ func (l *wholeLines) Read(b []byte) (n int, err error) {
 		}
 	}
 	return n, nil
+}
+
+// fill reads until a whole line is in the buffer, or the buffer is full. After an
+// error, such as a deadline, the part of a line stays there.
+func (l *wholeLines) fill() error {
+	for !l.hasLine() && l.r.Buffered() < l.r.Size() {
+		if _, err := l.r.Peek(l.r.Buffered() + 1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // hasLine reports whether a whole line is in the buffer.

@@ -55,17 +55,25 @@ func TestWholeLinesKeepsTextprotoFromHalfAnAnswer(t *testing.T) {
 	assert.ErrorIs(t, err, io.EOF)
 }
 
+// The rest of that line must not be taken for a whole one either.
 func TestADeadlineWithinALineIsATimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nc, err := onMemnet(t, func(nc net.Conn) {
 			_, _ = io.WriteString(nc, "213 3")
+			<-time.After(2 * time.Second)
+			_, _ = io.WriteString(nc, "9\n")
 			_, _ = io.Copy(io.Discard, nc)
 		}, adapt.Client[*lines]{}).Dial(t.Context())
 		require.NoError(t, err)
 		defer nc.Close()
+		whole, b := adapt.WholeLines(nc), make([]byte, 100)
 		require.NoError(t, nc.SetDeadline(time.Now().Add(time.Second)))
-		_, err = adapt.WholeLines(nc).Read(make([]byte, 100))
+		_, err = whole.Read(b)
 		assert.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.NoError(t, nc.SetDeadline(time.Time{}))
+		n, err := whole.Read(b)
+		require.NoError(t, err)
+		assert.Equal(t, "213 39\n", string(b[:n]))
 	})
 }
 
