@@ -29,6 +29,8 @@ type Gate struct {
 
 	closeStore func() error // called by Close, if Open opened the store; else nil
 
+	wrote bool // the store may have a row of this gate; only for run and, after that, leave
+
 	ctx   context.Context // ends by Close
 	stop  context.CancelFunc
 	ended chan struct{} // closed when run has returned
@@ -173,13 +175,12 @@ func (g *Gate) Close() error {
 	closed := g.ctx.Err() != nil
 	g.stop()
 	g.endLocked()
-	known := g.term.Load() != nil
 	g.mu.Unlock()
 	if closed {
 		return nil
 	}
 	done := make(chan error, 1)
-	go func() { done <- g.leave(known) }() // ends when the store returns
+	go func() { done <- g.leave() }() // ends when the store returns
 	select {
 	case err := <-done:
 		return err
@@ -188,11 +189,11 @@ func (g *Gate) Close() error {
 	}
 }
 
-// leave waits until run has ended its call, gives the grant back if there is one, and
-// closes the store if Open opened it.
-func (g *Gate) leave(known bool) (err error) {
+// leave waits until run has ended its call, gives the grant back if the store may have
+// one, and closes the store if Open opened it.
+func (g *Gate) leave() (err error) {
 	<-g.ended
-	if known {
+	if g.wrote {
 		err = g.giveBack()
 	}
 	if g.closeStore != nil {

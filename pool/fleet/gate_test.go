@@ -429,6 +429,29 @@ func TestAStoreThatIsSlowIsWaitedForWithinReason(t *testing.T) {
 	}
 }
 
+// The gate is closed before the answer to its first call is here.
+func TestAGrantThatNobodyHasHeardOfIsGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 4)
+		p := w.start(fleet.Config{})
+		p.link.slow.Store(int64(time.Second))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go p.Acquire(ctx)
+		<-time.After(3500 * time.Millisecond)
+		l, err := w.store.Read(t.Context(), "depot")
+		require.NoError(t, err)
+		require.Len(t, l.Rows, 1)
+		require.Equal(t, 1, l.Rows[0].May)
+
+		p.link.slow.Store(0)
+		p.end()
+		l, err = w.store.Read(t.Context(), "depot")
+		require.NoError(t, err)
+		assert.Empty(t, l.Rows)
+	})
+}
+
 func TestAClosedGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)

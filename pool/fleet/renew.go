@@ -153,6 +153,7 @@ func (g *Gate) agree(ctx context.Context, declare func(Ledger) claim) (got grant
 		if e.May == 0 && e.Want == 0 {
 			e.Left = 0
 		}
+		g.wrote = true
 		ok, err := g.store.Write(ctx, g.cfg.Budget, ledger.Version, e)
 		if ok || err != nil {
 			return got, ledger.with(e.Row), sent, err
