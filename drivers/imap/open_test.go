@@ -241,6 +241,7 @@ func TestServersAreLookedUpInTheDNS(t *testing.T) {
 		doubted bool
 	}{
 		{"the second answers", []*net.SRV{{Target: "127.0.0.1.", Port: 1}, {Target: "localhost.", Port: port}}, nil, "", false},
+		{"one record is malformed", []*net.SRV{{Target: "localhost.", Port: port}}, errors.New("malformed"), "", false}, // net.Resolver returns the others
 		{"no service", []*net.SRV{{Target: "."}}, nil, "imap: look up _imap._tcp.example.org: the domain has no such service", true},
 		{"no answer", nil, errors.New("timeout"), "imap: look up _imap._tcp.example.org: timeout", false},
 		{"the first shuts down", []*net.SRV{{Target: "127.0.0.1.", Port: leaving}, {Target: "localhost.", Port: port}}, nil, "", false},

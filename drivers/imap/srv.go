@@ -23,7 +23,7 @@ func (o *opener) addresses(ctx context.Context) ([]string, error) {
 	}
 	domain, _, _ := net.SplitHostPort(o.TCP.Address) // checked
 	_, records, err := lookup(ctx, service, "tcp", domain)
-	if err != nil {
+	if err != nil && len(records) == 0 { // a net.Resolver leaves out malformed records
 		return nil, fmt.Errorf("imap: look up _%s._tcp.%s: %w", service, domain, err)
 	}
 	var addresses []string
