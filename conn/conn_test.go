@@ -231,6 +231,18 @@ func TestReadTimeoutInAnIdleSessionLeavesTheConnectionOpen(t *testing.T) {
 	})
 }
 
+// The connection was unusable before that Read.
+func TestReadTimeoutOfAFailedConnectionIsBad(t *testing.T) {
+	c, _ := open(t)
+	require.NoError(t, c.SetDeadline(time.Unix(1, 0)))
+	_, err := c.Write([]byte("x"))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.False(t, c.IsValid())
+	err = read(c)
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	assert.True(t, driver.IsBad(err))
+}
+
 func TestTimeoutInTheMiddleOfAnExchangeEndsTheConnection(t *testing.T) {
 	exchanges := map[string]func(t *testing.T, c *conn.Conn, s net.Conn) error{
 		"nothing received": func(t *testing.T, c *conn.Conn, s net.Conn) error {

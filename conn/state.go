@@ -45,7 +45,7 @@ func (c *Conn) fail(op string, err error) error {
 		return c.newErrorLocked(op, c.why) // err is only a consequence of c.why
 	}
 	e := c.newErrorLocked(op, err)
-	if op == "read" && errors.Is(err, os.ErrDeadlineExceeded) && e.SafeToRetry() && e.Received == 0 {
+	if op == "read" && c.state == open && errors.Is(err, os.ErrDeadlineExceeded) && e.SafeToRetry() && e.Received == 0 {
 		e.good = true
 		return e
 	}
