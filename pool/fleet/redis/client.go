@@ -184,6 +184,9 @@ func read(in *bufio.Reader, depth int) (any, error) {
 	case '+':
 		return text, nil
 	case '-':
+		if depth > 0 { // the rest of the array would be taken for the next answer
+			return nil, errForm
+		}
 		return nil, serverError(text)
 	}
 	n, err := strconv.ParseInt(text, 10, 64)

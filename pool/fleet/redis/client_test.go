@@ -110,6 +110,18 @@ func TestTheClientFails(t *testing.T) {
 	}
 }
 
+// The rest of that array must not be taken for the next answer.
+func TestAnErrorWithinAnArrayEndsTheConnection(t *testing.T) {
+	addr, _ := peer(t, "*2\r\n-ERR x\r\n:1\r\n", ":2\r\n")
+	c, err := parse("redis://" + addr)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_, err = c.eval(ctx, "return 7", nil, nil)
+	assert.ErrorContains(t, err, "not in the Redis protocol")
+	assert.Nil(t, c.conn)
+}
+
 // done is a connection whose Writes succeed, whatever its deadline.
 type done struct{ net.Conn }
 
