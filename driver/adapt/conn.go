@@ -151,9 +151,7 @@ func (a *adapted[C]) end() error {
 // it too and to settle.
 func (a *adapted[C]) hangUp() {
 	a.under.Close()
-	if l, ok := a.under.NetConn().(*lingering); ok {
-		l.end()
-	}
+	a.under.NetConn().(interface{ end() }).end() // lingering.end
 	time.Sleep(a.how.Settle)
 }
 

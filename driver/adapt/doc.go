@@ -39,7 +39,8 @@
 // whether the pool calls Close first or the library does after an error.
 // Client.Goodbye says goodbye in the protocol, so that a proxy in between passes it
 // on. With Connect, [Farewell] does the same. Client.Closed is for a library that
-// closes in the background.
+// closes in the background. If I/O over TLS has failed, or a context has cut it off,
+// TLS can say nothing more, and Close does not wait for the server.
 //
 // # A library with a buffer or a reading goroutine
 //

@@ -32,7 +32,7 @@ const (
 // the work ends. If the server has not closed nc within the second, Farewell waits
 // for them too, up to another second and a half.
 func Farewell(nc net.Conn, goodbye string, background ...<-chan struct{}) error {
-	giveUp := time.AfterFunc(farewell, func() { nc.Close() }) // not a deadline, which another goroutine might change
+	giveUp := time.AfterFunc(farewell, func() { cutOff(nc) }) // not a deadline, which another goroutine might change
 	half, ok := nc.(interface{ CloseWrite() error })
 	until := time.Time{}
 	if ok {
@@ -47,7 +47,7 @@ func Farewell(nc net.Conn, goodbye string, background ...<-chan struct{}) error 
 		awaitEnd(nc)
 	}
 	if giveUp.Stop() {
-		return nc.Close()
+		return cutOff(nc)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), farewell*3/2)
 	defer cancel()
@@ -58,6 +58,18 @@ func Farewell(nc net.Conn, goodbye string, background ...<-chan struct{}) error 
 		}
 	}
 	return nil // giveUp has closed nc
+}
+
+// cutOff closes nc at once. TLS would first say so to the server, and may have to wait
+// until there is room for that.
+func cutOff(nc net.Conn) error {
+	over, layered := nc.(layer)
+	if !layered || over.NetConn() == nil {
+		return nc.Close()
+	}
+	err := cutOff(over.NetConn())
+	_ = nc.Close() // fails at once
+	return err
 }
 
 // awaitEnd reads and drops data until the connection ends, the deadline passes, or

@@ -3,6 +3,7 @@ package adapt_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/driver/adapt"
+	"github.com/hotline-go/hotline/internal/testcert"
 )
 
 // leisurely serves a connection. After QUIT it sends many answers, waits for delay,
@@ -145,6 +147,46 @@ func TestAFailedStartWaitsForTheServerAndLetsItSettle(t *testing.T) {
 		assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
 		assert.Equal(t, 21*time.Millisecond, time.Since(began))
 	})
+}
+
+// With TLS, the goodbye and the end of the client's half are inside it.
+func TestCloseWaitsForTheServerThroughTLSToo(t *testing.T) {
+	ca := testcert.NewCA()
+	for _, goodbye := range []string{"", "QUIT\n"} {
+		for _, delay := range []time.Duration{0, 300 * time.Millisecond, time.Hour} {
+			synctest.Test(t, func(t *testing.T) {
+				var said []byte
+				how := onMemnet(t, func(nc net.Conn) {
+					secure := tls.Server(nc, ca.ServerConfig())
+					said, _ = io.ReadAll(secure)
+					<-time.After(delay)
+					secure.Close()
+				}, adapt.Client[*lines]{
+					Start:   func(_ context.Context, nc net.Conn) (*lines, error) { return newLines(nc), nil },
+					Goodbye: goodbye,
+				})
+				plain := how.Dial
+				how.Dial = func(ctx context.Context) (net.Conn, error) {
+					nc, err := plain(ctx)
+					if err != nil {
+						return nil, err
+					}
+					secure := tls.Client(nc, ca.ClientConfig())
+					return secure, secure.HandshakeContext(ctx)
+				}
+				c := connect(t, how)
+				began := time.Now()
+				require.NoError(t, c.Close())
+				until := time.Second / 2 // this server waits for the end of the client's half too
+				if goodbye == "" {
+					until = 0
+				}
+				assert.Equal(t, min(until+delay, time.Second), time.Since(began))
+				synctest.Wait()
+				assert.Equal(t, goodbye, string(said))
+			})
+		}
+	}
 }
 
 func TestAHijackedConnectionEndsAfterTheLibraryHasClosed(t *testing.T) {

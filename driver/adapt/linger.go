@@ -1,6 +1,7 @@
 package adapt
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
@@ -23,13 +24,31 @@ type lingering struct {
 	ending  sync.Once
 }
 
-// linger wraps nc. It leaves nc alone if nc is layered on another connection, as TLS
-// is, because package conn must see its NetConn method.
+// layer is a connection over another one, as TLS is. secured is TLS.
+type (
+	layer   interface{ NetConn() net.Conn }
+	secured interface{ ConnectionState() tls.ConnectionState }
+)
+
+// linger wraps nc. The result has the methods of nc that package conn looks for.
 func linger(nc net.Conn, goodbye string) net.Conn {
-	if _, layered := nc.(interface{ NetConn() net.Conn }); layered {
-		return nc
+	l := &lingering{Conn: nc, goodbye: goodbye}
+	over, layered := nc.(layer)
+	state, isTLS := nc.(secured)
+	switch {
+	case layered && isTLS:
+		return struct {
+			*lingering
+			layer
+			secured
+		}{l, over, state}
+	case layered:
+		return struct {
+			*lingering
+			layer
+		}{l, over}
 	}
-	return &lingering{Conn: nc, goodbye: goodbye}
+	return l
 }
 
 // SyscallConn gives package conn access to the socket, if there is one.
