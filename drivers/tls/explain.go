@@ -23,7 +23,7 @@ func (w *watcher) explain(ctx context.Context, err error) error {
 	var plain tls.RecordHeaderError
 	var pin *pinError
 	switch alert, isAlert := alertOf(err); {
-	case errors.As(err, &untrusted):
+	case errors.As(err, &untrusted) && len(untrusted.UnverifiedCertificates) > 0: // an error of the user's own check may have none
 		return doubt.Mark(fmt.Errorf("tls: the server's certificate (%s): %w", describe(untrusted.UnverifiedCertificates[0]), reason(untrusted.Err)))
 	case errors.As(err, &pin):
 		return doubt.Mark(err)

@@ -193,6 +193,11 @@ func TestAServerThatCantBeTrustedIsAPermanentErrorIfItLasts(t *testing.T) {
 		{"the user's own check", ca.ServerConfig(), func(c *tls.Config) {
 			c.TLS.Base.VerifyConnection = func(stdtls.ConnectionState) error { return errOwn }
 		}, []string{"tls: handshake: revoked"}},
+		{"the user's own check, without a certificate", ca.ServerConfig(), func(c *tls.Config) {
+			c.TLS.Base.VerifyConnection = func(stdtls.ConnectionState) error {
+				return &stdtls.CertificateVerificationError{Err: errOwn}
+			}
+		}, []string{"tls: handshake: tls: failed to verify certificate: revoked"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			nw, config := secure(t, ca, tc.server, echo)
