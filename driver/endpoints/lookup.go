@@ -171,6 +171,10 @@ func (c *Connector) isFresh(maxAge time.Duration) bool {
 type answer struct {
 	found []ranked
 	err   error // if not nil, found may be incomplete
+
+	// failed has the hosts and ports whose lookup failed, if found is incomplete only
+	// because of them.
+	failed []string
 }
 
 // lookAll looks up every source.
@@ -229,11 +233,8 @@ func (c *Connector) lookHost(ctx context.Context, host, port string) (a answer) 
 
 // lookSRV returns the addresses of the hosts of a service in domain.
 func (c *Connector) lookSRV(ctx context.Context, domain string) (a answer) {
-	_, records, err := c.set.Resolver.LookupSRV(ctx, c.set.SRV, "tcp", domain)
 	what := "_" + c.set.SRV + "._tcp." + domain
-	if err != nil { // a net.Resolver may return some records all the same
-		a.err = fmt.Errorf("endpoints: look up %s: %w", what, err)
-	}
+	_, records, err := c.set.Resolver.LookupSRV(ctx, c.set.SRV, "tcp", domain)
 	records = slices.DeleteFunc(slices.Clone(records), func(r *net.SRV) bool {
 		return r.Target == "." || r.Target == "" // a bare dot means that there is no such service
 	})
@@ -249,9 +250,13 @@ func (c *Connector) lookSRV(ctx context.Context, domain string) (a answer) {
 		}
 		if one.err != nil {
 			a.err = one.err
+			a.failed = append(a.failed, net.JoinHostPort(strings.TrimSuffix(r.Target, "."), strconv.Itoa(int(r.Port))))
 		}
 	}
-	if len(a.found) == 0 && a.err == nil {
+	switch {
+	case err != nil: // a net.Resolver may return some records all the same
+		a.err, a.failed = fmt.Errorf("endpoints: look up %s: %w", what, err), nil
+	case len(a.found) == 0 && a.err == nil:
 		a.err = fmt.Errorf("endpoints: look up %s: the domain has no such service", what)
 	}
 	return a
@@ -316,12 +321,12 @@ func (c *Connector) updateLocked(source int, a answer, now time.Time) (changes [
 			settle(e, Untried)
 		}
 	}
-	if a.err != nil {
+	if a.err != nil && a.failed == nil {
 		return changes // the others may still exist
 	}
 	for _, e := range c.endpoints {
 		switch {
-		case e.source != source || listed[e.target] || e.status == Gone:
+		case e.source != source || listed[e.target] || e.status == Gone || slices.Contains(a.failed, e.addr):
 		case e.missing.IsZero() && e.hasIP():
 			e.missing = now
 		case !e.hasIP() || now.Sub(e.missing) >= c.set.Refresh/2:

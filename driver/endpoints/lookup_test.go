@@ -397,6 +397,31 @@ func TestARecordWithAFaultKeepsNoOtherHostFromItsTurn(t *testing.T) {
 	})
 }
 
+// A record of a host that no longer exists is left behind.
+func TestAHostWithoutAddressesDoesNotKeepOthersFromMoving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarm(t, ip1, ip2)
+		n := names{records: map[string][]*net.SRV{"_mail._tcp.example.test": {
+			{Target: "nowhere.example.test.", Port: 1},
+			{Target: "one.example.test.", Port: 1},
+		}}}
+		n.set("one.example.test", "10.0.0.1")
+		c := f.new(endpoints.Set{Addrs: []string{"example.test"}, SRV: "mail", Resolver: &n})
+		p := openPool(t, c, pool.Config{MaxOpen: 4, MaxIdleTime: -1, MaxLifetime: -1})
+		fill(t, p, 4)
+		n.set("one.example.test", "10.0.0.2")
+		advance(2 * time.Minute)
+		assert.Equal(t, []int{0, 4}, f.open())
+
+		n.set("nowhere.example.test", "10.0.0.1")
+		advance(time.Minute)
+		assert.Equal(t, "up untried", states(c))
+		n.set("nowhere.example.test") // no answer, so it may still exist
+		advance(10 * time.Minute)
+		assert.Equal(t, "up untried", states(c))
+	})
+}
+
 // Hosts of the same priority share the connections by their weights (RFC 2782), and
 // the addresses of a host share evenly. Hosts of other priorities are spare.
 func TestServiceRecordsShareByTheirWeights(t *testing.T) {
