@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-logr/logr"
 )
@@ -93,7 +96,8 @@ func (c Config) check() error {
 			faults = append(faults, fmt.Errorf("fleet: %s is %v; want %s", field, value, allowed))
 		}
 	}
-	want(c.Budget != "", "Budget", `""`, "a name, the same in all processes")
+	want(c.Budget != "" && isText(c.Budget), "Budget", strconv.Quote(c.Budget), "a name, the same in all processes, of UTF-8 without control characters")
+	want(isText(c.Owner), "Owner", strconv.Quote(c.Owner), "UTF-8 without control characters")
 	want(c.Limit > 0 && c.Limit <= math.MaxInt32, "Limit", c.Limit, "1 or more, at most 2147483647")
 	want(c.TTL == 0 || c.TTL >= shortestTTL && c.TTL <= longest, "TTL", c.TTL, "100ms to 24h (0 means 15s)")
 	want(c.Grace <= longest, "Grace", c.Grace, "at most 24h (0 means 500ms, negative means none)")
@@ -102,3 +106,6 @@ func (c Config) check() error {
 	want(!c.Strict || c.Floor == 0, "Floor", c.Floor, "0 with Strict, which keeps no connections")
 	return errors.Join(faults...)
 }
+
+// isText reports whether every store can keep s.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) }

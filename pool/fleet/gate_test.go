@@ -482,6 +482,9 @@ func TestNewReportsAllFaultsOfTheSettings(t *testing.T) {
 	}
 	_, err = fleet.New(&fleet.Memory{}, fleet.Config{Budget: "b", Limit: 3, Spare: 4, Floor: 4})
 	assert.EqualError(t, err, "fleet: Spare is 4; want 0 to Limit\nfleet: Floor is 4; want 0 to Limit")
+	_, err = fleet.New(&fleet.Memory{}, fleet.Config{Budget: "a\x00b", Owner: "\xff", Limit: 1}) // no text of PostgreSQL
+	assert.ErrorContains(t, err, `fleet: Budget is "a\x00b"; want`)
+	assert.ErrorContains(t, err, `fleet: Owner is "\xff"; want`)
 	_, err = fleet.New(nil, fleet.Config{Budget: "b", Limit: 1})
 	assert.ErrorContains(t, err, "store is nil")
 	g, err := fleet.New(&fleet.Memory{}, fleet.Config{Budget: "b", Limit: 1})
