@@ -76,6 +76,9 @@ func (c *Connector) newEndpointLocked(r ranked, source int) *endpoint {
 			if err == nil && connector == nil {
 				err = fmt.Errorf("endpoints: Set.Connector returned neither a connector nor an error for %s", r.addr)
 			}
+			if _, ok := connector.(driver.Tracker); ok {
+				err = fmt.Errorf("endpoints: Set.Connector returned a %T for %s; want one that is not a driver.Tracker, such as that of one server", connector, r.addr)
+			}
 			return connector, err
 		})
 		c.connectors[r.addr] = open

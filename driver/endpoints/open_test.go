@@ -102,6 +102,13 @@ func TestABadListIsOneClearErrorThatDoesNotShowTheList(t *testing.T) {
 		"endpoints: Order(7): want in_order, random, least_open\nendpoints: share 2: want more than 0, up to 1")
 }
 
+// The inner set would not learn when its connections end.
+func TestASetOfSetsIsRefused(t *testing.T) {
+	inner := newFarm(t, "a:1").new(endpoints.Set{})
+	_, err := endpoints.New(endpoints.Set{Addrs: []string{"b:1"}, Connector: func(string) (driver.Connector, error) { return inner, nil }})
+	assert.EqualError(t, err, "endpoints: Set.Connector returned a *endpoints.Connector for b:1; want one that is not a driver.Tracker, such as that of one server")
+}
+
 // A fault outside the list is reported once, not once for each host.
 func TestTheFaultOfAParameterIsReportedOnce(t *testing.T) {
 	driver.RegisterFunc("faulty", func(string) (driver.Connector, error) { return nil, errScripted })

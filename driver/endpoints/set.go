@@ -50,9 +50,9 @@ type Set struct {
 	// their weights. The package doc says what SRV means for certificates, under Names.
 	SRV string
 
-	// Connector returns the connector for addr, a host:port of Addrs or of a record.
-	// It does not dial. It is called once for each addr, and again if an addr was gone
-	// and is back.
+	// Connector returns the connector for addr, a host:port of Addrs or of a record,
+	// without dialing. The result must not be a driver.Tracker. Connector is called once
+	// for each addr, and again if an addr was gone and is back.
 	Connector func(addr string) (driver.Connector, error)
 
 	// Order says which endpoint comes first. Zero means InOrder.
