@@ -89,6 +89,10 @@ func (p *Pool[K, C]) open(e *entry[K, C]) {
 	if cfg.Name == "" {
 		cfg.Name = p.cfg.Name(e.key)
 	}
+	if cfg.Gate != nil {
+		e.err = fmt.Errorf("keyed: %s: PerKey sets a Gate; want none, because the Gate or MaxOpen of keyed.Config limits all keys", cfg.Name)
+		return
+	}
 	cfg.Gate = e.door
 	c, err := p.connector(e.key)
 	if err != nil {

@@ -19,8 +19,8 @@ type Config[K comparable] struct {
 	// them. It is required unless Gate is set.
 	MaxOpen int
 
-	// PerKey returns the settings for the pool of one key. MaxOpen limits that key,
-	// Name is its name in errors and logs, and Gate is ignored. Nil means the zero
+	// PerKey returns the settings for the pool of one key. MaxOpen limits that key, and
+	// Name is its name in errors and logs. It must not set a Gate. Nil means the zero
 	// Config for each key.
 	PerKey func(key K) pool.Config
 

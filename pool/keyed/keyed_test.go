@@ -244,6 +244,13 @@ func TestAKeyThatCantBeOpenedIsNotKept(t *testing.T) {
 	assert.Zero(t, p.Len())
 }
 
+// It would limit nothing.
+func TestAGateOfOneKeyIsRefused(t *testing.T) {
+	_, p := open(t, keyed.Config[string]{MaxOpen: 2, PerKey: func(string) pool.Config { return pool.Config{Gate: pool.NewGate(1)} }})
+	_, err := p.Acquire(t.Context(), "ada")
+	assert.EqualError(t, err, "keyed: ada: PerKey sets a Gate; want none, because the Gate or MaxOpen of keyed.Config limits all keys")
+}
+
 func TestShutdownEndsAllKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, p := open(t, keyed.Config[string]{MaxOpen: 10})
