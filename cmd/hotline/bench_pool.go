@@ -44,10 +44,14 @@ func (c *benchCommand) openKeyed(t *target, con console) (*benchPool, error) {
 	if maxOpen == 0 {
 		maxOpen = defaultMaxOpen
 	}
-	p, err := keyed.Open[int, pinger](
-		func(int) (driver.Connector, error) { return t.connector, nil },
-		keyed.Config[int]{MaxOpen: maxOpen, PerKey: func(int) pool.Config { return cfg }},
-	)
+	all := keyed.Config[int]{MaxOpen: maxOpen, PerKey: func(int) pool.Config { return cfg }}
+	if cfg.Gate != nil { // pool_budget, which limits all keys
+		all.MaxOpen, all.Gate, cfg.Gate = 0, cfg.Gate, nil
+		if g, ok := all.Gate.(pool.BudgetGate); ok && g.Stats().Limit > 0 {
+			maxOpen = g.Stats().Limit
+		}
+	}
+	p, err := keyed.Open[int, pinger](func(int) (driver.Connector, error) { return t.connector, nil }, all)
 	if err != nil {
 		return nil, err
 	}

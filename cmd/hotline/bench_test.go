@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hotline-go/hotline/driver/drivertest"
+	"github.com/hotline-go/hotline/pool"
 )
 
 // slowFake registers a driver "fake" whose connects take 40 ms and whose pings
@@ -202,6 +204,22 @@ func TestBenchCountsConnectionsThatWereUseless(t *testing.T) {
 		r.wantFailure(t, exitFailed, "pool: 1 of ")
 		assert.Contains(t, r.out, "\npool: 1 connection came up but failed before the server sent anything\n")
 		assert.NotContains(t, r.out, "full")
+	})
+}
+
+// registerLanes registers a budget of 2 connections, lanes://.
+var registerLanes = sync.OnceFunc(func() {
+	gate := pool.NewGate(2)
+	pool.RegisterBudget("lanes", func(string) (pool.Gate, error) { return gate, nil })
+})
+
+func TestBenchOfManyKeysKeepsToTheirBudget(t *testing.T) {
+	registerLanes()
+	synctest.Test(t, func(t *testing.T) {
+		fake := slowFake(t)
+		r := hotline(t.Context(), "bench", "fake://host?pool_budget=lanes%3A%2F%2Fx", "-c", "8", "-d", "2s", "--pool-only", "--keys", "20")
+		r.wantSuccess(t)
+		assert.Equal(t, 2, fake.Counts().Peak)
 	})
 }
 
