@@ -176,6 +176,39 @@ func TestAPermanentErrorRestsForAMinute(t *testing.T) {
 	})
 }
 
+// Connects that were in progress then must not make it try again sooner.
+func TestAnotherFailureDoesNotEndTheMinuteAfterAPermanentError(t *testing.T) {
+	for name, hangs := range map[string]time.Duration{"a Connect that exceeds its head start": time.Minute, "a Connect that fails": 700 * time.Millisecond} {
+		bubble(t, name, func(t *testing.T) {
+			f := newFarm(t, "a:1", "b:1")
+			after := func(d time.Duration, err error) drivertest.Step {
+				return func(ctx context.Context, _ *drivertest.FakeConn) error {
+					select {
+					case <-time.After(d):
+						return err
+					case <-ctx.Done():
+						return ctx.Err()
+					}
+				}
+			}
+			f.all(after(hangs, errScripted), "a:1")
+			f.servers["a:1"].Next(drivertest.Connect, 1, after(time.Second/2, driver.Permanent(errScripted)))
+			c := f.new(endpoints.Set{})
+			go tryConnect(f, c)
+			synctest.Wait()
+			go tryConnect(f, c)
+			advance(5 * time.Second)
+			require.Equal(t, []int{2, 2}, f.connects())
+			assert.Equal(t, "refused up", states(c))
+			connect(t, f, c)
+			assert.Equal(t, []int{2, 3}, f.connects())
+			advance(time.Minute)
+			connect(t, f, c)
+			assert.Equal(t, 3, f.connects()[0])
+		})
+	}
+}
+
 // After new credentials, or the repair of a server, endpoints are tried at once.
 func TestAResetOfThePoolEndsAllRests(t *testing.T) {
 	for name, step := range map[string]drivertest.Step{

@@ -133,6 +133,8 @@ func (e *endpoint) settle(s Status, cause error, began, now time.Time) (changed 
 		return false
 	case s == Untried || s == Up:
 		e.forget()
+	case s != Gone && e.barred && now.Before(e.restEnds) && barAfter(s, cause) == 0: // perhaps from before that
+		return false
 	case s != Gone:
 		if cause == errUseless {
 			e.useless = now
@@ -159,21 +161,24 @@ func (e *endpoint) forget() {
 
 // rest starts a rest of e after cause, which gave it the status s.
 func (e *endpoint) rest(s Status, cause error, now time.Time) {
-	pause, bar := e.pauseAfter(s, cause)
-	e.restEnds, e.barred = now.Add(pause), bar
+	pause := barAfter(s, cause)
+	e.barred = pause > 0
+	if !e.barred {
+		pause = min(firstRest<<min(e.failures-1, 10), longRest)
+		pause = time.Duration(float64(pause) * (1 + jitter*(2*rand.Float64()-1)))
+	}
+	e.restEnds = now.Add(pause)
 }
 
-// pauseAfter returns how long e rests after cause. bar reports whether e is barred
-// meanwhile, because the error was permanent or the server asked for the pause.
-func (e *endpoint) pauseAfter(s Status, cause error) (pause time.Duration, bar bool) {
+// barAfter returns how long an endpoint is barred after cause, which gave it the status
+// s: because the error was permanent, or because the server asked for a pause. Zero means
+// not at all.
+func barAfter(s Status, cause error) time.Duration {
 	if s == Refused {
-		return refusedRest, true
+		return refusedRest
 	}
-	if pause, _ := driver.RetryAfter(cause); pause > 0 {
-		return min(pause, maxPause), true
-	}
-	pause = min(firstRest<<min(e.failures-1, 10), longRest)
-	return time.Duration(float64(pause) * (1 + jitter*(2*rand.Float64()-1))), false
+	pause, _ := driver.RetryAfter(cause)
+	return min(pause, maxPause)
 }
 
 // statusAfter returns the status of an endpoint whose Connect failed with err.
