@@ -22,14 +22,16 @@ const (
 
 // turnAt returns the turn of e at the time now.
 func (e *endpoint) turnAt(now time.Time) turn {
-	switch rests := now.Before(e.restEnds); {
+	rests := now.Before(e.restEnds)
+	isTried := e.failures > 0 && e.connecting > 0 // by another Connect, after its rest
+	switch {
 	case e.status == Gone:
 		return never
-	case rests && e.barred:
+	case rests && e.barred, isTried && e.status == Refused:
 		return barred
 	case !e.missing.IsZero():
 		return missing
-	case rests, e.failures > 0 && e.connecting > 0: // another Connect is trying it
+	case rests, isTried:
 		return resting
 	}
 	return ready

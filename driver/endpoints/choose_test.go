@@ -176,6 +176,27 @@ func TestAPermanentErrorRestsForAMinute(t *testing.T) {
 	})
 }
 
+// Also if nothing better is left for the others.
+func TestOneConnectTriesAnEndpointThatRefusedAMinuteAgo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarm(t, "a:1", "b:1")
+		f.all(func(context.Context, *drivertest.FakeConn) error {
+			<-time.After(time.Second / 10)
+			return driver.Permanent(errScripted)
+		}, "a:1")
+		f.all(drivertest.Fail(errScripted), "b:1")
+		c := f.new(endpoints.Set{})
+		_, _, err := tryConnect(f, c)
+		require.Error(t, err)
+		advance(time.Minute)
+		for range 8 {
+			go tryConnect(f, c)
+		}
+		advance(time.Second)
+		assert.Equal(t, 2, f.connects()[0])
+	})
+}
+
 // Connects that were in progress then must not make it try again sooner.
 func TestAnotherFailureDoesNotEndTheMinuteAfterAPermanentError(t *testing.T) {
 	for name, hangs := range map[string]time.Duration{"a Connect that exceeds its head start": time.Minute, "a Connect that fails": 700 * time.Millisecond} {

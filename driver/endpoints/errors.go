@@ -102,7 +102,7 @@ func (r *race) causes() (causes []cause, lookErr error) {
 			continue
 		}
 		after := ""
-		if e.turnAt(now) == barred {
+		if e.turnAt(now) == barred && now.Before(e.restEnds) {
 			after = fmt.Sprintf(" (next try in %v)", e.restEnds.Sub(now).Round(time.Second))
 		}
 		causes = append(causes, cause{e.dialed(), cmp.Or(e.cause, errNotTried), after})
