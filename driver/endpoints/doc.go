@@ -50,8 +50,9 @@
 //     better is left. Connects that were in progress at the same time and fail count
 //     as one failure.
 //  4. An endpoint that refuses permanently (driver.Permanent) is tried once
-//     a minute, by one Connect. An endpoint that asks for a pause (driver.Throttled, driver.Full) is
-//     tried after that pause. If all endpoints rest for such a reason, all are tried.
+//     a minute, by one Connect. An endpoint that asks for a pause (driver.Throttled,
+//     driver.Full) is tried after that pause. If all endpoints rest for such a reason,
+//     all are tried.
 //  5. The error of Connect is permanent if the error of every endpoint is, and full
 //     if the error of any endpoint is. If every endpoint asks for a pause, so does
 //     the error of Connect, for the shortest one.

@@ -64,7 +64,7 @@ func (c *Connector) Track(ctx context.Context, replace func(match func(driver.Co
 	due := time.NewTimer(c.set.Refresh)
 	defer due.Stop()
 	for maxAge := usual; ; {
-		c.look(ctx, maxAge)
+		c.look(ctx, maxAge, &c.wholly)
 		if c.anyMoved() {
 			replace(c.moved)
 		}
@@ -134,13 +134,14 @@ func (c *Connector) lookFirst(ctx context.Context) {
 		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/4)
 		defer cancel()
 	}
-	c.look(ctx, maxAge)
+	c.look(ctx, maxAge, &c.looked)
 }
 
-// look looks up all names, unless that was done within maxAge. One lookup runs at
-// a time; other calls wait for it. The answers of a canceled lookup are ignored.
-func (c *Connector) look(ctx context.Context, maxAge time.Duration) {
-	if c.isFresh(maxAge) {
+// look looks up all names, unless the lookup that ended at *last was within maxAge. One
+// lookup runs at a time; other calls wait for it. The answers of a canceled lookup are
+// ignored.
+func (c *Connector) look(ctx context.Context, maxAge time.Duration, last *time.Time) {
+	if c.isFresh(maxAge, last) {
 		return
 	}
 	select {
@@ -149,22 +150,23 @@ func (c *Connector) look(ctx context.Context, maxAge time.Duration) {
 	case <-ctx.Done():
 		return
 	}
-	if c.isFresh(maxAge) {
+	if c.isFresh(maxAge, last) {
 		return
 	}
 	bounded, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	answers := c.lookAll(bounded)
 	if !errors.Is(ctx.Err(), context.Canceled) {
-		c.update(answers)
+		c.update(answers, ctx.Err() == nil)
 	}
 }
 
-// isFresh reports whether the last lookup was within maxAge.
-func (c *Connector) isFresh(maxAge time.Duration) bool {
+// isFresh reports whether the lookup that ended at *last, which it reads under mu, was
+// within maxAge.
+func (c *Connector) isFresh(maxAge time.Duration, last *time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.looked.IsZero() && time.Since(c.looked) < maxAge
+	return !last.IsZero() && time.Since(*last) < maxAge
 }
 
 // answer is the result of the lookup of one source.
@@ -268,8 +270,9 @@ type change struct {
 	was, is Status
 }
 
-// update brings the endpoints up to date with answers, one for each source.
-func (c *Connector) update(answers []answer) {
+// update brings the endpoints up to date with answers, one for each source. wholly is
+// whether the lookup had all of its time.
+func (c *Connector) update(answers []answer, wholly bool) {
 	now := time.Now()
 	var changes []change
 	var err error
@@ -287,6 +290,9 @@ func (c *Connector) update(answers []answer) {
 	})
 	failedBefore := c.lookErr != nil
 	c.looked, c.lookErr = now, err
+	if wholly {
+		c.wholly = now
+	}
 	c.mu.Unlock()
 	for _, ch := range changes {
 		c.logChange(ch.e, ch.was, ch.is, nil)

@@ -373,6 +373,49 @@ func (n oddNames) LookupSRV(ctx context.Context, service, proto, name string) (s
 	return cname, records, cmp.Or(err, n.fault)
 }
 
+// slowNames is a resolver that takes 2 seconds for each answer.
+type slowNames struct{ *names }
+
+func (n slowNames) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	if err := n.wait(ctx); err != nil {
+		return nil, err
+	}
+	return n.names.LookupNetIP(ctx, network, host)
+}
+
+func (n slowNames) LookupSRV(ctx context.Context, service, proto, name string) (string, []*net.SRV, error) {
+	if err := n.wait(ctx); err != nil {
+		return "", nil, err
+	}
+	return n.names.LookupSRV(ctx, service, proto, name)
+}
+
+func (n slowNames) wait(ctx context.Context) error {
+	select {
+	case <-time.After(2 * time.Second):
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
+
+// A Connect has less time for its lookup than the pool has.
+func TestLookupsThatAConnectCutsShortDoNotReplaceThatOfThePool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarm(t, ip1)
+		n := names{records: map[string][]*net.SRV{"_mail._tcp.example.test": {{Target: "one.example.test.", Port: 1}}}}
+		n.set("one.example.test", "10.0.0.1")
+		c := f.new(endpoints.Set{Addrs: []string{"example.test"}, SRV: "mail", Resolver: slowNames{&n}})
+		go tryConnect(f, c)
+		synctest.Wait() // its lookup is in progress
+		openPool(t, c, pool.Config{})
+		for range 5 {
+			_, _, _ = tryConnect(f, c)
+			advance(time.Second)
+		}
+		connect(t, f, c)
+	})
+}
+
 // The other hosts are used all the same.
 func TestARecordWithAFaultKeepsNoOtherHostFromItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
