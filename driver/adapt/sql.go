@@ -128,11 +128,15 @@ var (
 	otherPorts = regexp.MustCompile(`(?:^| )port=(\d+)(?: |$)`)
 )
 
+// quoted matches a value in quotes, which may be a password with anything in it.
+var quoted = regexp.MustCompile(`'(?:[^'\\]|\\.)*'`)
+
 // hostOf returns the host in text, a DSN in any format, with its port, or "".
 func hostOf(text string) string {
 	if u, err := dsn.Parse(text); err == nil {
 		return u.Address(0)
 	}
+	text = quoted.ReplaceAllString(text, "''")
 	m := otherHosts.FindStringSubmatch(text)
 	switch port := otherPorts.FindStringSubmatch(text); {
 	case m == nil:

@@ -115,6 +115,9 @@ func TestSQLNamesThePoolAfterTheRegisteredDriverAndTheHost(t *testing.T) {
 		{"MySQL", func() (driver.Connector, error) {
 			return adapt.OpenSQL("acmedb", "u:p4ssw0rd@tcp(db.example:3306)/x", noSQL)
 		}, "acmedb db.example:3306"},
+		{"a quoted password with text like a host", func() (driver.Connector, error) {
+			return adapt.OpenSQL("acmedb", `user=u password='it\'s host=s3cret port=1 x' host=db.example`, noSQL)
+		}, "acmedb db.example"},
 		{"a password with text like a host", func() (driver.Connector, error) {
 			return adapt.OpenSQL("acmedb", "acme://u:12/34@db.example/x", noSQL)
 		}, "acmedb"},
