@@ -43,7 +43,8 @@ type Config struct {
 
 	// MaxWaiters is how many callers may wait for a connection in use. Further
 	// callers fail at once with ErrTooManyWaiters. Callers do not count if there is
-	// room to connect for them, or if a connection is being checked for them.
+	// room to connect for them, even if a full Gate holds that up, or if a connection
+	// is being checked for them.
 	// Zero means no limit. Negative means none: if all connections are in use and
 	// there is no room for another, Acquire fails at once.
 	MaxWaiters int
