@@ -78,7 +78,7 @@ func TestPackagesImportOnlyWhatTheLayoutAllows(t *testing.T) {
 		{"pool/fleet", []string{"driver", "pool"}, "a gate for any pool: it knows no store, and stores know it"},
 		{"pool/fleet/fleettest", []string{"pool/fleet"}, "a store's author gets the contract, not our stores"},
 		{"pool/fleet/postgres", []string{"driver", "pool/fleet"}, "a store is what its engine can do, and decides nothing"},
-		{"pool/fleet/redis", []string{"driver", "pool/fleet"}, "a store is what its engine can do, and decides nothing"},
+		{"pool/fleet/redis", []string{"driver", "conn", "pool/fleet"}, "a store is what its engine can do, and decides nothing"},
 		{"pool/keyed", []string{"driver", "pool"}, "one pool for each key, and no second engine"},
 		{"pool/internal/roster", []string{"pool"}, "what pool/otel and pool/prometheus have in common, without their dependencies"},
 		{"pool/status", []string{"pool"}, "a page asks pools and changes nothing"},

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hotline-go/hotline/conn"
 	"github.com/hotline-go/hotline/driver"
 	"github.com/hotline-go/hotline/driver/dsn"
 )
@@ -25,7 +26,7 @@ type client struct {
 	hello   [][]string  // commands after each connect; they have the password, so a client must not be printed
 
 	free chan struct{} // holds one element while no goroutine uses the fields below
-	conn net.Conn      // nil = not connected
+	conn *conn.Conn    // nil = not connected
 	in   *bufio.Reader
 }
 
@@ -75,20 +76,23 @@ func (c *client) eval(ctx context.Context, script string, keys, args []string) (
 	return c.call(ctx, append(append([]string{"EVAL", script, strconv.Itoa(len(keys))}, keys...), args...))
 }
 
-// connect connects and logs in, unless there is a connection.
+// connect connects and logs in, unless there is a connection. Redis or a firewall may have
+// closed that while it was idle.
 func (c *client) connect(ctx context.Context) error {
-	if c.conn != nil {
+	if c.conn != nil && c.conn.Check() == nil {
 		return nil
 	}
+	c.hangUp()
 	dial := (&net.Dialer{}).DialContext
 	if c.tls != nil {
 		dial = (&tls.Dialer{Config: c.tls}).DialContext
 	}
-	conn, err := dial(ctx, "tcp", c.address)
+	nc, err := dial(ctx, "tcp", c.address)
 	if err != nil {
 		return err
 	}
-	c.conn, c.in = conn, bufio.NewReader(conn)
+	c.conn = conn.New(nc)
+	c.in = bufio.NewReader(c.conn)
 	for _, command := range c.hello {
 		if _, err := c.call(ctx, command); err != nil {
 			c.hangUp()
@@ -131,8 +135,8 @@ func (c *client) hangUp() {
 // call sends a command and returns the answer. An error closes the connection, unless the
 // server answered with that error.
 func (c *client) call(ctx context.Context, command []string) (answer any, err error) {
-	conn := c.conn
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	used := c.conn
+	stop := context.AfterFunc(ctx, func() { _ = used.SetDeadline(time.Unix(1, 0)) })
 	defer func() {
 		if !stop() { // the deadline may be set at any time
 			c.hangUp()
@@ -144,7 +148,7 @@ func (c *client) call(ctx context.Context, command []string) (answer any, err er
 	for _, word := range command {
 		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(word), word)
 	}
-	if _, err = io.WriteString(conn, b.String()); err == nil {
+	if _, err = io.WriteString(used, b.String()); err == nil {
 		answer, err = read(c.in, 0)
 	}
 	var said serverError
