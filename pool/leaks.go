@@ -10,10 +10,15 @@ import "time"
 // LeakAfter or an hour, whichever is shorter. It is long enough to catch rare leaks.
 const stacksFor = 10
 
-// arm sets whether Acquire records stacks.
+// arm sets whether Acquire records stacks. It takes the slow path for that, as it does for
+// OnAcquire and Trace.Use, and otherwise only if the session has to be reset.
 func (p *Pool[C]) arm(on bool) {
 	p.armed.Store(on)
-	p.plain.Store(!on && p.cfg.OnAcquire == nil && p.cfg.Trace.Use == nil)
+	slow := resets
+	if on || p.cfg.OnAcquire != nil || p.cfg.Trace.Use != nil {
+		slow = ^word(0)
+	}
+	p.slow.Store(uint64(slow))
 }
 
 // armLocked makes Acquire record stacks while there are suspicious leases and for some

@@ -23,7 +23,7 @@ type Pool[C any] struct {
 	// Read by every Acquire and Release, rarely written.
 	gate   atomic.Int32               // waiters in the queue, or closedGate; 0 = Acquire may take the fast path
 	simple atomic.Bool                // no setting makes Release take the slow path
-	plain  atomic.Bool                // no setting makes Acquire take the slow path: no OnAcquire, no Trace.Use, not armed
+	slow   atomic.Uint64              // flags of a word with which Acquire takes the slow path; see arm
 	nests  atomic.Bool                // MaxOpen is so small that Do marks its context; see nested.go
 	slots  atomic.Pointer[[]*slot[C]] // all slots; grows under mu, its elements never change
 	list   list                       // slots that may be idle

@@ -9,7 +9,7 @@ import (
 
 // ready reports whether Acquire may return l, which was just claimed, without prepare
 // and watched.
-func (p *Pool[C]) ready(l Lease[C]) bool { return !l.word.has(resets) && p.plain.Load() }
+func (p *Pool[C]) ready(l Lease[C]) bool { return uint64(l.word)&p.slow.Load() == 0 }
 
 // prepare makes a claimed connection ready for its holder. It calls ResetSession,
 // unless the connection comes straight from Connect, and then OnAcquire. If one of
