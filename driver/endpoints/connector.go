@@ -33,7 +33,7 @@ type Connector struct {
 	tracks     int       // calls of Track that are running
 	forgot     time.Time // the last Forget; zero if there was none
 	looked     time.Time // the end of the last lookup; zero if there was none
-	wholly     time.Time // the end of the last one that no Connect has cut short; likewise
+	wholly     time.Time // the end of the last lookup that no Connect has cut short; zero if there was none
 	lookErr    error     // of the last lookup
 }
 
